@@ -1,0 +1,52 @@
+package graph
+
+// Cuts lists, in rising order, the positions at which the model may be cut: those with work on both sides, one for each
+// distinct split of the nodes (a cut on either side of an InputLayer is the same cut, and the first is listed).
+func (g *Graph) Cuts() []int {
+	var cuts []int
+	for c := 1; c < len(g.Layers); c++ {
+		if g.Layers[c-1].LastNode > g.Layers[c-1].FirstNode && g.Layers[c-1].LastNode < len(g.Nodes) {
+			cuts = append(cuts, c)
+		}
+	}
+	return cuts
+}
+
+// Live computes, for each position 0..len(Layers), the values that cross it: made before it (or inputs of the model) and
+// needed after it, in rising order of id. A value that is an output of the model is needed to the end. Live()[0] is
+// the model's inputs, Live()[N] its outputs, each in rising order of id.
+func (g *Graph) Live() [][]ValueID {
+	n := len(g.Layers)
+	// A value is live at the positions [first, last].
+	first := make([]int, len(g.Values))
+	last := make([]int, len(g.Values))
+	for v := range first {
+		first[v], last[v] = n+1, -1
+	}
+	for _, p := range g.Inputs {
+		first[p.Value], last[p.Value] = 0, 0
+	}
+	for i := range g.Nodes {
+		node := &g.Nodes[i]
+		for _, v := range node.Outputs {
+			if v != None {
+				first[v] = node.Layer + 1
+			}
+		}
+		for _, v := range node.Inputs {
+			if v != None && g.Values[v].Computed() && node.Layer > last[v] {
+				last[v] = node.Layer
+			}
+		}
+	}
+	for _, p := range g.Outputs {
+		last[p.Value] = n
+	}
+	live := make([][]ValueID, n+1)
+	for v := range first {
+		for c := first[v]; c <= last[v]; c++ {
+			live[c] = append(live[c], ValueID(v))
+		}
+	}
+	return live
+}

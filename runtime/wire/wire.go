@@ -1,0 +1,192 @@
+// Package wire defines what travels between the server, a deployment's gateway and its stages: the manifests packed into
+// each function, the events and replies, and the tensors in them. FORMAT.md describes the bytes.
+//
+// The server writes manifests and gateway events; the gateway writes stage events. Nothing here does input or output.
+package wire
+
+// Formats of the documents of this package. A reader refuses any other.
+const (
+	StageFormat   = "partita.stage/1"
+	GatewayFormat = "partita.gateway/1"
+	EventFormat   = "partita.event/1"
+	ReplyFormat   = "partita.reply/1"
+)
+
+// Names of the files in a function's package.
+const (
+	StageFile   = "stage.json"   // makes the bootstrap a stage
+	GatewayFile = "gateway.json" // makes the bootstrap a gateway
+	ModelFile   = "stage.onnx"
+	WeightsFile = "stage.weights" // external data of ModelFile
+	LibraryFile = "libonnxruntime.so"
+)
+
+// Transports of a hop.
+const (
+	Inline = "inline" // in the payload of the invocation
+	S3     = "s3"     // as an object; the payload names it
+)
+
+// TensorSpec describes a tensor without its numbers. A dimension of -1 is the batch.
+type TensorSpec struct {
+	Name  string  `json:"name"`
+	DType string  `json:"dtype"`
+	Shape []int64 `json:"shape"`
+}
+
+// StageManifest is stage.json. Names are those of the graph's values. A tensor that is both an input and an output
+// passes through unchanged and is not part of the ONNX file.
+type StageManifest struct {
+	Format     string       `json:"format"`
+	Deployment string       `json:"deployment"`
+	Index      int          `json:"index"` // from 0
+	Stages     int          `json:"stages"`
+	Layers     string       `json:"layers"` // for people: "conv1 .. conv4_block6_out"
+	Inputs     []TensorSpec `json:"inputs"`
+	Outputs    []TensorSpec `json:"outputs"`
+}
+
+// GatewayManifest is gateway.json.
+type GatewayManifest struct {
+	Format      string         `json:"format"`
+	Deployment  string         `json:"deployment"`
+	Bucket      string         `json:"bucket"`    // for hand-over through S3
+	KeyPrefix   string         `json:"keyPrefix"` // "runs/NAME/"
+	Wake        bool           `json:"wake"`      // wake all stages when a request arrives (scenario cold-overlapped)
+	Batch       int64          `json:"batch"`     // inputs per pass through the pipeline
+	Concurrency int            `json:"concurrency"`
+	Preprocess  string         `json:"preprocess"` // for images: "caffe", "tf", "torch", "unit" or "none"
+	Inputs      []TensorSpec   `json:"inputs"`     // the model's, under the names users know
+	InputNames  []string       `json:"inputNames"` // the graph's names of the same
+	Outputs     []TensorSpec   `json:"outputs"`
+	OutputNames []string       `json:"outputNames"`
+	Stages      []GatewayStage `json:"stages"`
+	Cost        FunctionCost   `json:"cost"` // of the gateway itself
+}
+
+// GatewayStage is one stage as the gateway sees it.
+type GatewayStage struct {
+	Function     string       `json:"function"`     // name or ARN
+	TransportIn  string       `json:"transportIn"`  // of the hop before it
+	TransportOut string       `json:"transportOut"` // of the hop after it
+	Cost         FunctionCost `json:"cost"`
+	Predicted    PhaseTimes   `json:"predicted"`
+}
+
+// FunctionCost is what the trace needs to price an invocation: billed milliseconds times PicoUSDPerMs plus the fixed
+// fees of an invocation (request fee, S3 requests of its hops).
+type FunctionCost struct {
+	MemoryMB      int64 `json:"memoryMB"`
+	PicoUSDPerMs  int64 `json:"picoUSDPerMs"`
+	PicoUSDPerRun int64 `json:"picoUSDPerRun"`
+}
+
+// PhaseTimes are the phases of a stage's work, in microseconds.
+type PhaseTimes struct {
+	InitUs    int64 `json:"initUs"` // before the first event: process start to ready; 0 when warm
+	InputUs   int64 `json:"inputUs"`
+	ComputeUs int64 `json:"computeUs"`
+	OutputUs  int64 `json:"outputUs"`
+}
+
+// Object names an S3 object.
+type Object struct {
+	Bucket string `json:"bucket"`
+	Key    string `json:"key"`
+	Bytes  int64  `json:"bytes"`
+}
+
+// Tensor is a tensor with its numbers (little-endian, C order): in Data, or in an object.
+type Tensor struct {
+	TensorSpec
+	Data   []byte  `json:"data,omitempty"`
+	Object *Object `json:"object,omitempty"`
+}
+
+// StageEvent is what a stage is invoked with.
+type StageEvent struct {
+	Format       string   `json:"format"`
+	Kind         string   `json:"kind"` // "run" or "wake": a wake only waits for the init phase
+	Request      string   `json:"request"`
+	TransportOut string   `json:"transportOut"` // a reply over the payload limit goes through S3 whatever this says
+	Bucket       string   `json:"bucket"`
+	KeyPrefix    string   `json:"keyPrefix"` // of objects this stage writes
+	Tensors      []Tensor `json:"tensors,omitempty"`
+}
+
+// StageReply is what a stage answers.
+type StageReply struct {
+	Format      string     `json:"format"`
+	Environment string     `json:"environment"` // identifies the function's environment (process)
+	Cold        bool       `json:"cold"`        // this is the environment's first invocation
+	Times       PhaseTimes `json:"times"`
+	Tensors     []Tensor   `json:"tensors,omitempty"`
+}
+
+// Input is one input of the model as a user sent it: a file with its media type.
+type Input struct {
+	Name        string  `json:"name,omitempty"`        // "" when the model has one input
+	ContentType string  `json:"contentType,omitempty"` // "" or application/octet-stream: told by its content
+	Data        []byte  `json:"data,omitempty"`
+	Object      *Object `json:"object,omitempty"`
+}
+
+// Media types of inputs.
+const (
+	TypeNPY    = "application/x-npy"
+	TypePickle = "application/x-pickle"
+	TypeJSON   = "application/json" // {"shape":[..],"data":[..]} or nested arrays
+	TypeJPEG   = "image/jpeg"
+	TypePNG    = "image/png"
+	TypeWebP   = "image/webp"
+)
+
+// GatewayEvent is what a gateway is invoked with.
+type GatewayEvent struct {
+	Format     string  `json:"format"`
+	Request    string  `json:"request,omitempty"`
+	Inputs     []Input `json:"inputs"`
+	Preprocess string  `json:"preprocess,omitempty"` // overrides the manifest's
+	Top        int     `json:"top,omitempty"`        // classes wanted per item; 0 means 5
+}
+
+// Class is one entry of a ranking of a model's output.
+type Class struct {
+	Index int     `json:"index"`
+	Score float64 `json:"score"`
+}
+
+// GatewayReply is what a gateway answers. Top has a ranking per batch item of the first output that is a matrix.
+type GatewayReply struct {
+	Format  string    `json:"format"`
+	Outputs []Tensor  `json:"outputs"` // an output over the payload limit goes through S3
+	Top     [][]Class `json:"top"`
+	Trace   Trace     `json:"trace"`
+}
+
+// Trace is what one request was measured to take and cost.
+type Trace struct {
+	Request         string       `json:"request"`
+	LatencyUs       int64        `json:"latencyUs"` // in the gateway: from event to reply
+	DecodeUs        int64        `json:"decodeUs"`  // decoding and preprocessing of the inputs
+	GatewayBilledMs int64        `json:"gatewayBilledMs"`
+	CostPicoUSD     int64        `json:"costPicoUSD"`
+	Passes          int          `json:"passes"` // times the pipeline ran, for a batch
+	Stages          []StageTrace `json:"stages"` // per stage and pass, in the order in which they finished
+}
+
+// StageTrace is one invocation of one stage. QueueUs is what the caller waited beyond the stage's own phases.
+type StageTrace struct {
+	Index    int    `json:"index"`
+	Pass     int    `json:"pass"`
+	Function string `json:"function"`
+	Cold     bool   `json:"cold"`
+	QueueUs  int64  `json:"queueUs"`
+	PhaseTimes
+	BilledMs    int64 `json:"billedMs"`
+	CostPicoUSD int64 `json:"costPicoUSD"`
+	MemoryMB    int64 `json:"memoryMB"`
+	MaxMemoryMB int64 `json:"maxMemoryMB"`
+	Attempts    int   `json:"attempts"`
+	WakeUs      int64 `json:"wakeUs"` // what the wake before it took; 0 without one
+}
