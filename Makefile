@@ -1,0 +1,97 @@
+# Partita's commands. `make help` lists them.
+
+SHELL := /bin/bash
+.DEFAULT_GOAL := help
+
+ADDR ?= 127.0.0.1:8080
+DATA ?= data
+export CGO_ENABLED ?= 0
+
+# The ONNX Runtime library is taken from an npm package; this is its folder name for this machine.
+ORT_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
+ORT_PACKAGE := runtime/onnxruntime/node_modules/onnxruntime-node
+ORT_LIBRARY := $(ORT_PACKAGE)/bin/napi-v6/linux/$(ORT_ARCH)/libonnxruntime.so.1
+
+# Go decides by content what to rebuild; these lists only spare starting it when no file is newer.
+GO_FILES := $(shell find app planner runtime server web internal -name '*.go' -not -path '*/node_modules/*') go.mod go.sum
+EMBEDDED := $(shell find planner server web -type f -not -name '*.go' -not -path 'web/dist/*' -not -path '*/testdata/*')
+VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
+
+.PHONY: help
+help: ## list the commands
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+.PHONY: run
+run: build ## build everything and serve it on http://127.0.0.1:8080
+	bin/partita serve --addr $(ADDR) --data $(DATA)
+
+.PHONY: build
+build: bin/partita bin/function/bootstrap bin/function/libonnxruntime.so ## build bin/partita and all it needs
+
+bin/partita: $(GO_FILES) $(EMBEDDED) web/dist/app.wasm.br | tools
+	go build -trimpath -ldflags '-s -w -X partita/server/cli.buildVersion=$(VERSION)' -o $@ ./server
+	@touch $@
+
+bin/function/bootstrap: $(GO_FILES) | tools
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 go build -trimpath -ldflags '-s -w' -o $@ ./runtime
+	@touch $@
+
+bin/function/libonnxruntime.so: $(ORT_LIBRARY)
+	@mkdir -p $(@D)
+	cp $< $@.new && mv $@.new $@
+	@touch $@
+
+$(ORT_LIBRARY): runtime/onnxruntime/package-lock.json runtime/onnxruntime/package.json | tools
+	cd runtime/onnxruntime && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
+	@touch $@
+
+# The page: one WebAssembly program and its compressed forms.
+web/dist/app.wasm: $(GO_FILES) | tools
+	@mkdir -p $(@D)
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' -o $@ ./app
+	@touch $@
+
+web/dist/app.wasm.br: web/dist/app.wasm web/precompress.mjs
+	node web/precompress.mjs $<
+
+.PHONY: tools
+tools:
+	@missing=; for tool in go gcc node npm git; do command -v $$tool >/dev/null || missing="$$missing $$tool"; done; \
+	if [ -n "$$missing" ]; then \
+		packages=$$(echo "$$missing" | sed 's/\bgo\b/golang-go/; s/\bnode\b/nodejs/'); \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then apt-get update -qq && apt-get install -y -qq $$packages; \
+		else echo "missing:$$missing. Install with: sudo apt-get install$$packages" >&2; exit 1; fi; \
+	fi
+
+.PHONY: test
+test: build test-tools ## install what the tests need and run them all: unit, integration, browser
+	@test -z "$$(gofmt -l app planner runtime server web internal)" || { echo "not formatted:"; gofmt -l app planner runtime server web internal; exit 1; }
+	CGO_ENABLED=1 go vet ./...
+	GOOS=js GOARCH=wasm go vet ./app/...
+	CGO_ENABLED=1 go test -timeout 15m ./...
+
+.PHONY: test-models
+test-models: build ## deploy every model of the shared test data in 1, 2 and 4 stages and compare its outputs
+	CGO_ENABLED=1 PARTITA_TEST_MODELS=1 go test -count=1 -timeout 30m -run TestModels -v ./server/endtoend
+
+.PHONY: test-tools
+test-tools:
+	@if ! command -v chromium >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
+		else echo "the browser tests need Chromium. Install it with: sudo apt-get install chromium" >&2; exit 1; fi; \
+	fi
+
+.PHONY: fuzz
+fuzz: ## run every fuzz target for a short while
+	CGO_ENABLED=1 go run ./internal/fuzzall
+
+.PHONY: bench
+bench: build ## print the measurements of the design's targets, as ratios in one run
+	CGO_ENABLED=1 go test -run '^$$' -bench . -benchtime 1x -timeout 30m ./server/endtoend
+	CGO_ENABLED=1 go test -run '^$$' -bench . ./planner/...
+
+.PHONY: clean
+clean: ## remove what the build made
+	rm -rf bin web/dist/app.wasm* runtime/onnxruntime/node_modules
