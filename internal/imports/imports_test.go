@@ -1,0 +1,171 @@
+// Package imports holds the test that keeps the directions in which packages may import each other. The rules are those
+// of ARCHITECTURE.md; the files are parsed in this process, so nothing has to be built or installed.
+package imports
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"partita/internal/fixture"
+)
+
+// rule says what the production files of the packages under a folder may import beyond their own subtree. Among the
+// rules whose folder contains a package the longest folder decides.
+type rule struct {
+	folder string
+	std    func(path string) bool // standard library; nil: all of it
+	allow  []string               // prefixes of other import paths
+}
+
+func stdPure(path string) bool {
+	for _, banned := range []string{"os", "net", "os/exec", "os/signal", "os/user", "syscall", "syscall/js", "plugin"} {
+		if path == banned {
+			return false
+		}
+	}
+	return !strings.HasPrefix(path, "net/")
+}
+
+func stdBrowser(path string) bool { return path != "net/http" && path != "os/exec" }
+
+const (
+	awsSDK      = "github.com/aws/"
+	echo        = "github.com/labstack/echo/v4"
+	huma        = "github.com/danielgtaylor/huma/v2"
+	goApp       = "github.com/maxence-charriere/go-app/v10"
+	onnxRuntime = "github.com/yalue/onnxruntime_go"
+)
+
+var rules = []rule{
+	{folder: "planner", std: stdPure, allow: []string{"partita/planner", "gonum.org/v1/gonum", "github.com/goccy/go-yaml", "google.golang.org/protobuf/encoding/protowire"}},
+	{folder: "app", std: stdBrowser, allow: []string{"partita/planner", "partita/app", goApp}},
+	{folder: "web", allow: nil},
+	{folder: "runtime", allow: []string{"partita/planner", "partita/runtime", "golang.org/x/image"}},
+	{folder: "runtime/wire", std: stdPure, allow: []string{"partita/planner/diag", "partita/planner/graph", "partita/runtime/wire"}},
+	{folder: "runtime/store", allow: []string{"partita/planner/diag", "partita/runtime/wire", awsSDK}},
+	{folder: "runtime/invoke", allow: []string{"partita/planner/diag", "partita/runtime/wire", awsSDK}},
+	{folder: "runtime/stage", allow: []string{"partita/planner", "partita/runtime", onnxRuntime, "golang.org/x/sys"}},
+	{folder: "server", allow: []string{"partita/planner", "partita/runtime", "partita/server"}},
+	{folder: "server/cloud", allow: []string{"partita/planner/diag", awsSDK}},
+	{folder: "server/api", allow: []string{"partita/planner", "partita/runtime/wire", "partita/server/deploy", "partita/server/obs", echo, huma}},
+	{folder: "server/site", allow: []string{"partita/planner/diag", "partita/web", "partita/app", echo, goApp}},
+	{folder: "server/obs", allow: []string{"partita/planner/diag"}},
+	{folder: "server/split", allow: []string{"partita/planner", "partita/runtime/wire"}},
+	{folder: "server/local", allow: []string{"partita/planner/diag", "partita/server/local", "github.com/johannesboyne/gofakes3", "github.com/spf13/afero", "github.com/containerd/cgroups/v3", "github.com/opencontainers/runtime-spec", "golang.org/x/sys"}},
+	{folder: "server/cli", allow: []string{"partita/", echo, "golang.org/x/sys"}},
+	{folder: "internal", allow: []string{"partita/"}},
+}
+
+func ruleFor(folder string) *rule {
+	var best *rule
+	for i := range rules {
+		r := &rules[i]
+		if (folder == r.folder || strings.HasPrefix(folder, r.folder+"/")) && (best == nil || len(r.folder) > len(best.folder)) {
+			best = r
+		}
+	}
+	return best
+}
+
+func (r *rule) permits(folder, path string) bool {
+	if first, _, _ := strings.Cut(path, "/"); !strings.Contains(first, ".") && first != "partita" {
+		return r.std == nil || r.std(path)
+	}
+	own := "partita/" + folder
+	if path == own || strings.HasPrefix(path, own+"/") {
+		return true
+	}
+	for _, prefix := range r.allow {
+		if path == prefix || strings.HasPrefix(path, strings.TrimSuffix(prefix, "/")+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+func TestImportDirections(t *testing.T) {
+	root := fixture.Root()
+	files := 0
+	err := filepath.WalkDir(root, func(path string, entry fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if entry.IsDir() {
+			switch entry.Name() {
+			case "node_modules", "testdata", ".git", "bin", "data":
+				return filepath.SkipDir
+			}
+			return nil
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		relative, err := filepath.Rel(root, path)
+		if err != nil {
+			return err
+		}
+		folder := filepath.ToSlash(filepath.Dir(relative))
+		file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		files++
+		r := ruleFor(folder)
+		if r == nil {
+			t.Errorf("%s: no rule covers this folder; every package has its place in ARCHITECTURE.md", relative)
+			return nil
+		}
+		for _, spec := range file.Imports {
+			imported := strings.Trim(spec.Path.Value, `"`)
+			if imported != "C" && !r.permits(folder, imported) {
+				t.Errorf("%s imports %s, which packages under %s may not", relative, imported, r.folder)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 5 {
+		t.Fatalf("only %d files were checked", files)
+	}
+}
+
+// TestAdaptersStayApart keeps the packages that touch the outside world from knowing each other: only the command line
+// wires them together.
+func TestAdaptersStayApart(t *testing.T) {
+	for _, adapter := range []string{"cloud", "local", "api", "site", "split", "obs"} {
+		r := ruleFor("server/" + adapter)
+		for _, other := range []string{"cloud", "local", "api", "site", "split"} {
+			if other != adapter && r.permits("server/"+adapter, "partita/server/"+other) {
+				t.Errorf("server/%s may import server/%s", adapter, other)
+			}
+		}
+	}
+}
+
+// TestRulesBite makes sure that the rules refuse what they are there to refuse.
+func TestRulesBite(t *testing.T) {
+	for _, bad := range []struct{ folder, path string }{
+		{"planner/hdf5", "os"},
+		{"planner/solve", "net/http"},
+		{"planner", "partita/server/split"},
+		{"app/ui", "net/http"},
+		{"app/ui", "partita/server/api"},
+		{"runtime/gateway", awsSDK + "aws-sdk-go-v2/service/s3"},
+		{"runtime/gateway", onnxRuntime},
+		{"runtime", "partita/server/deploy"},
+		{"server/deploy", awsSDK + "aws-sdk-go-v2/service/lambda"},
+		{"server/deploy", echo},
+		{"server/cli", awsSDK + "aws-sdk-go-v2/service/lambda"},
+		{"server/api", "partita/app/ui"},
+	} {
+		if ruleFor(bad.folder).permits(bad.folder, bad.path) {
+			t.Errorf("%s may import %s", bad.folder, bad.path)
+		}
+	}
+}
