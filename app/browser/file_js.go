@@ -1,0 +1,59 @@
+package browser
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"sync/atomic"
+	"syscall/js"
+)
+
+// File is a file that the user chose. It is never read whole: ReadAt asks the browser for just the slice wanted.
+type File struct {
+	blob js.Value
+	name string
+	size int64
+	read atomic.Int64
+}
+
+// Files takes the files out of a FileList. It must be called inside the event's handler: the list is empty afterwards.
+func Files(list js.Value) []*File {
+	var files []*File
+	for i := range list.Length() {
+		blob := list.Index(i)
+		files = append(files, &File{blob: blob, name: blob.Get("name").String(), size: int64(blob.Get("size").Float())})
+	}
+	return files
+}
+
+// Name gives the file's name without its folder.
+func (f *File) Name() string { return f.name }
+
+// Size gives the file's length in bytes.
+func (f *File) Size() int64 { return f.size }
+
+// BytesRead counts what has been read of the file so far.
+func (f *File) BytesRead() int64 { return f.read.Load() }
+
+// ReadAt reads a slice of the file; see io.ReaderAt. It waits for the browser, so it must not be called inside a
+// JavaScript callback.
+func (f *File) ReadAt(p []byte, offset int64) (int, error) {
+	if offset < 0 {
+		return 0, fmt.Errorf("reading %s at negative offset %d", f.name, offset)
+	}
+	if offset >= f.size {
+		return 0, io.EOF
+	}
+	end := min(offset+int64(len(p)), f.size)
+	// Offsets cross as float64, which is exact up to 2^53.
+	buffer, err := await(context.Background(), f.blob.Call("slice", float64(offset), float64(end)).Call("arrayBuffer"))
+	if err != nil {
+		return 0, fmt.Errorf("reading %s: the browser says %w", f.name, err)
+	}
+	n := js.CopyBytesToGo(p, js.Global().Get("Uint8Array").New(buffer))
+	f.read.Add(int64(n))
+	if n < len(p) {
+		return n, io.EOF
+	}
+	return n, nil
+}

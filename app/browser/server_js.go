@@ -1,0 +1,161 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"syscall/js"
+
+	"partita/app/state"
+)
+
+// Server is the server that the page came from.
+type Server struct{}
+
+// problem is the error document of the server's interface.
+type problem struct {
+	Detail string `json:"detail"`
+	Title  string `json:"title"`
+	Code   string `json:"code"`
+	Fix    string `json:"fix"`
+}
+
+func (p problem) err(status int) error {
+	message := p.Detail
+	if message == "" {
+		message = p.Title
+	}
+	if message == "" {
+		return fmt.Errorf("the server answers with status %d", status)
+	}
+	return &state.Problem{Code: p.Code, Found: message, Fix: p.Fix}
+}
+
+// call sends a request and decodes the JSON answer into reply (nil: ignored). body is a string, a Blob or undefined.
+func (Server) call(ctx context.Context, method, path, contentType string, body js.Value, reply any) error {
+	options := map[string]any{"method": method}
+	if !body.IsUndefined() {
+		options["body"] = body
+		options["headers"] = map[string]any{"Content-Type": contentType}
+	}
+	controller := js.Global().Get("AbortController").New()
+	options["signal"] = controller.Get("signal")
+	stop := context.AfterFunc(ctx, func() { controller.Call("abort") })
+	defer stop()
+
+	answer, err := await(ctx, js.Global().Call("fetch", path, options))
+	if err != nil {
+		return &state.Problem{Code: "server.unreachable", Found: "the server does not answer: " + err.Error(), Fix: "Make sure that partita serve is still running, then try again"}
+	}
+	buffer, err := await(ctx, answer.Call("arrayBuffer"))
+	if err != nil {
+		return err
+	}
+	raw := bytesOf(buffer)
+	if status := answer.Get("status").Int(); status >= 400 {
+		var p problem
+		// A body that is no problem document leaves p empty; err falls back to the status.
+		_ = json.Unmarshal(raw, &p)
+		return p.err(status)
+	}
+	if reply == nil {
+		return nil
+	}
+	return json.Unmarshal(raw, reply)
+}
+
+func (s Server) callJSON(ctx context.Context, method, path string, request, reply any) error {
+	raw, err := json.Marshal(request)
+	if err != nil {
+		return err
+	}
+	return s.call(ctx, method, path, "application/json", js.ValueOf(string(raw)), reply)
+}
+
+// Upload sends a file to the server as the browser reads it.
+func (s Server) Upload(ctx context.Context, file state.File) (string, error) {
+	f, ok := file.(*File)
+	if !ok {
+		return "", errors.New("only a file chosen in this browser can be uploaded")
+	}
+	var reply struct{ Upload string }
+	err := s.call(ctx, "POST", "/api/v1/uploads?name="+url.QueryEscape(f.name), "application/octet-stream", f.blob, &reply)
+	return reply.Upload, err
+}
+
+// Deploy asks the server to deploy a plan with uploaded weights; Follow tells how it goes on.
+func (s Server) Deploy(ctx context.Context, name string, plan json.RawMessage, upload string) error {
+	return s.callJSON(ctx, "POST", "/api/v1/deployments", map[string]any{"name": name, "plan": plan, "upload": upload}, nil)
+}
+
+// Destroy asks the server to remove a deployment; Follow tells how it goes on.
+func (s Server) Destroy(ctx context.Context, name string) error {
+	return s.call(ctx, "DELETE", "/api/v1/deployments/"+url.PathEscape(name), "", js.Undefined(), nil)
+}
+
+// Invoke sends one input through a deployment.
+func (s Server) Invoke(ctx context.Context, name string, input state.Input) (*state.Reply, error) {
+	reply := &state.Reply{}
+	err := s.callJSON(ctx, "POST", "/api/v1/deployments/"+url.PathEscape(name)+"/invocations", map[string]any{"inputs": []state.Input{input}}, reply)
+	return reply, err
+}
+
+// Follow reports the steps of the operation under way on a deployment until it has ended.
+func (s Server) Follow(ctx context.Context, name string, step func(state.Step)) error {
+	source := js.Global().Get("EventSource").New("/api/v1/deployments/" + url.PathEscape(name) + "/events")
+	defer source.Call("close")
+	ended := make(chan error, 1)
+	end := func(err error) {
+		select {
+		case ended <- err:
+		default:
+		}
+	}
+	listen := func(event string, handle func(data []byte)) func() {
+		listener := js.FuncOf(func(_ js.Value, args []js.Value) any {
+			data := args[0].Get("data")
+			if data.Type() == js.TypeString {
+				handle([]byte(data.String()))
+			} else {
+				handle(nil)
+			}
+			return nil
+		})
+		source.Call("addEventListener", event, listener)
+		return func() {
+			source.Call("removeEventListener", event, listener)
+			listener.Release()
+		}
+	}
+	defer listen("step", func(data []byte) {
+		var s state.Step
+		if err := json.Unmarshal(data, &s); err != nil {
+			end(fmt.Errorf("reading the server's progress: %w", err))
+			return
+		}
+		step(s)
+	})()
+	defer listen("done", func([]byte) { end(nil) })()
+	defer listen("failed", func(data []byte) {
+		var p problem
+		if err := json.Unmarshal(data, &p); err != nil {
+			end(fmt.Errorf("reading the server's progress: %w", err))
+			return
+		}
+		end(p.err(0))
+	})()
+	defer listen("error", func([]byte) {
+		// The browser reconnects by itself unless it says that it has given up.
+		if source.Get("readyState").Int() == js.Global().Get("EventSource").Get("CLOSED").Int() {
+			end(&state.Problem{Code: "server.unreachable", Found: "the server stopped telling how the operation goes on", Fix: "Make sure that partita serve is still running, then look at partita list"})
+		}
+	})()
+	select {
+	case err := <-ended:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}

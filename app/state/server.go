@@ -1,0 +1,98 @@
+package state
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+)
+
+// File is a file that the user chose; it is read by slices.
+type File interface {
+	io.ReaderAt
+	Name() string
+	Size() int64
+	// BytesRead counts what has been read so far: the page shows that only the bytes needed were.
+	BytesRead() int64
+}
+
+// Server is what the page asks of the server it came from. Planning needs none of it.
+type Server interface {
+	Upload(ctx context.Context, file File) (upload string, err error)
+	Deploy(ctx context.Context, name string, plan json.RawMessage, upload string) error
+	Destroy(ctx context.Context, name string) error
+	// Follow reports the steps of the operation under way on a deployment until it has ended.
+	Follow(ctx context.Context, name string, step func(Step)) error
+	Invoke(ctx context.Context, name string, input Input) (*Reply, error)
+}
+
+// Problem is an error that the server or the page explains to the user.
+type Problem struct {
+	Code  string
+	Found string
+	Fix   string
+}
+
+// Error gives the problem in one line.
+func (p *Problem) Error() string {
+	message := p.Found
+	if p.Fix != "" {
+		message += ". " + p.Fix
+	}
+	if p.Code != "" {
+		message += " [" + p.Code + "]"
+	}
+	return message
+}
+
+// Step is one event of a deploy or destroy, as the server sends it.
+type Step struct {
+	Resource   string `json:"resource"`
+	Action     string `json:"action"`
+	State      string `json:"state"` // "started", "progress", "done" or "failed"
+	Bytes      int64  `json:"bytes"`
+	TotalBytes int64  `json:"totalBytes"`
+	ElapsedMs  int64  `json:"elapsedMs"`
+}
+
+// Input is one input of a model, as the server's interface takes it.
+type Input struct {
+	Name        string `json:"name,omitempty"`
+	ContentType string `json:"contentType,omitempty"`
+	Data        []byte `json:"data"`
+}
+
+// Reply is the answer of a deployment to one invocation.
+type Reply struct {
+	Outputs []struct {
+		Name  string  `json:"name"`
+		Shape []int64 `json:"shape"`
+	} `json:"outputs"`
+	Top [][]struct {
+		Index int     `json:"index"`
+		Score float64 `json:"score"`
+	} `json:"top"`
+	Trace Trace `json:"trace"`
+}
+
+// Trace is what a request was measured to take and cost.
+type Trace struct {
+	LatencyUs       int64        `json:"latencyUs"`
+	DecodeUs        int64        `json:"decodeUs"`
+	GatewayBilledMs int64        `json:"gatewayBilledMs"`
+	CostPicoUSD     int64        `json:"costPicoUSD"`
+	Stages          []StageTrace `json:"stages"`
+}
+
+// StageTrace is one invocation of one stage.
+type StageTrace struct {
+	Index       int   `json:"index"`
+	Cold        bool  `json:"cold"`
+	QueueUs     int64 `json:"queueUs"`
+	InitUs      int64 `json:"initUs"`
+	InputUs     int64 `json:"inputUs"`
+	ComputeUs   int64 `json:"computeUs"`
+	OutputUs    int64 `json:"outputUs"`
+	BilledMs    int64 `json:"billedMs"`
+	CostPicoUSD int64 `json:"costPicoUSD"`
+	MaxMemoryMB int64 `json:"maxMemoryMB"`
+}
