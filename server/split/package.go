@@ -1,0 +1,281 @@
+package split
+
+import (
+	"archive/zip"
+	"compress/flate"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash/crc32"
+	"io"
+	"io/fs"
+	"math"
+	"os"
+	"path/filepath"
+
+	"partita/planner/diag"
+	"partita/planner/onnx"
+	"partita/planner/weights"
+	"partita/runtime/wire"
+)
+
+// BootstrapFile is the name under which Lambda's provided.al2023 runtime starts a function's program (AWS Lambda
+// developer guide, "OS-only runtimes", 2026).
+const BootstrapFile = "bootstrap"
+
+// Native names the files that every stage's package carries beside the model.
+type Native struct {
+	Bootstrap string // the runtime's program
+	Library   string // ONNX Runtime
+}
+
+// WritePackage writes the stage's zip: bootstrap, ONNX Runtime, stage.json, stage.onnx and stage.weights, uncompressed,
+// in that order and with fixed times, so that the same inputs give the same bytes. On an error what has been written is
+// no package; it is the caller's to discard.
+//
+// Where w can also be written at an offset (a file), every entry is stored with its size and checksum in front. Where
+// it cannot (a pipe), the weights' checksum follows them, which readers that do not seek accept only of deflated
+// entries (java.util.zip.ZipInputStream is one): the weights are then deflate's uncompressed blocks.
+func (s *Stage) WritePackage(w io.Writer, src weights.Source, native Native) error {
+	doing := fmt.Sprintf("writing the package of stage %d of %s", s.Manifest.Index+1, s.Manifest.Deployment)
+	a := newArchive(w)
+	if err := a.file(BootstrapFile, native.Bootstrap, 0o755); err != nil {
+		return coded(err, doing)
+	}
+	if err := a.file(wire.LibraryFile, native.Library, 0o755); err != nil {
+		return coded(err, doing)
+	}
+	if err := a.manifest(wire.StageFile, s.Manifest); err != nil {
+		return coded(err, doing)
+	}
+	if err := a.content(wire.ModelFile, s.model); err != nil {
+		return coded(err, doing)
+	}
+	err := a.stream(wire.WeightsFile, s.weightsSize, func(w io.Writer) error { return s.writeWeights(w, src) })
+	if err == nil {
+		err = a.close()
+	}
+	return coded(err, doing)
+}
+
+// WriteDir writes the stage's own files into a folder.
+func (s *Stage) WriteDir(dir string, src weights.Source) error {
+	doing := fmt.Sprintf("writing stage %d of %s to a folder", s.Manifest.Index+1, s.Manifest.Deployment)
+	manifest, err := encode(s.Manifest)
+	if err != nil {
+		return coded(err, doing)
+	}
+	f, err := os.Create(filepath.Join(dir, wire.WeightsFile))
+	if err != nil {
+		return coded(err, doing)
+	}
+	if err := s.writeWeights(f, src); err != nil {
+		return coded(errors.Join(err, f.Close()), doing)
+	}
+	if err := f.Close(); err != nil {
+		return coded(err, doing)
+	}
+	if err := os.WriteFile(filepath.Join(dir, wire.ModelFile), s.model, 0o644); err != nil {
+		return coded(err, doing)
+	}
+	return coded(os.WriteFile(filepath.Join(dir, wire.StageFile), manifest, 0o644), doing)
+}
+
+// WriteGatewayPackage writes the gateway's zip: bootstrap and gateway.json.
+func WriteGatewayPackage(w io.Writer, m wire.GatewayManifest, bootstrap string) error {
+	doing := "writing the package of the gateway of " + m.Deployment
+	a := newArchive(w)
+	if err := a.file(BootstrapFile, bootstrap, 0o755); err != nil {
+		return coded(err, doing)
+	}
+	if err := a.manifest(wire.GatewayFile, m); err != nil {
+		return coded(err, doing)
+	}
+	return coded(a.close(), doing)
+}
+
+// writeWeights writes stage.weights: the tensors at their places, zeros between them.
+func (s *Stage) writeWeights(w io.Writer, src weights.Source) error {
+	st := &streamer{w: w, src: src, limits: usual}
+	var padding [onnx.Alignment]byte
+	end := int64(0)
+	for i := range s.tensors {
+		t := &s.tensors[i]
+		if _, err := w.Write(padding[:t.place.Offset-end]); err != nil {
+			return err
+		}
+		if err := st.tensor(t); err != nil {
+			return err
+		}
+		if 4*st.at != t.place.Length {
+			panic(fmt.Sprintf("split: %s took %d bytes of its %d", t.name, 4*st.at, t.place.Length))
+		}
+		end = t.place.Offset + t.place.Length
+	}
+	return nil
+}
+
+// archive writes a zip of uncompressed entries.
+type archive struct {
+	zw      *zip.Writer
+	written *counter
+	at      io.WriterAt // nil: what is written cannot be changed
+	base    int64       // the zip's offset in it
+}
+
+func newArchive(w io.Writer) *archive {
+	a := &archive{written: &counter{w: w}}
+	a.zw = zip.NewWriter(a.written)
+	// A pipe's *os.File has these methods too, but does not seek.
+	if f, ok := w.(interface {
+		io.Seeker
+		io.WriterAt
+	}); ok {
+		if base, err := f.Seek(0, io.SeekCurrent); err == nil {
+			a.at, a.base = f, base
+		}
+	}
+	a.zw.RegisterCompressor(zip.Deflate, func(w io.Writer) (io.WriteCloser, error) {
+		return flate.NewWriter(w, flate.NoCompression)
+	})
+	return a
+}
+
+// header makes an entry's header. Its time is the earliest that zip can express, 1 January 1980 (the legacy field
+// writes it without the extra field that a zip.FileHeader.Modified would add).
+func header(name string, mode fs.FileMode) *zip.FileHeader {
+	h := &zip.FileHeader{Name: name, Method: zip.Store}
+	h.ModifiedDate = 1<<5 | 1 //nolint:staticcheck // see above
+	h.SetMode(mode)
+	return h
+}
+
+// file adds a file of this machine; it is read twice, for its checksum and for its bytes.
+func (a *archive) file(name, path string, mode fs.FileMode) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	sum := crc32.NewIEEE()
+	size, err := io.Copy(sum, f)
+	if err != nil {
+		return err
+	}
+	if _, err := f.Seek(0, io.SeekStart); err != nil {
+		return err
+	}
+	w, err := a.create(header(name, mode), size, sum.Sum32())
+	if err != nil {
+		return err
+	}
+	again := crc32.NewIEEE()
+	n, err := io.Copy(io.MultiWriter(w, again), f)
+	if err == nil && (n != size || again.Sum32() != sum.Sum32()) {
+		err = fmt.Errorf("%s changed while it was read", path)
+	}
+	return err
+}
+
+func (a *archive) content(name string, data []byte) error {
+	w, err := a.create(header(name, 0o644), int64(len(data)), crc32.ChecksumIEEE(data))
+	if err == nil {
+		_, err = w.Write(data)
+	}
+	return err
+}
+
+func (a *archive) manifest(name string, v any) error {
+	data, err := encode(v)
+	if err != nil {
+		return err
+	}
+	return a.content(name, data)
+}
+
+// create starts a stored entry whose size and checksum are known.
+func (a *archive) create(h *zip.FileHeader, size int64, sum uint32) (io.Writer, error) {
+	if a.written.n+size > math.MaxUint32-1<<20 {
+		return nil, diag.New(diag.Limit, "split.package-size", "", fmt.Sprintf("the package would be over 4 GiB with %s", h.Name),
+			"plan with more stages")
+	}
+	h.CompressedSize64, h.UncompressedSize64, h.CRC32 = uint64(size), uint64(size), sum
+	return a.zw.CreateRaw(h)
+}
+
+// stream adds an entry of a known size whose bytes are made as they are written.
+func (a *archive) stream(name string, size int64, write func(io.Writer) error) error {
+	h := header(name, 0o644)
+	if a.at == nil {
+		h.Method = zip.Deflate
+		w, err := a.zw.CreateHeader(h)
+		if err != nil {
+			return err
+		}
+		return write(w)
+	}
+	// CreateRaw keeps the header it is given and writes it again into the directory at the end: only the checksum in
+	// front of the entry has to be put right, at its offset 14 in a local file header (APPNOTE.TXT 4.3.7).
+	if err := a.zw.Flush(); err != nil {
+		return err
+	}
+	place := a.base + a.written.n + 14
+	w, err := a.create(h, size, 0)
+	if err != nil {
+		return err
+	}
+	sum := crc32.NewIEEE()
+	if err := write(io.MultiWriter(w, sum)); err != nil {
+		return err
+	}
+	h.CRC32 = sum.Sum32()
+	if err := a.zw.Flush(); err != nil {
+		return err
+	}
+	var field [4]byte
+	for i := range field {
+		field[i] = byte(h.CRC32 >> (8 * i))
+	}
+	_, err = a.at.WriteAt(field[:], place)
+	return err
+}
+
+func (a *archive) close() error { return a.zw.Close() }
+
+// counter counts what has been written.
+type counter struct {
+	w io.Writer
+	n int64
+}
+
+func (c *counter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.n += int64(n)
+	return n, err
+}
+
+func encode(v any) ([]byte, error) {
+	data, err := json.MarshalIndent(v, "", " ")
+	return append(data, '\n'), err
+}
+
+// coded gives an error of reading or writing a code; one that has a code already keeps it.
+func coded(err error, doing string) error {
+	if err == nil {
+		return nil
+	}
+	if e := diag.As(err); e != nil {
+		if e.Doing != "" {
+			return err
+		}
+		c := *e
+		c.Doing = doing
+		return &c
+	}
+	if errors.Is(err, fs.ErrNotExist) {
+		return diag.New(diag.Internal, "split.file-missing", doing, "a file it needs is absent",
+			"build it with `make build`, or name its folder in PARTITA_FUNCTION_DIR").Because(err)
+	}
+	return diag.New(diag.Internal, "split.write", doing, "a file could not be read or written",
+		"make room on the disk and try again").Because(err)
+}

@@ -1,0 +1,129 @@
+// Package split makes the stages of a plan: from a model's graph and the positions of its cuts, an ONNX file per stage,
+// its weights, and the package (zip) in which a function gets both.
+//
+// Weights are streamed from a weights.Source through their transforms (axes permuted, batch normalization folded) into
+// one page-aligned file of external data, in memory that does not grow with the model.
+package split
+
+import (
+	"fmt"
+
+	"partita/planner/diag"
+	"partita/planner/graph"
+	"partita/planner/onnx"
+	"partita/runtime/wire"
+)
+
+// Stage is one stage of a deployment, ready to be written.
+type Stage struct {
+	Manifest wire.StageManifest
+
+	model       []byte   // stage.onnx
+	tensors     []tensor // of stage.weights, by rising offset
+	weightsSize int64    // of stage.weights
+}
+
+// Stages splits a model at the given positions, which rise and have work on both sides, into len(cuts)+1 stages.
+func Stages(g *graph.Graph, cuts []int, deployment string) ([]*Stage, error) {
+	doing := fmt.Sprintf("splitting %s into %d stages", g.Name, len(cuts)+1)
+	live := g.Live()
+	bounds := make([]int, 0, len(cuts)+2)
+	bounds = append(bounds, 0)
+	for _, c := range cuts {
+		if c <= bounds[len(bounds)-1] || c >= len(g.Layers) {
+			return nil, diag.New(diag.Invalid, "split.bad-cut", doing,
+				fmt.Sprintf("the cuts %v do not rise within 1..%d", cuts, len(g.Layers)-1),
+				"make the plan again from this model")
+		}
+		bounds = append(bounds, c)
+	}
+	bounds = append(bounds, len(g.Layers))
+
+	stages := make([]*Stage, len(bounds)-1)
+	for k := range stages {
+		sub := g.Subgraph(live, bounds[k], bounds[k+1])
+		if len(sub.Made) == 0 {
+			return nil, diag.New(diag.Invalid, "split.empty-stage", doing,
+				fmt.Sprintf("stage %d (%s) computes nothing that anything after it needs", k+1, layerRange(g, sub)),
+				"make the plan again from this model, or leave out that cut")
+		}
+		s, err := newStage(g, sub, doing)
+		if err != nil {
+			return nil, err
+		}
+		s.Manifest = wire.StageManifest{
+			Format: wire.StageFormat, Deployment: deployment, Index: k, Stages: len(stages), Layers: layerRange(g, sub),
+			Inputs: specs(g, sub.Inputs), Outputs: specs(g, sub.Outputs),
+		}
+		stages[k] = s
+	}
+	return stages, nil
+}
+
+// WeightBytes gives the bytes of the stage's weights as shipped: after folding, without the padding between them.
+func (s *Stage) WeightBytes() int64 {
+	var n int64
+	for i := range s.tensors {
+		n += s.tensors[i].place.Length
+	}
+	return n
+}
+
+// newStage lowers a subgraph to its ONNX model and the recipes of its weights.
+func newStage(g *graph.Graph, sub *graph.Subgraph, doing string) (*Stage, error) {
+	l := lower(g, sub)
+	model := &onnx.Model{Name: g.Name, Producer: "partita", Nodes: l.nodes}
+	for _, v := range sub.Used {
+		model.Inputs = append(model.Inputs, info(g, v))
+	}
+	for _, v := range sub.Made {
+		model.Outputs = append(model.Outputs, info(g, v))
+	}
+	for _, v := range l.consts {
+		c := g.Value(v)
+		if want := c.Shape.Elements(1); int64(len(c.Const.Float32s)+len(c.Const.Int64s)) != want {
+			panic(fmt.Sprintf("split: the constant %s of %d elements has %d numbers", c.Name, want,
+				len(c.Const.Float32s)+len(c.Const.Int64s)))
+		}
+		model.Initializers = append(model.Initializers, onnx.Tensor{ValueInfo: info(g, v), Const: c.Const})
+	}
+	layout := onnx.Layout{Location: wire.WeightsFile}
+	for i := range l.tensors {
+		t := &l.tensors[i]
+		if t.dtype != graph.Float32 {
+			return nil, diag.New(diag.Invalid, "split.weight-type", doing,
+				fmt.Sprintf("the weight %s is of type %v in the graph", t.name, t.dtype),
+				"use a model whose weights are float32: others are not supported yet")
+		}
+		t.place = layout.Place(4 * t.shape.Elements(1))
+		model.Initializers = append(model.Initializers, onnx.Tensor{
+			ValueInfo: onnx.ValueInfo{Name: t.name, DType: t.dtype, Shape: t.shape}, External: t.place})
+	}
+	return &Stage{model: model.Encode(), tensors: l.tensors, weightsSize: layout.Size()}, nil
+}
+
+func info(g *graph.Graph, v graph.ValueID) onnx.ValueInfo {
+	value := g.Value(v)
+	return onnx.ValueInfo{Name: value.Name, DType: value.DType, Shape: value.Shape}
+}
+
+func specs(g *graph.Graph, values []graph.ValueID) []wire.TensorSpec {
+	list := make([]wire.TensorSpec, len(values))
+	for i, v := range values {
+		value := g.Value(v)
+		list[i] = wire.TensorSpec{Name: value.Name, DType: value.DType.String(), Shape: append([]int64{}, value.Shape...)}
+	}
+	return list
+}
+
+// layerRange names a stage's layers for people, "conv1 .. conv4_block6_out", without layers that do nothing at its start.
+func layerRange(g *graph.Graph, sub *graph.Subgraph) string {
+	first, last := sub.First, sub.Last-1
+	for first < last && g.Layers[first].FirstNode == g.Layers[first].LastNode {
+		first++
+	}
+	if first == last {
+		return g.Layers[last].Name
+	}
+	return g.Layers[first].Name + " .. " + g.Layers[last].Name
+}
