@@ -1,0 +1,255 @@
+package platform
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // for the price book
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"sort"
+	"strings"
+)
+
+//go:embed pricebook.json
+var bookJSON []byte
+
+// Figure is one number of the price book as people may want to see it.
+type Figure struct {
+	Name       string // "price.compute"
+	Value      string // decimal
+	Unit       string // "USD/GB-s"
+	Source     string // the document or measurement it comes from
+	Confidence string // docs, measured, derived, choice or assumed
+	Note       string
+}
+
+type book struct {
+	id        Book
+	names     []string
+	platforms map[string]*Platform
+}
+
+type bookFile struct {
+	Format    string            `json:"format"`
+	Date      string            `json:"date"`
+	Currency  string            `json:"currency"`
+	Sources   map[string]string `json:"sources"`
+	Platforms []struct {
+		Name         string                `json:"name"`
+		Label        string                `json:"label"`
+		Architecture string                `json:"architecture"`
+		Base         string                `json:"base"` // an earlier platform whose figures hold unless stated
+		Figures      map[string]figureJSON `json:"figures"`
+	} `json:"platforms"`
+}
+
+type figureJSON struct {
+	Value      string `json:"value"`
+	Unit       string `json:"unit"`
+	Source     string `json:"source"` // key into sources
+	Confidence string `json:"confidence"`
+	Note       string `json:"note"`
+}
+
+// field says where a figure goes: the unit the book must state and how many decimal digits the integer has below it.
+type field struct {
+	name   string
+	unit   string
+	digits int // 12: USD to pico-USD; 3: ms to us; 6: s to us
+	into   func(p *Platform) *int64
+}
+
+var fields = []field{
+	{"memory.minMB", "MB", 0, func(p *Platform) *int64 { return &p.MinMemoryMB }},
+	{"memory.maxMB", "MB", 0, func(p *Platform) *int64 { return &p.MaxMemoryMB }},
+	{"memory.stepMB", "MB", 0, func(p *Platform) *int64 { return &p.MemoryStepMB }},
+	{"memory.planningStepMB", "MB", 0, func(p *Platform) *int64 { return &p.PlanningStepMB }},
+	{"cpu.mbPerVCPU", "MB", 0, func(p *Platform) *int64 { return &p.MBPerVCPU }},
+	{"cpu.maxMilliVCPU", "vCPU/1000", 0, func(p *Platform) *int64 { return &p.MaxMilliVCPU }},
+	{"cpu.parallelPermille", "1/1000", 0, func(p *Platform) *int64 { return &p.ParallelPermille }},
+	{"billing.granularity", "ms", 3, func(p *Platform) *int64 { return &p.GranularityUs }},
+	{"price.compute", "USD/GB-s", 12, func(p *Platform) *int64 { return &p.PicoUSDPerGBs }},
+	{"price.request", "USD", 12, func(p *Platform) *int64 { return &p.RequestPicoUSD }},
+	{"price.s3Put", "USD", 12, func(p *Platform) *int64 { return &p.ObjectPutPicoUSD }},
+	{"price.s3Get", "USD", 12, func(p *Platform) *int64 { return &p.ObjectGetPicoUSD }},
+	{"limit.payload", "B", 0, func(p *Platform) *int64 { return &p.PayloadLimitBytes }},
+	{"limit.package", "B", 0, func(p *Platform) *int64 { return &p.PackageLimitBytes }},
+	{"limit.temporaryStorageMB", "MB", 0, func(p *Platform) *int64 { return &p.TemporaryMB }},
+	{"limit.timeout", "s", 6, func(p *Platform) *int64 { return &p.TimeoutUs }},
+	{"limit.init", "s", 6, func(p *Platform) *int64 { return &p.InitTimeoutUs }},
+	{"network.rate", "B/s", 0, func(p *Platform) *int64 { return &p.NetworkBytesPerSecond }},
+	{"inline.latency", "us", 0, func(p *Platform) *int64 { return &p.InlineLatencyUs }},
+	{"inline.rate", "B/s", 0, func(p *Platform) *int64 { return &p.InlineBytesPerSecond }},
+	{"s3.getLatency", "us", 0, func(p *Platform) *int64 { return &p.ObjectGetLatencyUs }},
+	{"s3.putLatency", "us", 0, func(p *Platform) *int64 { return &p.ObjectPutLatencyUs }},
+	{"s3.getRate", "B/s", 0, func(p *Platform) *int64 { return &p.ObjectGetBytesPerSecond }},
+	{"s3.putRate", "B/s", 0, func(p *Platform) *int64 { return &p.ObjectPutBytesPerSecond }},
+	{"dispatch.time", "us", 0, func(p *Platform) *int64 { return &p.DispatchUs }},
+	{"wake.time", "ms", 3, func(p *Platform) *int64 { return &p.WakeUs }},
+	{"init.boot", "us", 0, func(p *Platform) *int64 { return &p.BootUs }},
+	{"init.fetch", "ps/B", 0, func(p *Platform) *int64 { return &p.FetchPicosecPerByte }},
+	{"init.load", "ps/B", 0, func(p *Platform) *int64 { return &p.LoadPicosecPerByte }},
+	{"gateway.memoryMB", "MB", 0, func(p *Platform) *int64 { return &p.GatewayMemoryMB }},
+	{"gateway.decode", "us", 0, func(p *Platform) *int64 { return &p.GatewayDecodeUs }},
+	{"rate.convolution", "MFLOP/s", 0, func(p *Platform) *int64 { return &p.ConvolutionMFLOPS }},
+	{"rate.depthwise", "MFLOP/s", 0, func(p *Platform) *int64 { return &p.DepthwiseMFLOPS }},
+	{"rate.matrix", "MFLOP/s", 0, func(p *Platform) *int64 { return &p.MatrixMFLOPS }},
+	{"rate.recurrent", "MFLOP/s", 0, func(p *Platform) *int64 { return &p.RecurrentMFLOPS }},
+	{"rate.elementwise", "MFLOP/s", 0, func(p *Platform) *int64 { return &p.ElementwiseMFLOPS }},
+	{"rate.memory", "B/s", 0, func(p *Platform) *int64 { return &p.StreamBytesPerSecond }},
+	{"rate.operator", "ns", 0, func(p *Platform) *int64 { return &p.OperatorNs }},
+	{"runtime.library", "B", 0, func(p *Platform) *int64 { return &p.LibraryBytes }},
+	{"runtime.bootstrap", "B", 0, func(p *Platform) *int64 { return &p.BootstrapBytes }},
+	{"runtime.baseMB", "MB", 0, func(p *Platform) *int64 { return &p.RuntimeBaseMB }},
+	{"runtime.weightCopies", "1/1000", 0, func(p *Platform) *int64 { return &p.WeightCopiesPermille }},
+}
+
+var confidences = []string{"docs", "measured", "derived", "choice", "assumed"}
+
+func parseBook(data []byte) (*book, error) {
+	var f bookFile
+	d := json.NewDecoder(bytes.NewReader(data))
+	d.DisallowUnknownFields()
+	if err := d.Decode(&f); err != nil {
+		return nil, err
+	}
+	if f.Format != "partita.pricebook/1" || f.Currency != "USD" || len(f.Date) != len("2006-01-02") {
+		return nil, fmt.Errorf("format %q, currency %q, date %q", f.Format, f.Currency, f.Date)
+	}
+	sum := sha256.Sum256(data)
+	b := &book{id: Book{Date: f.Date, Hash: "sha256:" + hex.EncodeToString(sum[:])}, platforms: map[string]*Platform{}}
+	figures := map[string]map[string]figureJSON{}
+	for _, entry := range f.Platforms {
+		if _, twice := b.platforms[entry.Name]; twice || entry.Name == "" {
+			return nil, fmt.Errorf("platform %q is there twice or has no name", entry.Name)
+		}
+		all := map[string]figureJSON{}
+		if entry.Base != "" {
+			base, ok := figures[entry.Base]
+			if !ok {
+				return nil, fmt.Errorf("platform %s: its base %q is not above it", entry.Name, entry.Base)
+			}
+			for name, figure := range base {
+				all[name] = figure
+			}
+		}
+		for name, figure := range entry.Figures {
+			all[name] = figure
+		}
+		figures[entry.Name] = all
+		p := &Platform{Name: entry.Name, Label: entry.Label, Architecture: entry.Architecture}
+		if err := p.fill(all, f.Sources); err != nil {
+			return nil, fmt.Errorf("platform %s: %w", entry.Name, err)
+		}
+		b.names = append(b.names, entry.Name)
+		b.platforms[entry.Name] = p
+	}
+	return b, nil
+}
+
+// fill sets the platform's fields from its figures; each figure has a place and each place a figure.
+func (p *Platform) fill(all map[string]figureJSON, sources map[string]string) error {
+	var initBilled int64
+	places := append(slices.Clip(fields), field{"billing.init", "0|1", 0, func(*Platform) *int64 { return &initBilled }})
+	for _, place := range places {
+		figure, ok := all[place.name]
+		if !ok {
+			return fmt.Errorf("%s is absent", place.name)
+		}
+		if figure.Unit != place.unit {
+			return fmt.Errorf("%s is in %q, not in %q", place.name, figure.Unit, place.unit)
+		}
+		source, ok := sources[figure.Source]
+		if !ok || !slices.Contains(confidences, figure.Confidence) {
+			return fmt.Errorf("%s: source %q, confidence %q", place.name, figure.Source, figure.Confidence)
+		}
+		v, err := ParseDecimal(figure.Value, place.digits)
+		if err != nil {
+			return fmt.Errorf("%s: %w", place.name, err)
+		}
+		*place.into(p) = v
+		p.Figures = append(p.Figures, Figure{place.name, figure.Value, figure.Unit, source, figure.Confidence, figure.Note})
+	}
+	if len(all) != len(places) {
+		return fmt.Errorf("%d figures for %d places", len(all), len(places))
+	}
+	sort.Slice(p.Figures, func(i, j int) bool { return p.Figures[i].Name < p.Figures[j].Name })
+	p.InitBilled = initBilled == 1
+	return p.check()
+}
+
+// check refuses figures that the law of cost could not use.
+func (p *Platform) check() error {
+	positive := map[string]int64{
+		"memory.minMB": p.MinMemoryMB, "memory.stepMB": p.MemoryStepMB, "memory.planningStepMB": p.PlanningStepMB,
+		"cpu.mbPerVCPU": p.MBPerVCPU, "cpu.maxMilliVCPU": p.MaxMilliVCPU, "billing.granularity": p.GranularityUs,
+		"limit.payload": p.PayloadLimitBytes, "limit.package": p.PackageLimitBytes, "limit.timeout": p.TimeoutUs,
+		"network.rate": p.NetworkBytesPerSecond, "inline.rate": p.InlineBytesPerSecond, "s3.getRate": p.ObjectGetBytesPerSecond,
+		"s3.putRate": p.ObjectPutBytesPerSecond, "rate.convolution": p.ConvolutionMFLOPS, "rate.depthwise": p.DepthwiseMFLOPS,
+		"rate.matrix": p.MatrixMFLOPS, "rate.recurrent": p.RecurrentMFLOPS, "rate.elementwise": p.ElementwiseMFLOPS,
+		"rate.memory": p.StreamBytesPerSecond,
+	}
+	for name, v := range positive {
+		if v <= 0 {
+			return fmt.Errorf("%s must be positive", name)
+		}
+	}
+	switch {
+	case p.MaxMemoryMB < p.MinMemoryMB || p.MaxMemoryMB > 1<<15:
+		return errors.New("memory.maxMB is out of range")
+	case p.PlanningStepMB%p.MemoryStepMB != 0:
+		return errors.New("memory.planningStepMB is not a multiple of memory.stepMB")
+	case p.MaxMilliVCPU < 1000 || p.ParallelPermille > 1000:
+		return errors.New("cpu figures are out of range")
+	case p.GranularityUs%1000 != 0:
+		return errors.New("billing.granularity is not in whole milliseconds")
+	case p.TimeoutUs > 1<<31:
+		return errors.New("limit.timeout is over 2^31 us (35 minutes)")
+	case !p.Sells(p.GatewayMemoryMB):
+		return errors.New("gateway.memoryMB is not on sale")
+	}
+	return nil
+}
+
+// ParseDecimal reads a plain non-negative decimal number exactly, as an integer number of units of 10^-digits: with 12
+// digits, "0.0000002" is 200,000. A number with more decimals than that, or too large for an int64, is an error.
+func ParseDecimal(s string, digits int) (int64, error) {
+	whole, fraction, dotted := strings.Cut(s, ".")
+	if whole == "" && fraction == "" || dotted && fraction == "" || len(s) > 40 {
+		return 0, errors.New("not a decimal number")
+	}
+	fraction = strings.TrimRight(fraction, "0")
+	if len(fraction) > digits {
+		return 0, fmt.Errorf("more than %d decimals", digits)
+	}
+	fraction += strings.Repeat("0", digits-len(fraction))
+	var v int64
+	for _, c := range whole + fraction {
+		if c < '0' || c > '9' {
+			return 0, errors.New("not a decimal number")
+		}
+		if v > (1<<63-1-9)/10 {
+			return 0, errors.New("too large")
+		}
+		v = v*10 + int64(c-'0')
+	}
+	return v, nil
+}
+
+// FormatDecimal prints what ParseDecimal reads, without trailing zeros.
+func FormatDecimal(v int64, digits int) string {
+	sign := ""
+	u := uint64(v)
+	if v < 0 {
+		sign, u = "-", -u
+	}
+	s := fmt.Sprintf("%0*d", digits+1, u)
+	whole, fraction := s[:len(s)-digits], strings.TrimRight(s[len(s)-digits:], "0")
+	if fraction != "" {
+		fraction = "." + fraction
+	}
+	return sign + whole + fraction
+}
