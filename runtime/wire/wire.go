@@ -79,6 +79,8 @@ type FunctionCost struct {
 	MemoryMB      int64 `json:"memoryMB"`
 	PicoUSDPerMs  int64 `json:"picoUSDPerMs"`
 	PicoUSDPerRun int64 `json:"picoUSDPerRun"`
+	// RequestPicoUSD is the part of PicoUSDPerRun that any invocation costs, also a wake or one that failed.
+	RequestPicoUSD int64 `json:"requestPicoUSD,omitempty"`
 }
 
 // PhaseTimes are the phases of a stage's work, in microseconds.
@@ -101,6 +103,8 @@ type Tensor struct {
 	TensorSpec
 	Data   []byte  `json:"data,omitempty"`
 	Object *Object `json:"object,omitempty"`
+	// Encoded is the base64 text of the data where they are only handed on (see UnmarshalRelay); Decode turns it into Data.
+	Encoded []byte `json:"-"`
 }
 
 // StageEvent is what a stage is invoked with.
@@ -175,7 +179,8 @@ type Trace struct {
 	Stages          []StageTrace `json:"stages"` // per stage and pass, in the order in which they finished
 }
 
-// StageTrace is one invocation of one stage. QueueUs is what the caller waited beyond the stage's own phases.
+// StageTrace is one invocation of one stage. QueueUs is what the caller waited beyond the stage's own phases. After a
+// wake, cold, initUs and the wake's share of billedMs and costPicoUSD are counted here.
 type StageTrace struct {
 	Index    int    `json:"index"`
 	Pass     int    `json:"pass"`
@@ -189,4 +194,5 @@ type StageTrace struct {
 	MaxMemoryMB int64 `json:"maxMemoryMB"`
 	Attempts    int   `json:"attempts"`
 	WakeUs      int64 `json:"wakeUs"` // what the wake before it took; 0 without one
+	WaitUs      int64 `json:"waitUs"` // how long the pass stood still for that wake: what the overlap did not hide
 }

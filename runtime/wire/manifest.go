@@ -1,0 +1,92 @@
+package wire
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"partita/planner/diag"
+)
+
+// maxManifestBytes bounds stage.json and gateway.json: some thousand tensors.
+const maxManifestBytes = 4 << 20
+
+// ReadStageManifest reads stage.json.
+func ReadStageManifest(data []byte) (*StageManifest, error) {
+	var m StageManifest
+	if err := readManifest(StageFile, data, &m); err != nil {
+		return nil, err
+	}
+	if m.Format != StageFormat {
+		return nil, otherFormat(StageFile, m.Format, StageFormat)
+	}
+	if len(m.Inputs) == 0 || len(m.Outputs) == 0 {
+		return nil, badManifest(StageFile, "it names no inputs or no outputs")
+	}
+	return &m, checkSpecs(StageFile, m.Inputs, m.Outputs)
+}
+
+// ReadGatewayManifest reads gateway.json.
+func ReadGatewayManifest(data []byte) (*GatewayManifest, error) {
+	var m GatewayManifest
+	if err := readManifest(GatewayFile, data, &m); err != nil {
+		return nil, err
+	}
+	if m.Format != GatewayFormat {
+		return nil, otherFormat(GatewayFile, m.Format, GatewayFormat)
+	}
+	switch {
+	case len(m.Stages) == 0:
+		return nil, badManifest(GatewayFile, "it names no stages")
+	case len(m.Inputs) == 0 || len(m.Outputs) == 0:
+		return nil, badManifest(GatewayFile, "it names no inputs or no outputs")
+	case len(m.Inputs) != len(m.InputNames) || len(m.Outputs) != len(m.OutputNames):
+		return nil, badManifest(GatewayFile, "inputNames or outputNames do not match inputs and outputs")
+	}
+	for i := range m.Stages {
+		for _, transport := range []string{m.Stages[i].TransportIn, m.Stages[i].TransportOut} {
+			if transport != "" && transport != Inline && transport != S3 {
+				return nil, badManifest(GatewayFile, fmt.Sprintf("stage %d has transport %q", i+1, transport))
+			}
+		}
+		if m.Stages[i].Function == "" {
+			return nil, badManifest(GatewayFile, fmt.Sprintf("stage %d names no function", i+1))
+		}
+	}
+	return &m, checkSpecs(GatewayFile, m.Inputs, m.Outputs)
+}
+
+func readManifest(file string, data []byte, v any) error {
+	if len(data) > maxManifestBytes {
+		return badManifest(file, fmt.Sprintf("it has %d bytes; at most %d are read", len(data), maxManifestBytes))
+	}
+	if err := json.Unmarshal(data, v); err != nil {
+		return badManifest(file, "it is not the JSON that FORMAT.md describes").Because(err)
+	}
+	return nil
+}
+
+func checkSpecs(file string, lists ...[]TensorSpec) error {
+	for _, list := range lists {
+		seen := map[string]bool{}
+		for i := range list {
+			s := &list[i]
+			if _, ok := s.Bytes(1); !ok {
+				return badManifest(file, "tensor "+s.String()+" has no size")
+			}
+			if seen[s.Name] {
+				return badManifest(file, fmt.Sprintf("tensor %q is named twice", s.Name))
+			}
+			seen[s.Name] = true
+		}
+	}
+	return nil
+}
+
+func badManifest(file, found string) *diag.Error {
+	return diag.New(diag.Invalid, "wire.bad-manifest", "reading "+file, found, "deploy again")
+}
+
+func otherFormat(file, got, want string) *diag.Error {
+	return diag.New(diag.Invalid, "wire.unsupported-format", "reading "+file, fmt.Sprintf("its format is %q; this program reads %q",
+		got, want), "deploy again with matching versions")
+}
