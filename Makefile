@@ -5,6 +5,7 @@ SHELL := /bin/bash
 
 ADDR ?= 127.0.0.1:8080
 DATA ?= data
+FUZZTIME ?= 10s
 export CGO_ENABLED ?= 0
 
 # The ONNX Runtime library is taken from an npm package; this is its folder name for this machine.
@@ -85,7 +86,12 @@ test-tools:
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a short while
-	CGO_ENABLED=1 go run ./internal/fuzzall
+	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' planner runtime server | xargs -n1 dirname | sort -u); do \
+		for target in $$(CGO_ENABLED=1 go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+			echo "$$package $$target"; \
+			CGO_ENABLED=1 go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$package || exit 1; \
+		done; \
+	done
 
 .PHONY: bench
 bench: build ## print the measurements of the design's targets, as ratios in one run
