@@ -206,8 +206,10 @@ func (p *Platform) check() error {
 		return errors.New("cpu figures are out of range")
 	case p.GranularityUs%1000 != 0:
 		return errors.New("billing.granularity is not in whole milliseconds")
-	case p.TimeoutUs > 1<<31:
-		return errors.New("limit.timeout is over 2^31 us (35 minutes)")
+	case p.TimeoutUs > 1<<30 || p.InitTimeoutUs > 1<<30:
+		return errors.New("a timeout is over 2^30 us (17 minutes): the arithmetic of cost assumes less")
+	case p.PicoUSDPerGBs > 1<<26:
+		return errors.New("price.compute is over 67 USD per million GB-s: the arithmetic of cost assumes less")
 	case !p.Sells(p.GatewayMemoryMB):
 		return errors.New("gateway.memoryMB is not on sale")
 	}

@@ -172,8 +172,8 @@ func (p *Platform) BilledUs(us int64) int64 {
 }
 
 // ComputePicoUSD prices a billed duration at a memory size: milliseconds x MB x (pico-USD per GB-s) / (1,024 MB/GB x
-// 1,000 ms/s), rounded half up. With at most 2^31 ms and 2^14 MB and 2^25 pico-USD the product might pass 2^63; a
-// function's timeout keeps it far below.
+// 1,000 ms/s), rounded half up. With at most 2^21 ms, 2^15 MB and 2^26 pico-USD, which the book is checked for, it stays
+// in 63 bits.
 func (p *Platform) ComputePicoUSD(billedUs, memoryMB int64) int64 {
 	return (billedUs/1000*(memoryMB*p.PicoUSDPerGBs) + msMBPerGBs/2) / msMBPerGBs
 }

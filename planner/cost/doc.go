@@ -1,0 +1,47 @@
+// Package cost is the law of work, time and money: what a stage of a model takes and costs on a platform.
+//
+// A Table holds what the law needs to know about one graph on one platform at one batch size. From it come the numeric
+// problem for the optimiser (Instance) and the account of a single stage (Stage), by two separate pieces of code that
+// the tests hold against each other.
+//
+// # The law
+//
+// All times are microseconds, all sizes bytes, all money pico-dollars, all int64; there is no floating-point number in
+// it, so every architecture computes the same. For a stage of layers [i, j) at memory m:
+//
+//	run1    = sum over nodes of FLOPs / rate(kind) + bytes / memory rate + time per operator, on one vCPU,
+//	          or the measured times of a Calibration
+//	compute = run1 x slowdown(m), rounded up           (platform.Slowdown: linear to one vCPU, Amdahl above)
+//	input   = latency + bytes / rate of the transport on the reading side, output the same on the writing side
+//	init    = boot + fetch x package bytes + load x weight bytes          (in cold scenarios; 0 when warm)
+//	run     = input + compute + output
+//	billed  = run when warm, init + run when cold, each rounded up to the platform's granularity
+//	cost    = billed x m x price + request fee + fees of the S3 objects read and written
+//
+// # Waking
+//
+// In the scenario cold-overlapped the gateway wakes the stages after the first by an invocation of their own. Such a
+// stage is billed twice: for the wake (init, if the platform bills it, + platform.WakeUs) and for its run, each rounded
+// up, with two request fees.
+//
+// # The gateway
+//
+// Every deployment has a gateway, a function that decodes the input, drives the stages and is billed while it waits for
+// them. The optimiser's instance carries it in three places. StartUs is what it takes before the first stage: decoding
+// at its own memory size and, when cold, its own boot. GatewayPicoUSDPerMs is its price while it drives, over the whole
+// latency of the request. Its request fee is part of every option of a segment that begins at the source, so each plan
+// pays it once.
+//
+// # Transports
+//
+// Tensors cross a cut inside payloads ("inline", as base64 text, while every message fits the platform's limit) or as
+// S3 objects, one per tensor. A transport that is no better than the other in time, fees and memory is not offered. The
+// model's inputs and outputs travel between gateway and stages inline, or through S3 when they do not fit.
+//
+// # Limits
+//
+// An option exists when the unzipped package fits the platform's limit, the memory needed fits m (the runtime, the
+// weights and their packed copies, the peak of the activations that are live at once, the text of the messages in and
+// out), init and run stay within their timeouts. Packages run from their read-only folder: nothing needs temporary
+// storage.
+package cost

@@ -1,0 +1,153 @@
+package cost
+
+import (
+	"fmt"
+	"math"
+
+	"partita/planner/diag"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// candidate is a stage between two nodes before its memory is chosen.
+type candidate struct {
+	run1Ns   int64
+	hopUs    int64 // input and output
+	initUs   int64
+	needMB   int64
+	feesPico int64
+}
+
+// Instance writes down the numeric problem: every stage that fits the platform, each with the memory sizes that are
+// worth considering. An option that another of the same stage beats or equals in time and cost is left out.
+func (t *Table) Instance() (*solve.Instance, error) {
+	in := &solve.Instance{
+		Format: solve.Format, Scenario: t.Scenario, MinStages: t.MinStages, MaxStages: t.MaxStages,
+		StartUs: t.StartUs(), DispatchUs: t.Platform.DispatchUs, GatewayPicoUSDPerMs: t.GatewayPicoUSDPerMs(),
+	}
+	for i, n := range t.nodes {
+		s := solve.Node{Cut: t.cuts[n.cut], Transport: n.transport}
+		if i == 0 || i == len(t.nodes)-1 {
+			s.Transport = ""
+		}
+		in.Nodes = append(in.Nodes, s)
+	}
+	pairs := len(t.nodes) * (len(t.nodes) - 1) / 2
+	in.Segments = make([]solve.Segment, 0, min(pairs, 1<<16))
+	w := optionWriter{t: t}
+	count := 0
+	for i := range t.nodes {
+		c := candidate{}
+		first, layer := t.cuts[t.nodes[i].cut], t.cuts[t.nodes[i].cut]
+		var weight, padded, peak int64
+		for j := i + 1; j < len(t.nodes); j++ {
+			last := t.cuts[t.nodes[j].cut]
+			if last == first {
+				continue // the same cut with the other transport
+			}
+			for ; layer < last; layer++ {
+				weight, padded = t.addLayer(weight, padded, first, layer)
+				peak = max(peak, t.peak[layer])
+			}
+			packageBytes := t.packageBytes(padded)
+			if packageBytes > t.Platform.PackageLimitBytes {
+				break // packages only grow
+			}
+			c.run1Ns = t.run1Ns[last] - t.run1Ns[first]
+			if c.run1Ns > maxRunNs {
+				break
+			}
+			c.initUs = t.initUs(packageBytes, weight)
+			if c.initUs > t.Platform.InitTimeoutUs {
+				break
+			}
+			c.needMB = t.memoryNeededMB(weight, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)
+			c.hopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
+			c.feesPico = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
+			options := w.options(&c, i == 0)
+			if len(options) == 0 {
+				continue
+			}
+			count += len(options)
+			if count > maxOptions {
+				return nil, diag.New(diag.Limit, "cost.too-many-options", "writing the numeric problem",
+					fmt.Sprintf("%d cuts and %d memory sizes give more than %d options", t.Cuts(), len(t.sizes), maxOptions),
+					"consider fewer memory sizes: a larger step, or a list")
+			}
+			in.Segments = append(in.Segments, solve.Segment{I: i, J: j, Options: options})
+		}
+	}
+	return in, nil
+}
+
+// optionWriter makes the options of one candidate after another, in few large allocations.
+type optionWriter struct {
+	t     *Table
+	chunk []solve.Option
+}
+
+// options lists the options of a candidate by rising memory. From the largest size useful down, time rises; a size is
+// kept while its cost falls.
+func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
+	t, p := w.t, w.t.Platform
+	sizes := t.sizes
+	low := 0
+	for low < len(sizes) && sizes[low].memoryMB < c.needMB {
+		low++
+	}
+	if low == len(sizes) || c.hopUs > p.TimeoutUs {
+		return nil
+	}
+	high := max(low, t.useful-1)
+	if len(w.chunk) < len(sizes) {
+		w.chunk = make([]solve.Option, max(len(sizes), 1<<14))
+	}
+	var before, wakeUs, initUs int64 // added to the run's billed time, and billed on its own
+	fees := p.RequestPicoUSD + c.feesPico
+	if first {
+		fees += p.RequestPicoUSD // the gateway's
+	}
+	if t.Cold() {
+		initUs = c.initUs
+		if p.InitBilled {
+			before = initUs
+		}
+		if t.Scenario == solve.ColdOverlapped && !first {
+			wakeUs = p.BilledUs(before + p.WakeUs)
+			before = 0
+			fees += p.RequestPicoUSD
+		}
+	}
+	granularityMs := p.GranularityUs / 1000
+	wakeMs := wakeUs / 1000
+	n := len(w.chunk)
+	cheapest := int64(math.MaxInt64)
+	for k := high; k >= low; k-- {
+		s := &sizes[k]
+		run := c.hopUs + (c.run1Ns*s.slowdown+(1000<<platform.SlowdownBits-1))/(1000<<platform.SlowdownBits)
+		if run > p.TimeoutUs {
+			break
+		}
+		var ms int64
+		if granularityMs == 1 {
+			ms = int64(uint32(before+run+999) / 1000)
+		} else {
+			ms = (before + run + p.GranularityUs - 1) / p.GranularityUs * granularityMs
+		}
+		cost := int64(uint64((wakeMs+ms)*s.picoUSDPerGBs+msMBPerGBs/2)/msMBPerGBs) + fees
+		if cost >= cheapest {
+			continue
+		}
+		cheapest = cost
+		if n < len(w.chunk) && w.chunk[n].RunUs == run {
+			n++ // as fast and dearer
+		}
+		n--
+		w.chunk[n] = solve.Option{MemoryMB: s.memoryMB, InitUs: initUs, RunUs: run, CostPicoUSD: cost}
+	}
+	options := w.chunk[n:len(w.chunk):len(w.chunk)]
+	w.chunk = w.chunk[:n]
+	return options
+}
+
+const msMBPerGBs = 1024 * 1000

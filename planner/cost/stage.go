@@ -1,0 +1,171 @@
+package cost
+
+import (
+	"fmt"
+
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// Stage is the account of one stage at one memory size.
+type Stage struct {
+	First, Last       int // positions: layers [First, Last)
+	MemoryMB          int64
+	MemoryNeededMB    int64
+	WeightBytes       int64
+	PackageBytes      int64
+	InputBytes        int64
+	OutputBytes       int64
+	TransportIn       string
+	TransportOut      string
+	InitUs            int64 // 0 when warm
+	InputUs           int64
+	ComputeUs         int64
+	OutputUs          int64
+	BilledUs          int64 // of all its invocations
+	Invocations       int64 // 2 for a stage that is woken
+	FeesPicoUSD       int64 // of its requests and its S3 objects
+	CostPicoUSD       int64 // billed time and fees
+	GatewayFeePicoUSD int64 // the gateway's request fee, carried by the first stage's option and not part of CostPicoUSD
+	OneVCPUUs         int64 // compute on one vCPU
+}
+
+// Stage accounts for the stage between two nodes of the instance at a memory size. It follows the law sentence by
+// sentence; the fast loop of Instance must give the same figures.
+func (t *Table) Stage(i, j int, memoryMB int64) Stage {
+	if i < 0 || i >= j || j >= len(t.nodes) {
+		panic(fmt.Sprintf("cost: no stage between nodes %d and %d of %d", i, j, len(t.nodes)))
+	}
+	from, to := &t.nodes[i], &t.nodes[j]
+	s := Stage{
+		First: t.cuts[from.cut], Last: t.cuts[to.cut], MemoryMB: memoryMB,
+		InputBytes: t.crossing[from.cut].bytes, OutputBytes: t.crossing[to.cut].bytes,
+		TransportIn: from.transport, TransportOut: to.transport,
+		InputUs: from.input.us, OutputUs: to.output.us, Invocations: 1,
+		FeesPicoUSD: from.input.feePicoUSD + to.output.feePicoUSD,
+	}
+	weights, padded := t.stageWeights(s.First, s.Last)
+	s.WeightBytes, s.PackageBytes = weights, t.packageBytes(padded)
+	s.MemoryNeededMB = t.memoryNeededMB(weights, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
+	var run1Ns int64
+	for l := s.First; l < s.Last; l++ {
+		run1Ns += t.run1Ns[l+1] - t.run1Ns[l]
+	}
+	s.OneVCPUUs = scale(run1Ns, 1, 1000)
+	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
+	run := s.InputUs + s.ComputeUs + s.OutputUs
+	var billedInit int64
+	if t.Cold() {
+		s.InitUs = t.initUs(s.PackageBytes, weights)
+		if t.Platform.InitBilled {
+			billedInit = s.InitUs
+		}
+	}
+	if t.Scenario == solve.ColdOverlapped && i > 0 {
+		s.Invocations = 2
+		s.BilledUs = t.Platform.BilledUs(billedInit+t.Platform.WakeUs) + t.Platform.BilledUs(run)
+	} else {
+		s.BilledUs = t.Platform.BilledUs(billedInit + run)
+	}
+	s.FeesPicoUSD += s.Invocations * t.Platform.RequestPicoUSD
+	s.CostPicoUSD = t.Platform.ComputePicoUSD(s.BilledUs, memoryMB) + s.FeesPicoUSD
+	if i == 0 {
+		s.GatewayFeePicoUSD = t.Platform.RequestPicoUSD
+	}
+	return s
+}
+
+// Option is the stage as the optimiser's instance has it.
+func (s *Stage) Option() solve.Option {
+	return solve.Option{MemoryMB: s.MemoryMB, InitUs: s.InitUs, RunUs: s.InputUs + s.ComputeUs + s.OutputUs, CostPicoUSD: s.CostPicoUSD + s.GatewayFeePicoUSD}
+}
+
+func (t *Table) peakBytes(first, last int) int64 {
+	var peak int64
+	for l := first; l < last; l++ {
+		peak = max(peak, t.peak[l])
+	}
+	return peak
+}
+
+// Limit names what a stage would exceed.
+type Limit string
+
+// The limits.
+const (
+	PackageLimit Limit = "package"
+	MemoryLimit  Limit = "memory"
+	TimeLimit    Limit = "timeout"
+	InitLimit    Limit = "init timeout"
+	PayloadLimit Limit = "payload"
+)
+
+// Obstacle is a smallest possible stage, the layers between two neighbouring cuts, that fits no function.
+type Obstacle struct {
+	First, Last int // positions
+	Limit       Limit
+	Needs       int64 // bytes, MB or microseconds
+	Allowed     int64
+}
+
+// Obstacles lists the layers between neighbouring cuts that no function of the considered sizes can hold. A model
+// without any can be planned, if only with one stage per cut.
+func (t *Table) Obstacles() []Obstacle {
+	var all []Obstacle
+	for c := 0; c+1 < len(t.cuts); c++ {
+		if o, blocked := t.obstacle(c); blocked {
+			all = append(all, o)
+		}
+	}
+	return all
+}
+
+// obstacle tells what is in the way of a stage between cut c and the next, with any of their transports.
+func (t *Table) obstacle(c int) (o Obstacle, blocked bool) {
+	before, after := t.nodesAt(c), t.nodesAt(c+1)
+	for _, i := range before {
+		for _, j := range after {
+			limit, needs, allowed, ok := t.exceeds(i, j)
+			if ok {
+				return Obstacle{}, false
+			}
+			o = Obstacle{t.cuts[c], t.cuts[c+1], limit, needs, allowed}
+		}
+	}
+	// A cut is without any transport only when the user wants inline and the tensors do not fit.
+	for k, nodes := range [][]int{before, after} {
+		if len(nodes) == 0 {
+			return Obstacle{t.cuts[c+k], t.cuts[c+k], PayloadLimit, t.crossing[c+k].textBytes, t.Platform.PayloadLimitBytes}, true
+		}
+	}
+	return o, true
+}
+
+func (t *Table) nodesAt(cut int) []int {
+	var nodes []int
+	for i := range t.nodes {
+		if t.nodes[i].cut == cut {
+			nodes = append(nodes, i)
+		}
+	}
+	return nodes
+}
+
+// exceeds tells which limit a stage between two nodes exceeds at every size.
+func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
+	largest := t.sizes[len(t.sizes)-1].memoryMB
+	s := t.Stage(i, j, largest)
+	initUs := t.initUs(s.PackageBytes, s.WeightBytes)
+	runUs := s.InputUs + s.ComputeUs + s.OutputUs
+	switch {
+	case s.PackageBytes > t.Platform.PackageLimitBytes:
+		return PackageLimit, s.PackageBytes, t.Platform.PackageLimitBytes, false
+	case s.MemoryNeededMB > largest:
+		return MemoryLimit, s.MemoryNeededMB, largest, false
+	case s.OneVCPUUs > maxRunNs/1000 || runUs > t.Platform.TimeoutUs:
+		return TimeLimit, runUs, t.Platform.TimeoutUs, false
+	case initUs > t.Platform.InitTimeoutUs:
+		return InitLimit, initUs, t.Platform.InitTimeoutUs, false
+	}
+	return "", 0, 0, true
+}

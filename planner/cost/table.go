@@ -1,0 +1,325 @@
+package cost
+
+import (
+	"fmt"
+	"slices"
+
+	"partita/planner/diag"
+	"partita/planner/graph"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// Transports of a hop.
+const (
+	Inline = "inline"
+	S3     = "s3"
+)
+
+// PackagingZip is the one way to package a stage so far: everything in one zip, unpacked by the platform.
+const PackagingZip = "zip"
+
+// MaxBatch bounds the inputs of one pass through a pipeline.
+const MaxBatch = 4096
+
+// Settings say what of the law applies.
+type Settings struct {
+	Scenario        solve.Scenario
+	MinStages       int
+	MaxStages       int
+	MemoryMB        []int64 // sizes to consider, rising; nil: the platform's planning grid, or a coarser one for a model of very many cuts
+	Batch           int64   // inputs per pass
+	Transport       string  // Inline, S3, or "" for whichever is better at each cut
+	GatewayMemoryMB int64
+	Calibration     *Calibration
+}
+
+// Table is what the law needs to know about a graph on a platform at a batch size.
+type Table struct {
+	Graph    *graph.Graph
+	Platform *platform.Platform
+	Settings
+
+	cuts     []int      // positions: 0, the graph's cuts, N
+	crossing []crossing // by cut
+	nodes    []node
+
+	run1Ns  []int64 // by layer, sum before it
+	peak    []int64 // by layer
+	weights []layerWeights
+	sizes   []size
+	useful  int // sizes up to the first with the platform's full speed
+}
+
+// crossing is what crosses a position.
+type crossing struct {
+	bytes     int64
+	textBytes int64 // as base64 in a message
+	tensors   int64
+}
+
+// node is a cut with the transport used there, and what the hop costs on both its sides.
+type node struct {
+	cut       int // index into Table.cuts
+	transport string
+	output    hop // on the side of the stage before
+	input     hop // on the side of the stage after
+}
+
+type hop struct{ us, feePicoUSD int64 }
+
+// layerWeights are the weights that a layer's nodes read. Those that no earlier layer reads are only summed.
+type layerWeights struct {
+	bytes   int64 // plain
+	padded  int64 // as shipped: each tensor on its own pages, constants beside
+	earlier []earlierUse
+}
+
+// earlierUse is a weight that an earlier layer reads too: it counts once in a stage that holds both.
+type earlierUse struct {
+	layer         int
+	bytes, padded int64
+}
+
+// size is a memory size with what the law needs of it.
+type size struct{ memoryMB, slowdown, picoUSDPerGBs int64 }
+
+// pageBytes is the alignment of tensors in a stage's weights file.
+const pageBytes = 4096
+
+// Text of a message beyond the tensors' numbers: the envelope, and name, type and shape of each tensor.
+const (
+	messageTextBytes = 1024
+	tensorTextBytes  = 256
+)
+
+// NewTable prepares the law for a graph on a platform. The settings must make sense; those that a graph contradicts
+// (more stages than it has cuts for) are left to the optimiser.
+func NewTable(g *graph.Graph, p *platform.Platform, s Settings) (*Table, error) {
+	if err := s.check(p, g); err != nil {
+		return nil, err
+	}
+	t := &Table{Graph: g, Platform: p, Settings: s}
+	t.cuts = append(append([]int{0}, g.Cuts()...), len(g.Layers))
+	t.measureCrossings()
+	t.makeNodes()
+	t.run1Ns = make([]int64, len(g.Layers)+1)
+	for l, ns := range layerTimes(g, p, s.Batch, s.Calibration) {
+		t.run1Ns[l+1] = t.run1Ns[l] + min(ns, maxRunNs+1)
+	}
+	t.peak = layerPeaks(g, s.Batch)
+	t.measureWeights()
+	t.chooseSizes()
+	return t, nil
+}
+
+func (s *Settings) check(p *platform.Platform, g *graph.Graph) error {
+	bad := func(found, fix string) error {
+		return diag.New(diag.Usage, "cost.bad-settings", "preparing the law of cost", found, fix)
+	}
+	switch {
+	case len(g.Nodes) == 0:
+		return diag.New(diag.Invalid, "cost.empty-model", "preparing the law of cost", "the model has no operator", "use a model with at least one layer besides its inputs")
+	case s.Batch < 1 || s.Batch > MaxBatch:
+		return bad(fmt.Sprintf("the batch is %d", s.Batch), fmt.Sprintf("use 1 to %d", MaxBatch))
+	case s.MinStages < 1 || s.MaxStages < s.MinStages:
+		return bad(fmt.Sprintf("%d to %d stages are wanted", s.MinStages, s.MaxStages), "use 1 <= minStages <= maxStages")
+	case s.Transport != "" && s.Transport != Inline && s.Transport != S3:
+		return bad(fmt.Sprintf("the transport is %q", s.Transport), "use inline, s3 or neither")
+	case !p.Sells(s.GatewayMemoryMB):
+		return bad(fmt.Sprintf("%s sells no functions of %d MB", p.Name, s.GatewayMemoryMB), fmt.Sprintf("the nearest size is %d MB", p.NearestMemory(s.GatewayMemoryMB)))
+	case s.Calibration != nil && (s.Calibration.Batch < 1 || len(s.Calibration.LayerNs) != len(g.Layers)):
+		return bad("the calibration belongs to another model or has no batch size", "measure this model")
+	case !slices.IsSorted(s.MemoryMB):
+		return bad("the memory sizes do not rise", "sort them")
+	}
+	for _, m := range s.MemoryMB {
+		if !p.Sells(m) {
+			return bad(fmt.Sprintf("%s sells no functions of %d MB", p.Name, m), fmt.Sprintf("the nearest size is %d MB", p.NearestMemory(m)))
+		}
+	}
+	return nil
+}
+
+// measureCrossings sizes what crosses each cut.
+func (t *Table) measureCrossings() {
+	live := t.Graph.Live()
+	for _, position := range t.cuts {
+		c := crossing{textBytes: messageTextBytes}
+		for _, id := range live[position] {
+			v := t.Graph.Value(id)
+			bytes := v.Bytes(t.Batch)
+			c.tensors++
+			c.bytes = add(c.bytes, bytes)
+			c.textBytes = add(c.textBytes, add(mul(scale(bytes, 1, 3), 4), int64(len(v.Name))+tensorTextBytes))
+		}
+		t.crossing = append(t.crossing, c)
+	}
+}
+
+// makeNodes lists source, cuts and sink, each cut with the transports worth considering.
+func (t *Table) makeNodes() {
+	for c := range t.cuts {
+		x := t.crossing[c]
+		inline := node{c, Inline, t.inlineHop(x), t.inlineHop(x)}
+		objects := node{c, S3, t.putHop(x), t.getHop(x)}
+		fits := x.textBytes <= t.Platform.PayloadLimitBytes
+		switch {
+		case c == 0 || c == len(t.cuts)-1:
+			// What the gateway exchanges with the outer stages is not the planner's choice.
+			if fits {
+				t.nodes = append(t.nodes, inline)
+			} else {
+				t.nodes = append(t.nodes, objects)
+			}
+		case t.Transport == Inline || t.Transport == "" && fits && inline.noWorse(objects):
+			if fits {
+				t.nodes = append(t.nodes, inline)
+			}
+		case t.Transport == S3 || !fits || objects.noWorse(inline):
+			t.nodes = append(t.nodes, objects)
+		default:
+			t.nodes = append(t.nodes, inline, objects)
+		}
+	}
+}
+
+func (n node) noWorse(o node) bool {
+	return n.output.us <= o.output.us && n.output.feePicoUSD <= o.output.feePicoUSD && n.input.us <= o.input.us && n.input.feePicoUSD <= o.input.feePicoUSD
+}
+
+func (t *Table) inlineHop(x crossing) hop {
+	return hop{us: add(t.Platform.InlineLatencyUs, scale(x.textBytes, 1e6, t.Platform.InlineBytesPerSecond))}
+}
+
+func (t *Table) putHop(x crossing) hop {
+	rate := min(t.Platform.ObjectPutBytesPerSecond, t.Platform.NetworkBytesPerSecond)
+	return hop{add(t.Platform.ObjectPutLatencyUs, scale(x.bytes, 1e6, rate)), x.tensors * t.Platform.ObjectPutPicoUSD}
+}
+
+func (t *Table) getHop(x crossing) hop {
+	rate := min(t.Platform.ObjectGetBytesPerSecond, t.Platform.NetworkBytesPerSecond)
+	return hop{add(t.Platform.ObjectGetLatencyUs, scale(x.bytes, 1e6, rate)), x.tensors * t.Platform.ObjectGetPicoUSD}
+}
+
+// measureWeights lists what each layer reads, by stored tensor.
+func (t *Table) measureWeights() {
+	g := t.Graph
+	t.weights = make([]layerWeights, len(g.Layers))
+	lastUse := map[string]int{} // weights by key, constants by their value's name after a NUL
+	for l := range g.Layers {
+		w := &t.weights[l]
+		seen := map[string]bool{}
+		for i := g.Layers[l].FirstNode; i < g.Layers[l].LastNode; i++ {
+			for _, id := range g.Nodes[i].Inputs {
+				if id == graph.None || g.Value(id).Computed() {
+					continue
+				}
+				key, bytes, padded := storedTensor(g.Value(id))
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
+				if before, ok := lastUse[key]; ok {
+					w.earlier = append(w.earlier, earlierUse{before, bytes, padded})
+				} else {
+					w.bytes = add(w.bytes, bytes)
+					w.padded = add(w.padded, padded)
+				}
+				lastUse[key] = l
+			}
+		}
+	}
+}
+
+// storedTensor identifies the tensor behind a value and gives its size, plain (0 for a constant, which belongs to the
+// graph) and as shipped.
+func storedTensor(v *graph.Value) (key string, bytes, padded int64) {
+	size := v.Bytes(1)
+	if v.Weight == nil {
+		return "\x00" + v.Name, 0, size
+	}
+	return v.Weight.Key, size, mul(scale(size, 1, pageBytes), pageBytes)
+}
+
+// stageWeights sums the weights of the layers [first, last), each stored tensor once.
+func (t *Table) stageWeights(first, last int) (bytes, padded int64) {
+	for l := first; l < last; l++ {
+		bytes, padded = t.addLayer(bytes, padded, first, l)
+	}
+	return bytes, padded
+}
+
+// addLayer adds layer l to the weights of a stage that begins at layer first and ends before l.
+func (t *Table) addLayer(bytes, padded int64, first, l int) (int64, int64) {
+	w := &t.weights[l]
+	bytes, padded = add(bytes, w.bytes), add(padded, w.padded)
+	for _, e := range w.earlier {
+		if e.layer < first {
+			bytes, padded = add(bytes, e.bytes), add(padded, e.padded)
+		}
+	}
+	return bytes, padded
+}
+
+// maxOptions bounds the options of an instance, 128 MB of them.
+const maxOptions = 1 << 22
+
+// chooseSizes tabulates the memory sizes. Without a choice of the user's the grid is the platform's; its step doubles
+// until the largest instance that this many cuts may have stays within maxOptions.
+func (t *Table) chooseSizes() {
+	if t.MemoryMB == nil {
+		pairs := int64(len(t.nodes)) * int64(len(t.nodes)-1) / 2
+		step := t.Platform.PlanningStepMB
+		t.MemoryMB = t.Platform.Grid(step)
+		for pairs*int64(t.usefulSizes()) > maxOptions && len(t.MemoryMB) > 2 {
+			step *= 2
+			t.MemoryMB = t.Platform.Grid(step)
+		}
+	}
+	for _, m := range t.MemoryMB {
+		t.sizes = append(t.sizes, size{m, t.Platform.Slowdown(m), m * t.Platform.PicoUSDPerGBs})
+	}
+	t.useful = t.usefulSizes()
+}
+
+// usefulSizes counts the sizes up to the first that has the platform's full speed.
+func (t *Table) usefulSizes() int {
+	i, _ := slices.BinarySearch(t.MemoryMB, t.Platform.FullSpeedMB())
+	return min(i+1, len(t.MemoryMB))
+}
+
+// memoryNeededMB is the memory a stage needs: the runtime, the weights and their packed copies, the activations and the
+// text of the messages in and out.
+func (t *Table) memoryNeededMB(weightBytes, peakBytes, textIn, textOut int64) int64 {
+	bytes := add(scale(weightBytes, t.Platform.WeightCopiesPermille, 1000), add(peakBytes, add(textIn, textOut)))
+	return add(t.Platform.RuntimeBaseMB, scale(bytes, 1, 1<<20))
+}
+
+// packageBytes is the size of a stage's unzipped package.
+func (t *Table) packageBytes(padded int64) int64 {
+	return add(padded, t.Platform.LibraryBytes+t.Platform.BootstrapBytes)
+}
+
+// initUs is the cold start of a stage.
+func (t *Table) initUs(packageBytes, weightBytes int64) int64 {
+	return add(t.Platform.BootUs, add(scale(packageBytes, t.Platform.FetchPicosecPerByte, 1e6), scale(weightBytes, t.Platform.LoadPicosecPerByte, 1e6)))
+}
+
+// Cold tells whether stages and gateway start cold in the table's scenario.
+func (t *Table) Cold() bool { return t.Scenario != solve.Warm }
+
+// StartUs is what the gateway takes before the first stage: its own cold start, and decoding.
+func (t *Table) StartUs() int64 {
+	decode := scale(mul(t.Batch, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
+	if t.Cold() {
+		return add(t.initUs(t.Platform.BootstrapBytes, 0), decode)
+	}
+	return decode
+}
+
+// GatewayPicoUSDPerMs is the price of the gateway while it drives.
+func (t *Table) GatewayPicoUSDPerMs() int64 { return t.Platform.PicoUSDPerMs(t.GatewayMemoryMB) }
+
+// Cuts gives the number of places where the model may be cut.
+func (t *Table) Cuts() int { return len(t.cuts) - 2 }
