@@ -1,0 +1,274 @@
+package keras
+
+import (
+	"math"
+
+	"partita/planner/graph"
+)
+
+// activation is an elementwise function (or softmax) at the end of a layer; nil does nothing.
+type activation func(l *lowering, t *tensor) (*tensor, error)
+
+func (f activation) apply(l *lowering, t *tensor, err error) (*tensor, error) {
+	if err != nil || f == nil {
+		return t, err
+	}
+	return f(l, t)
+}
+
+func init() {
+	register(func(o *options) operation {
+		if o.layer.options["activation"] == nil {
+			o.malformed("option activation is missing")
+		}
+		return elementwise{o.activation()}
+	}, "Activation")
+	register(func(o *options) operation {
+		return elementwise{reluOf(o.optional("max_value"), o.number(0, "negative_slope", "alpha"), o.number(0, "threshold"))}
+	}, "ReLU")
+	register(func(o *options) operation {
+		// Keras 3 says negative_slope; the others say alpha. The default is 0.3 in all of them.
+		return elementwise{one("LeakyRelu", floatAttr("alpha", o.number(0.3, "negative_slope", "alpha")))}
+	}, "LeakyReLU")
+	register(func(o *options) operation {
+		return elementwise{one("Elu", floatAttr("alpha", o.number(1, "alpha")))}
+	}, "ELU")
+	register(func(o *options) operation {
+		return elementwise{reluOf(nil, 0, o.number(1, "theta"))}
+	}, "ThresholdedReLU")
+	register(func(o *options) operation {
+		axis := o.integer(-1, -8, "axis")
+		return elementwise{softmaxOf("Softmax", int(axis))}
+	}, "Softmax")
+	register(func(o *options) operation { return &prelu{shared: o.integers("shared_axes")} }, "PReLU")
+	register(func(o *options) operation {
+		for name := range o.layer.options { // what shapes training only
+			o.ignore(name)
+		}
+		return elementwise{}
+	}, "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
+		"ActivityRegularization", "Identity", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
+		"RandomBrightness")
+}
+
+// optional reads a number that may be null.
+func (o *options) optional(name string) *float64 {
+	v, ok := asNumber(o.value(name))
+	if !ok || v != nil && (math.IsNaN(*v) || *v < 0) {
+		o.malformed("option %s is not a number of at least 0", name)
+		return nil
+	}
+	return v
+}
+
+// elementwise is a layer that is an activation and nothing else.
+type elementwise struct{ f activation }
+
+func (e elementwise) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	return e.f.apply(l, t, err)
+}
+
+// one is an activation that is one ONNX operator.
+func one(op string, attrs ...graph.Attr) activation {
+	return func(l *lowering, t *tensor) (*tensor, error) { return l.unary(t, op, attrs...) }
+}
+
+// chain is an activation written as a formula on values. It works in the layout the tensor has.
+func chain(f func(c *formula, x graph.ValueID) graph.ValueID) activation {
+	return func(l *lowering, t *tensor) (*tensor, error) {
+		form := t.form()
+		c := &formula{l: l}
+		v := f(c, t.values[form])
+		if c.err != nil {
+			return nil, c.err
+		}
+		return l.tensorOf(v, form), nil
+	}
+}
+
+// formula emits nodes one after the other and keeps the first error.
+type formula struct {
+	l   *lowering
+	err error
+}
+
+func (c *formula) op(name string, in ...graph.ValueID) graph.ValueID { return c.with(name, nil, in...) }
+
+func (c *formula) with(name string, attrs []graph.Attr, in ...graph.ValueID) graph.ValueID {
+	if c.err != nil {
+		return graph.None
+	}
+	v, err := c.l.emit(name, in, attrs...)
+	c.err = err
+	return v
+}
+
+func (c *formula) number(f float64) graph.ValueID { return c.l.scalar("number", f) }
+
+// activations are those that mean the same in every version of Keras.
+var activations = map[string]activation{
+	"linear":      nil,
+	"relu":        one("Relu"),
+	"sigmoid":     one("Sigmoid"),
+	"tanh":        one("Tanh"),
+	"softplus":    one("Softplus"),
+	"softsign":    one("Softsign"),
+	"elu":         one("Elu"),
+	"selu":        one("Selu"), // ONNX's default alpha and gamma are Keras's scale * alpha and scale
+	"exponential": one("Exp"),
+	"softmax":     softmaxOf("Softmax", -1),
+	"log_softmax": softmaxOf("LogSoftmax", -1),
+	"swish":       chain(silu),
+	"silu":        chain(silu),
+	"gelu":        chain(gelu),
+	// relu6 is a function of keras-applications in Keras 1 and 2 and of Keras itself in 3, always min(max(x, 0), 6).
+	"relu6": reluOf(new(6.0), 0, 0),
+	"mish": chain(func(c *formula, x graph.ValueID) graph.ValueID {
+		return c.op("Mul", x, c.op("Tanh", c.op("Softplus", x)))
+	}),
+	// Keras 3's leaky_relu takes a slope of 0.2 where the LeakyReLU layer takes 0.3.
+	"leaky_relu": one("LeakyRelu", floatAttr("alpha", 0.2)),
+	"hard_tanh":  clip(-1, 1),
+	"log_sigmoid": chain(func(c *formula, x graph.ValueID) graph.ValueID {
+		return c.op("Neg", c.op("Softplus", c.op("Neg", x)))
+	}),
+}
+
+// activation reads the option of that name: a name, or a serialised activation layer.
+func (o *options) activation() activation {
+	switch v := o.value("activation").(type) {
+	case nil:
+		return nil
+	case string:
+		return o.named(v)
+	case map[string]any:
+		class, _ := v["class_name"].(string)
+		config, _ := v["config"].(map[string]any)
+		switch class {
+		case "ReLU", "LeakyReLU", "ELU", "Softmax", "ThresholdedReLU", "Activation":
+			inner := &options{layer: &layerConfig{name: o.layer.name, class: class, options: config}, major: o.major, read: map[string]bool{}}
+			op := parsers[class](inner)
+			inner.finish()
+			o.findings = append(o.findings, inner.findings...)
+			return op.(elementwise).f
+		}
+		o.unsupported("use one of Keras's own activations", "activation of class %q", class)
+	default:
+		o.malformed("option activation is %s", describe(v))
+	}
+	return nil
+}
+
+func (o *options) named(name string) activation {
+	switch {
+	case name == "hard_sigmoid" && o.major < 3: // clip(0.2 x + 0.5, 0, 1)
+		return one("HardSigmoid", floatAttr("alpha", 0.2), floatAttr("beta", 0.5))
+	case name == "hard_sigmoid": // relu6(x + 3) / 6
+		return one("HardSigmoid", floatAttr("alpha", 1.0/6), floatAttr("beta", 0.5))
+	case (name == "hard_swish" || name == "hard_silu") && o.major >= 3:
+		return one("HardSwish")
+	case name == "hard_swish" || name == "hard_silu":
+		o.unsupported("save the model from Keras 3, which has it built in", "activation %q is not one of Keras %d: it was a function of the author's own", name, o.major)
+		return nil
+	}
+	f, ok := activations[name]
+	if !ok {
+		o.unsupported("use one of Keras's own activations", "activation %q is not known", name)
+	}
+	return f
+}
+
+func silu(c *formula, x graph.ValueID) graph.ValueID { return c.op("Mul", x, c.op("Sigmoid", x)) }
+
+// gelu is Keras's default, exact form: x/2 (1 + erf(x / sqrt 2)).
+func gelu(c *formula, x graph.ValueID) graph.ValueID {
+	erf := c.op("Erf", c.op("Mul", x, c.number(math.Sqrt(0.5))))
+	return c.op("Mul", c.op("Mul", x, c.number(0.5)), c.op("Add", erf, c.number(1)))
+}
+
+func clip(low, high float64) activation {
+	return chain(func(c *formula, x graph.ValueID) graph.ValueID {
+		return c.op("Clip", x, c.number(low), c.number(high))
+	})
+}
+
+// reluOf is Keras's relu with a maximum, a slope below the threshold, and a threshold:
+//
+//	f(x) = max for x >= max, x for threshold <= x < max, slope (x - threshold) otherwise
+//
+// put together as Keras's own backends do it, which decides the corner cases.
+func reluOf(most *float64, slope, threshold float64) activation {
+	switch {
+	case threshold == 0 && slope == 0 && most == nil:
+		return one("Relu")
+	case threshold == 0 && slope == 0:
+		return clip(0, *most)
+	case threshold == 0 && most == nil:
+		return one("LeakyRelu", floatAttr("alpha", slope))
+	}
+	return chain(func(c *formula, x graph.ValueID) graph.ValueID {
+		var y graph.ValueID
+		if threshold != 0 {
+			above := c.op("Greater", x, c.number(threshold))
+			y = c.op("Mul", x, c.with("Cast", []graph.Attr{intAttr("to", int64(graph.Float32))}, above))
+		} else {
+			y = c.op("Relu", x)
+		}
+		if most != nil {
+			y = c.op("Clip", y, c.number(0), c.number(*most))
+		}
+		if slope != 0 {
+			below := c.op("Relu", c.op("Sub", c.number(threshold), x))
+			y = c.op("Sub", y, c.op("Mul", below, c.number(slope)))
+		}
+		return y
+	})
+}
+
+func softmaxOf(op string, axis int) activation {
+	return func(l *lowering, t *tensor) (*tensor, error) {
+		a, err := normalAxis(int64(axis), len(t.shape))
+		if err != nil {
+			return nil, err
+		}
+		return l.unary(t, op, intAttr("axis", int64(physical(a, len(t.shape), t.form()))))
+	}
+}
+
+// prelu is a leaky relu with stored slopes, one per position of the input except along shared axes.
+type prelu struct{ shared []int64 }
+
+func (p *prelu) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	rank := len(t.shape)
+	stored := append(graph.Shape(nil), t.shape[1:]...)
+	for _, a := range p.shared {
+		axis, err := normalAxis(a, rank)
+		if err != nil {
+			return nil, err
+		}
+		stored[axis-1] = 1
+	}
+	form := t.form()
+	shape, perm := stored, []int(nil)
+	if form == channelsFirst && rank >= 3 {
+		shape = nil
+		for _, axis := range permutation(rank, channelsFirst)[1:] {
+			perm = append(perm, axis-1)
+			shape = append(shape, stored[axis-1])
+		}
+	}
+	slope, err := l.weight("alpha", stored, perm, shape)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.emit("PRelu", []graph.ValueID{t.values[form], slope})
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, form), nil
+}

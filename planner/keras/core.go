@@ -1,0 +1,219 @@
+package keras
+
+import (
+	"fmt"
+
+	"partita/planner/graph"
+)
+
+func init() {
+	register(func(o *options) operation {
+		o.ignore("input_dim", "input_length")
+		return &dense{units: o.required("units", "output_dim"), bias: o.boolean(true, "use_bias", "bias"), activation: o.activation()}
+	}, "Dense")
+	register(func(o *options) operation {
+		first := o.layer.options["data_format"] == "channels_first"
+		o.layout()
+		return &flatten{first}
+	}, "Flatten")
+	register(func(o *options) operation {
+		r := &reshape{target: o.integers("target_shape")}
+		if o.layer.options["target_shape"] == nil {
+			o.malformed("option target_shape is missing")
+		}
+		return r
+	}, "Reshape")
+	register(func(o *options) operation { return &permute{dims: o.integers("dims")} }, "Permute")
+	register(func(o *options) operation {
+		p := &border{form: o.layout()}
+		p.top, p.bottom, p.left, p.right = o.sides(1, "padding")
+		return p
+	}, "ZeroPadding2D")
+	register(func(o *options) operation {
+		p := &border{form: o.layout(), crop: true}
+		p.top, p.bottom, p.left, p.right = o.sides(0, "cropping")
+		return p
+	}, "Cropping2D")
+}
+
+// dense is a matrix product over the last axis.
+type dense struct {
+	units      int64
+	bias       bool
+	activation activation
+}
+
+func (d *dense) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	rank := len(t.shape)
+	if rank < 2 {
+		return nil, fmt.Errorf("its input %s has no features", t.shape)
+	}
+	x, err := l.as(t, asSource)
+	if err != nil {
+		return nil, err
+	}
+	shape := graph.Shape{t.shape[rank-1], d.units}
+	kernel, err := l.weight("kernel", shape, nil, shape)
+	if err != nil {
+		return nil, err
+	}
+	operands := []graph.ValueID{x, kernel}
+	bias := graph.None
+	if d.bias {
+		if bias, err = l.vector("bias", d.units); err != nil {
+			return nil, err
+		}
+	}
+	var y graph.ValueID
+	if rank == 2 {
+		if bias != graph.None {
+			operands = append(operands, bias)
+		}
+		y, err = l.emit("Gemm", operands)
+	} else {
+		y, err = l.emit("MatMul", operands)
+		if err == nil && bias != graph.None {
+			y, err = l.emit("Add", []graph.ValueID{y, bias})
+		}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return d.activation.apply(l, l.tensorOf(y, asSource), nil)
+}
+
+// flatten lines up all axes but the batch, channels last whatever the data's layout: with data_format channels_first
+// Keras moves the channels to the end before it flattens.
+type flatten struct{ channelsFirstData bool }
+
+func (f *flatten) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	rank := len(t.shape)
+	if rank == 2 {
+		return t, nil
+	}
+	x, err := l.inSourceOrder(t)
+	if err != nil {
+		return nil, err
+	}
+	if f.channelsFirstData && rank > 2 && t.shape[1] != 1 && t.shape[2:].Elements(1) != 1 {
+		if x, err = l.as(t, asSource); err != nil {
+			return nil, err
+		}
+		perm := []int64{0}
+		for axis := 2; axis < rank; axis++ {
+			perm = append(perm, int64(axis))
+		}
+		if x, err = l.emit("Transpose", []graph.ValueID{x}, intsAttr("perm", append(perm, 1)...)); err != nil {
+			return nil, err
+		}
+	}
+	v, err := l.emit("Flatten", []graph.ValueID{x}, intAttr("axis", 1))
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, asSource), nil
+}
+
+// reshape arranges each input of the batch anew; one dimension may be left open.
+type reshape struct{ target []int64 }
+
+func (r *reshape) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	total := t.shape[1:].Elements(1)
+	rest, open := int64(1), -1
+	target := []int64{0}
+	for i, d := range r.target {
+		switch {
+		case d == -1 && open < 0:
+			open = i
+		case d < 1 || d > total/rest: // also keeps the product from overflowing
+			return nil, fmt.Errorf("%s does not reshape to %v", t.shape, r.target)
+		default:
+			rest *= d
+		}
+		target = append(target, d)
+	}
+	if total%rest != 0 || open < 0 && rest != total {
+		return nil, fmt.Errorf("%s does not reshape to %v", t.shape, r.target)
+	}
+	if open >= 0 {
+		target[open+1] = total / rest
+	}
+	x, err := l.inSourceOrder(t)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.reshape(x, target)
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, asSource), nil
+}
+
+// permute reorders the axes, which Keras counts from 1 behind the batch.
+type permute struct{ dims []int64 }
+
+func (p *permute) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	if len(p.dims) != len(t.shape)-1 {
+		return nil, fmt.Errorf("dims %v do not fit %s", p.dims, t.shape)
+	}
+	x, err := l.as(t, asSource)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.emit("Transpose", []graph.ValueID{x}, intsAttr("perm", append([]int64{0}, p.dims...)...))
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, asSource), nil
+}
+
+// border adds zeros round images or cuts their edges off.
+type border struct {
+	top, bottom, left, right int64
+	form                     layout
+	crop                     bool
+}
+
+func (b *border) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	if err := wantRank(t, 4); err != nil {
+		return nil, err
+	}
+	x, err := l.as(t, b.form)
+	if err != nil {
+		return nil, err
+	}
+	var v graph.ValueID
+	if b.crop {
+		s := l.g.Values[x].Shape
+		v, err = l.emit("Slice", []graph.ValueID{x,
+			l.integers("starts", []int64{b.top, b.left}),
+			l.integers("ends", []int64{s[2] - b.bottom, s[3] - b.right}),
+			l.integers("axes", []int64{2, 3})})
+	} else {
+		v, err = l.emit("Pad", []graph.ValueID{x, l.integers("pads", []int64{0, 0, b.top, b.left, 0, 0, b.bottom, b.right})})
+	}
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, b.form), nil
+}

@@ -1,0 +1,217 @@
+package keras
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+
+	"partita/planner/diag"
+	"partita/planner/graph"
+)
+
+// Bounds on an architecture. The largest real one (NASNetLarge as Keras 3 writes it) has 1 MB, 1,041 layers and a depth
+// of 12.
+const (
+	maxConfigBytes = 64 << 20
+	maxDepth       = 128
+	maxLayers      = 10000
+	maxReferences  = 200000
+)
+
+// Model is an architecture with everything that follows from it.
+type Model struct {
+	Graph        *graph.Graph
+	Weights      []LayerWeights // in model order
+	Config       []byte         // canonical JSON: Parse of it gives the same model
+	KerasVersion string         // as the file says; "" when it does not
+	Sequential   bool
+}
+
+// Parse reads an architecture in JSON, as model.to_json() of Keras 1, 2 or 3 writes it or as a model file embeds it.
+func Parse(config []byte) (*Model, error) { return ParseVersion(config, "") }
+
+// ParseVersion is Parse for an architecture whose Keras version is recorded beside it, as HDF5 files do.
+func ParseVersion(config []byte, kerasVersion string) (*Model, error) {
+	tree, err := decodeJSON(config)
+	if err != nil {
+		return nil, err
+	}
+	return fromTree(tree, kerasVersion)
+}
+
+// ParseYAML reads an architecture in YAML, as model.to_yaml() of Keras 1 and 2 writes it.
+func ParseYAML(config []byte) (*Model, error) {
+	tree, err := decodeYAML(config)
+	if err != nil {
+		return nil, err
+	}
+	return fromTree(tree, "")
+}
+
+const doing = "reading the Keras architecture"
+
+func badConfig(format string, args ...any) *diag.Error {
+	return diag.New(diag.Invalid, "keras.bad-config", doing, fmt.Sprintf(format, args...), "save the model again with Keras's to_json() or save()")
+}
+
+func tooLarge(format string, args ...any) *diag.Error {
+	return diag.New(diag.Limit, "keras.too-large", doing, fmt.Sprintf(format, args...), "")
+}
+
+// decodeJSON turns JSON into maps, slices, strings, bools, float64 and nil. Depth is checked first: the standard
+// decoder accepts nesting that later recursion should not have to.
+func decodeJSON(text []byte) (any, error) {
+	if len(text) > maxConfigBytes {
+		return nil, tooLarge("it has %d bytes, more than the %d that are read", len(text), maxConfigBytes)
+	}
+	depth, inString := 0, false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > maxDepth {
+				return nil, tooLarge("it nests deeper than %d levels, at byte %d", maxDepth, i)
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	var tree any
+	if err := json.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), &tree); err != nil {
+		e := diag.New(diag.Invalid, "model.not-a-model", doing, "it is not valid JSON", "check that the file is complete")
+		return nil, e.Because(err)
+	}
+	return tree, nil
+}
+
+func fromTree(tree any, kerasVersion string) (*Model, error) {
+	top, err := topLevel(tree)
+	if err != nil {
+		return nil, err
+	}
+	// The version changes the meaning of some options (hard_sigmoid). It is kept in the canonical form only where the
+	// rest would not tell it, so that JSON, YAML and HDF5 files of one model have one digest.
+	declared := kerasVersion
+	if v, ok := top["keras_version"].(string); ok && v != "" {
+		declared = v
+	}
+	major := majorOf(declared)
+	inferred := inferMajor(top)
+	if major == 0 {
+		major = inferred
+	}
+	canonical := map[string]any{"class_name": top["class_name"], "config": top["config"]}
+	if major != inferred {
+		canonical["keras_version"] = declared
+	}
+	if b, ok := top["build_config"]; ok && top["class_name"] == "Sequential" {
+		canonical["build_config"] = b
+	}
+	text, err := json.Marshal(canonical)
+	if err != nil {
+		return nil, badConfig("it holds a number that JSON cannot: %v", err)
+	}
+	mc, err := readModel(top, major)
+	if err != nil {
+		return nil, err
+	}
+	g, stored, err := lower(mc)
+	if err != nil {
+		return nil, err
+	}
+	return &Model{Graph: g, Weights: stored, Config: text, KerasVersion: declared, Sequential: mc.sequential}, nil
+}
+
+// topLevel finds the model in a decoded document, and says what the document is when there is none.
+func topLevel(tree any) (map[string]any, error) {
+	notModel := func(found, fix string) error {
+		return diag.New(diag.Invalid, "model.not-a-model", doing, found, fix)
+	}
+	top, ok := tree.(map[string]any)
+	if !ok {
+		return nil, notModel("the document holds "+describe(tree)+", not a model", "give the file that model.to_json() or model.save() wrote")
+	}
+	if _, ok := top["modelTopology"]; ok {
+		return nil, notModel("this is a TensorFlow.js model", "convert it with tensorflowjs_converter to Keras HDF5")
+	}
+	class, _ := top["class_name"].(string)
+	switch class {
+	case "Model", "Functional", "Sequential":
+		if _, ok := top["config"]; !ok {
+			return nil, notModel("class "+class+" comes without its config", "save the model again")
+		}
+		return top, nil
+	case "":
+		if c, ok := top["layers"].([]any); ok && len(c) > 0 { // what model.get_config() gives
+			kind := "Sequential"
+			if _, ok := top["input_layers"]; ok {
+				kind = "Functional"
+			}
+			return map[string]any{"class_name": kind, "config": top}, nil
+		}
+		return nil, notModel("the document has no class_name", "give the file that model.to_json() or model.save() wrote")
+	}
+	if _, ok := top["config"].(map[string]any); ok {
+		return nil, notModel(fmt.Sprintf("its class is %q: a single layer or a subclassed model, whose code is not in the file", class),
+			"rebuild it with Keras's functional API or Sequential and save that")
+	}
+	return nil, notModel(fmt.Sprintf("its class_name is %q, not Model, Functional or Sequential", class), "give a Keras model file")
+}
+
+func majorOf(version string) int {
+	switch {
+	case strings.HasPrefix(version, "0.") || strings.HasPrefix(version, "1."):
+		return 1
+	case strings.HasPrefix(version, "2."):
+		return 2
+	case strings.HasPrefix(version, "3."):
+		return 3
+	}
+	return 0
+}
+
+// inferMajor tells the major version of Keras from the form of the layers.
+func inferMajor(top map[string]any) int {
+	layers, _ := top["config"].([]any)
+	if c, ok := top["config"].(map[string]any); ok {
+		layers, _ = c["layers"].([]any)
+	}
+	for _, l := range layers {
+		m, ok := l.(map[string]any)
+		if !ok {
+			continue
+		}
+		if module, ok := m["module"].(string); ok && module != "" {
+			return 3
+		}
+		c, _ := m["config"].(map[string]any)
+		for _, option := range []string{"nb_filter", "border_mode", "dim_ordering", "input_dtype", "output_dim"} {
+			if _, ok := c[option]; ok && m["class_name"] != "Embedding" {
+				return 1
+			}
+		}
+	}
+	return 2
+}
+
+func describe(v any) string {
+	switch v := v.(type) {
+	case nil:
+		return "nothing"
+	case map[string]any:
+		return "an object"
+	case []any:
+		return "a list"
+	case string:
+		if len(v) > 40 {
+			return fmt.Sprintf("a text of %d bytes", len(v))
+		}
+		return fmt.Sprintf("%q", v)
+	}
+	return fmt.Sprint(v)
+}

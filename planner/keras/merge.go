@@ -1,0 +1,262 @@
+package keras
+
+import (
+	"fmt"
+
+	"partita/planner/graph"
+)
+
+func init() {
+	for class, op := range map[string]string{"Add": "Add", "Subtract": "Sub", "Multiply": "Mul", "Average": "Mean", "Maximum": "Max", "Minimum": "Min"} {
+		register(func(o *options) operation { return &merge{op: op} }, class)
+	}
+	register(func(o *options) operation { return &concatenate{axis: o.integer(-1, -8, "axis")} }, "Concatenate")
+	register(parseMerge, "Merge")
+	// The layer of keras.applications' InceptionResNetV2: shortcut + residual * scale.
+	register(func(o *options) operation {
+		if o.layer.module != "" && o.layer.module != "keras.src.applications.inception_resnet_v2" {
+			o.unsupported("replace it by layers of Keras and save again", "a class of %q", o.layer.module)
+		}
+		if o.layer.module == "" {
+			o.unsupported("save the model from Keras 3, whose own layer it is", "the file does not say whose class it is")
+		}
+		return &scaled{o.number(1, "scale")}
+	}, "CustomScaleLayer")
+}
+
+// parseMerge reads Keras 1's one layer for all merges.
+func parseMerge(o *options) operation {
+	o.ignore("dot_axes", "output_shape_type", "output_mask_type", "mode_type")
+	for _, name := range []string{"output_shape", "output_mask"} {
+		if v := o.value(name); v != nil {
+			o.unsupported("use a merge mode that needs no function", "option %s = %s", name, describe(v))
+		}
+	}
+	if a, ok := o.value("arguments").(map[string]any); ok && len(a) > 0 {
+		o.unsupported("use a merge mode that needs no function", "option arguments")
+	}
+	axis := o.integer(-1, -8, "concat_axis")
+	switch mode := o.text("sum", "mode"); mode {
+	case "sum":
+		return &merge{op: "Add"}
+	case "mul":
+		return &merge{op: "Mul"}
+	case "ave":
+		return &merge{op: "Mean"}
+	case "max":
+		return &merge{op: "Max"}
+	case "concat":
+		return &concatenate{axis: axis}
+	default:
+		o.unsupported("use the mode sum, mul, ave, max or concat", "merge mode %q", mode)
+		return nil
+	}
+}
+
+// normalAxis counts an axis from the start, batch included.
+func normalAxis(axis int64, rank int) (int, error) {
+	a := axis
+	if a < 0 {
+		a += int64(rank)
+	}
+	if a < 1 || a >= int64(rank) {
+		return 0, fmt.Errorf("axis %d does not name an axis of a tensor of %d dimensions other than the batch", axis, rank)
+	}
+	return int(a), nil
+}
+
+// together brings tensors into one layout: channels first where one of them has it already.
+func (l *lowering) together(in []*tensor) ([]graph.ValueID, layout, error) {
+	form := asSource
+	for _, t := range in {
+		if len(t.shape) >= 3 && t.form() == channelsFirst {
+			form = channelsFirst
+		}
+	}
+	values := make([]graph.ValueID, len(in))
+	for i, t := range in {
+		v, err := l.as(t, form)
+		if err != nil {
+			return nil, form, err
+		}
+		values[i] = v
+	}
+	return values, form, nil
+}
+
+// merge combines tensors element by element.
+type merge struct{ op string }
+
+func (m *merge) lower(l *lowering, in []*tensor) (*tensor, error) {
+	if len(in) < 2 && m.op != "Add" && m.op != "Mul" && m.op != "Mean" && m.op != "Max" && m.op != "Min" || m.op == "Sub" && len(in) != 2 {
+		return nil, fmt.Errorf("it is called on %d tensors", len(in))
+	}
+	if len(in) == 1 {
+		return in[0], nil
+	}
+	rank := 0
+	for _, t := range in {
+		rank = max(rank, len(t.shape))
+	}
+	// Keras gives tensors of lower rank axes of size 1 behind the batch.
+	same := make([]*tensor, len(in))
+	for i, t := range in {
+		var err error
+		if same[i], err = l.widen(t, rank); err != nil {
+			return nil, err
+		}
+	}
+	values, form, err := l.together(same)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.combine(m.op, values)
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, form), nil
+}
+
+// combine applies an operator to several values, two by two where ONNX has the operator for two only.
+func (l *lowering) combine(op string, values []graph.ValueID) (graph.ValueID, error) {
+	switch op {
+	case "Mean":
+		sum, err := l.combine("Add", values)
+		if err != nil {
+			return graph.None, err
+		}
+		return l.emit("Mul", []graph.ValueID{sum, l.scalar("share", 1/float64(len(values)))})
+	case "Max", "Min":
+		return l.emit(op, values)
+	}
+	v := values[0]
+	for _, next := range values[1:] {
+		var err error
+		if v, err = l.emit(op, []graph.ValueID{v, next}); err != nil {
+			return graph.None, err
+		}
+	}
+	return v, nil
+}
+
+func (l *lowering) widen(t *tensor, rank int) (*tensor, error) {
+	missing := rank - len(t.shape)
+	if missing == 0 {
+		return t, nil
+	}
+	if len(t.shape) == 0 {
+		return nil, fmt.Errorf("a number among its inputs")
+	}
+	x, err := l.as(t, asSource)
+	if err != nil {
+		return nil, err
+	}
+	target := []int64{0}
+	for i := 0; i < missing; i++ {
+		target = append(target, 1)
+	}
+	target = append(target, t.shape[1:]...)
+	v, err := l.reshape(x, target)
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, asSource), nil
+}
+
+type concatenate struct{ axis int64 }
+
+func (c *concatenate) lower(l *lowering, in []*tensor) (*tensor, error) {
+	rank := len(in[0].shape)
+	for _, t := range in {
+		if len(t.shape) != rank {
+			return nil, fmt.Errorf("its inputs differ in rank: %s", shapesOf(in))
+		}
+	}
+	axis, err := normalAxis(c.axis, rank)
+	if err != nil {
+		return nil, err
+	}
+	if len(in) == 1 {
+		return in[0], nil
+	}
+	values, form, err := l.together(in)
+	if err != nil {
+		return nil, err
+	}
+	v, err := l.emit("Concat", values, intAttr("axis", int64(physical(axis, rank, form))))
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, form), nil
+}
+
+type scaled struct{ scale float64 }
+
+func (s *scaled) lower(l *lowering, in []*tensor) (*tensor, error) {
+	if len(in) != 2 || !in[0].shape.Equal(in[1].shape) {
+		return nil, fmt.Errorf("it takes two tensors of one shape, not %s", shapesOf(in))
+	}
+	values, form, err := l.together(in)
+	if err != nil {
+		return nil, err
+	}
+	c := &formula{l: l}
+	v := c.op("Add", values[0], c.op("Mul", values[1], c.number(s.scale)))
+	if c.err != nil {
+		return nil, c.err
+	}
+	return l.tensorOf(v, form), nil
+}
+
+// function reads an operation of keras.ops called on tensors and numbers, as MobileNetV3 of Keras 3 has them.
+func (o *options) function() operation {
+	o.ignore("name")
+	for name := range o.layer.options {
+		if name != "name" && o.layer.options[name] != nil {
+			o.unsupported("replace it by layers of Keras and save again", "keras.ops.%s with the option %s", o.layer.class, name)
+		}
+	}
+	op, ok := map[string]string{"Add": "Add", "Subtract": "Sub", "Multiply": "Mul", "TrueDivide": "Div", "Divide": "Div", "Maximum": "Max", "Minimum": "Min"}[o.layer.class]
+	if !ok {
+		o.unsupported("replace it by layers of Keras and save again", "the function keras.ops.%s is not supported", o.layer.class)
+	}
+	return &function{op}
+}
+
+// function is a binary operator with NumPy's broadcasting, on tensors of one rank or with a number.
+type function struct{ op string }
+
+func (f *function) lower(l *lowering, in []*tensor) (*tensor, error) {
+	if len(in) != 2 {
+		return nil, fmt.Errorf("it is called on %d operands, it takes two", len(in))
+	}
+	a, b := in[0], in[1]
+	if len(a.shape) != len(b.shape) && len(a.shape) != 0 && len(b.shape) != 0 {
+		return nil, fmt.Errorf("its operands differ in rank: %s", shapesOf(in))
+	}
+	var tensors []*tensor
+	for _, t := range in {
+		if len(t.shape) > 0 {
+			tensors = append(tensors, t)
+		}
+	}
+	if len(tensors) == 0 {
+		return nil, fmt.Errorf("it is called on numbers only")
+	}
+	values, form, err := l.together(tensors)
+	if err != nil {
+		return nil, err
+	}
+	operands := values
+	switch {
+	case len(a.shape) == 0:
+		operands = []graph.ValueID{a.values[asSource], values[0]}
+	case len(b.shape) == 0:
+		operands = []graph.ValueID{values[0], b.values[asSource]}
+	}
+	v, err := l.emit(f.op, operands)
+	if err != nil {
+		return nil, err
+	}
+	return l.tensorOf(v, form), nil
+}
