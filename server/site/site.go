@@ -1,0 +1,115 @@
+// Package site serves the page: the files of package web as they were built and compressed, and the go-app shell around
+// them, under a content security policy that lets the page talk to this server only.
+package site
+
+import (
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"net/http"
+	"strings"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/planner/diag"
+)
+
+// policy is the page's content security policy. WebAssembly needs wasm-unsafe-eval; go-app sets style attributes; files
+// chosen by the user are shown through blob and data images. Everything else comes from this server or not at all.
+const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; style-src-attr 'unsafe-inline'; " +
+	"img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; " +
+	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// rawLength is the header that tells the loader how long the WebAssembly is once it is unpacked: it counts unpacked bytes.
+const rawLength = "X-Raw-Length"
+
+// New makes the page's handler from the files of package web. The page's component has to be registered with go-app.
+func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
+	assets, err := load(files)
+	if err != nil {
+		return nil, diag.New(diag.Internal, "site.bad-files", "reading the page's files", "they cannot be read", "build Partita again").Because(err)
+	}
+	app.DefaultLogger = func(format string, v ...any) {
+		log.Debug("page", "message", strings.TrimSpace(fmt.Sprintf(format, v...)))
+	}
+	worker, err := offlineWorker(app.DefaultAppWorkerJS)
+	if err != nil {
+		return nil, err
+	}
+	shell := &app.Handler{
+		Name: "Partita", ShortName: "Partita", Title: "Partita", Lang: "en",
+		Description:             "The cheapest way to serve a neural network on serverless functions within a response time.",
+		Icon:                    app.Icon{Default: "/web/icons/icon-192.png", Large: "/web/icons/icon-512.png", Maskable: "/web/icons/icon-maskable-512.png", SVG: "/web/icons/icon.svg"},
+		Image:                   "/web/icons/icon-512.png",
+		BackgroundColor:         "#ffffff",
+		ThemeColor:              "#0b3d5c",
+		LoadingLabel:            "Loading Partita: {progress} %",
+		Styles:                  assets.withSuffix(".css"),
+		CacheableResources:      assets.others(),
+		Resources:               resources{assets},
+		Version:                 assets.version,
+		WasmContentLengthHeader: rawLength,
+		ServiceWorkerTemplate:   worker,
+	}
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		h := w.Header()
+		h.Set("Content-Security-Policy", policy)
+		h.Set("Cross-Origin-Opener-Policy", "same-origin")
+		h.Set("X-Content-Type-Options", "nosniff")
+		if r.Method != http.MethodGet && r.Method != http.MethodHead {
+			h.Set("Allow", "GET, HEAD")
+			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		switch r.URL.Path {
+		case "/robots.txt", "/sitemap.xml", "/ads.txt":
+			// go-app would fetch these from whatever host the request names.
+			http.NotFound(w, r)
+			return
+		case "/":
+			if !assets.has(wasmURL) {
+				notBuilt(w)
+				return
+			}
+		}
+		shell.ServeHTTP(w, r)
+	}), nil
+}
+
+// resources tells go-app that files are where their addresses say, and serves them.
+type resources struct{ *assets }
+
+// Resolve implements app.ResourceResolver.
+func (resources) Resolve(url string) string { return url }
+
+func notBuilt(w http.ResponseWriter) {
+	w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	w.WriteHeader(http.StatusServiceUnavailable)
+	w.Write([]byte(`<!doctype html><html lang="en"><title>Partita: the page is not built</title>
+<h1>The page is not built</h1>
+<p>This server was built without <code>app.wasm</code>. Run <code>make build</code> in Partita's folder and start <code>bin/partita serve</code>.
+The <a href="/docs">interface</a> and the command line work without it.</p></html>
+`))
+}
+
+// offlineWorker lets the service worker answer a navigation with the kept page when the server cannot be reached. As
+// go-app writes it, only the bare address "/" opens offline, not one with a query.
+func offlineWorker(template string) (string, error) {
+	const fetch = "  return await fetch(request);\n"
+	if strings.Count(template, fetch) != 1 {
+		return "", diag.New(diag.Internal, "site.other-go-app", "preparing the service worker", "go-app's worker is not the one this server was written for", "use the version of go-app that go.mod names")
+	}
+	return strings.Replace(template, fetch, `  if (request.mode !== "navigate") {
+    return await fetch(request);
+  }
+  try {
+    return await fetch(request);
+  } catch (error) {
+    const page = await caches.match("/");
+    if (page) {
+      return page;
+    }
+    throw error;
+  }
+`, 1), nil
+}

@@ -1,0 +1,211 @@
+package site
+
+import (
+	"encoding/json"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/fstest"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/web"
+)
+
+type blank struct{ app.Compo }
+
+func (*blank) Render() app.UI { return app.Main().Text("skeleton") }
+
+func init() { app.Route("/", func() app.Composer { return &blank{} }) }
+
+func built() fstest.MapFS {
+	return fstest.MapFS{
+		"dist/.gitkeep":                {},
+		"dist/app.wasm":                {Data: []byte("the whole program")},
+		"dist/app.wasm.br":             {Data: []byte("br")},
+		"dist/app.wasm.gz":             {Data: []byte("gzip")},
+		"dist/old.js.br":               {Data: []byte("left over")},
+		"partita.css":                  {Data: []byte("p{}")},
+		"worker.js":                    {Data: []byte("//")},
+		"icons/icon-192.png":           {Data: []byte("png")},
+		"icons/icon-512.png":           {Data: []byte("png")},
+		"icons/icon-maskable-512.png":  {Data: []byte("png")},
+		"icons/icon.svg":               {Data: []byte("<svg/>")},
+		"unrelated/sub/folder/data.js": {Data: []byte("1")},
+	}
+}
+
+func handler(t *testing.T, files fstest.MapFS) http.Handler {
+	t.Helper()
+	h, err := New(files, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func get(h http.Handler, path string, headers ...string) *http.Response {
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	h.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) string {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func TestWasmForms(t *testing.T) {
+	h := handler(t, built())
+	tags := map[string]bool{}
+	for _, c := range []struct{ accept, encoding, body string }{
+		{"gzip, deflate, br, zstd", "br", "br"},
+		{"gzip", "gzip", "gzip"},
+		{"br;q=0, gzip;q=0.5", "gzip", "gzip"},
+		{"*", "br", "br"},
+		{"", "", "the whole program"},
+		{"identity", "", "the whole program"},
+		{"br;q=nonsense", "", "the whole program"},
+	} {
+		r := get(h, "/web/app.wasm", "Accept-Encoding", c.accept)
+		if r.StatusCode != 200 || r.Header.Get("Content-Encoding") != c.encoding || r.Header.Get("Content-Type") != "application/wasm" ||
+			r.Header.Get("X-Raw-Length") != "17" || r.Header.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("Accept-Encoding %q: %d %v", c.accept, r.StatusCode, r.Header)
+		}
+		if got := body(t, r); got != c.body || r.Header.Get("Content-Length") != strconv.Itoa(len(c.body)) {
+			t.Errorf("Accept-Encoding %q gives %q of length %s", c.accept, got, r.Header.Get("Content-Length"))
+		}
+		tag := r.Header.Get("ETag")
+		tags[tag] = true
+		if again := get(h, "/web/app.wasm", "Accept-Encoding", c.accept, "If-None-Match", tag); again.StatusCode != http.StatusNotModified {
+			t.Errorf("Accept-Encoding %q: its own tag is answered with %d", c.accept, again.StatusCode)
+		}
+	}
+	if len(tags) != 3 {
+		t.Errorf("three forms have %d entity tags", len(tags))
+	}
+}
+
+
+func TestPage(t *testing.T) {
+	h := handler(t, built())
+	r := get(h, "/")
+	text := body(t, r)
+	if r.StatusCode != 200 || !strings.Contains(text, "skeleton") || !strings.Contains(text, `href="/web/partita.css"`) {
+		t.Errorf("GET /: %d %s", r.StatusCode, text)
+	}
+	csp := r.Header.Get("Content-Security-Policy")
+	for _, want := range []string{"default-src 'none'", "connect-src 'self'", "'wasm-unsafe-eval'", "frame-ancestors 'none'"} {
+		if !strings.Contains(csp, want) {
+			t.Errorf("the policy lacks %s: %s", want, csp)
+		}
+	}
+	if outside := regexp.MustCompile(`(?:src|href)="(?:https?:)?//[^"]*"`).FindString(text); outside != "" {
+		t.Errorf("the page refers to another site: %s", outside)
+	}
+	if strings.Contains(text, "<script>") {
+		t.Error("the page has an inline script, which its policy forbids")
+	}
+	for path, want := range map[string]int{"/nowhere": 404, "/robots.txt": 404, "/web/none.js": 404, "/web/old.js": 404, "/web/../dist/app.wasm": 404, "/web/.gitkeep": 404} {
+		if r := get(h, path); r.StatusCode != want {
+			t.Errorf("GET %s: %d, want %d", path, r.StatusCode, want)
+		}
+	}
+	post := httptest.NewRecorder()
+	h.ServeHTTP(post, httptest.NewRequest(http.MethodPost, "/", nil))
+	if post.Code != http.StatusMethodNotAllowed {
+		t.Errorf("POST /: %d", post.Code)
+	}
+}
+
+// TestWorkerResources fetches all that the service worker keeps: one that is absent would leave it with nothing.
+func TestWorkerResources(t *testing.T) {
+	for name, files := range map[string]fstest.MapFS{"made up": built()} {
+		h := handler(t, files)
+		worker := body(t, get(h, "/app-worker.js"))
+		list := regexp.MustCompile(`resourcesToCache = (\[.*?\]);`).FindStringSubmatch(worker)
+		if list == nil {
+			t.Fatalf("%s: the worker lists no resources:\n%s", name, worker)
+		}
+		var urls []string
+		if err := json.Unmarshal([]byte(list[1]), &urls); err != nil {
+			t.Fatal(err)
+		}
+		if len(urls) < 10 {
+			t.Errorf("%s: only %v are kept", name, urls)
+		}
+		for _, url := range urls {
+			if r := get(h, url); r.StatusCode != 200 {
+				t.Errorf("%s: GET %s: %d", name, url, r.StatusCode)
+			}
+		}
+		if strings.Count(worker, `request.mode !== "navigate"`) != 1 {
+			t.Error("the worker does not open the page offline")
+		}
+	}
+}
+
+func TestVersionFollowsEveryFile(t *testing.T) {
+	version := func(files fstest.MapFS) string {
+		a, err := load(files)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return a.version
+	}
+	before := version(built())
+	if before != version(built()) {
+		t.Error("the same files have different versions")
+	}
+	for name := range built() {
+		if strings.HasPrefix(name, "dist/.") {
+			continue
+		}
+		changed := built()
+		changed[name] = &fstest.MapFile{Data: []byte("something else")}
+		if version(changed) == before {
+			t.Errorf("changing %s does not change the version", name)
+		}
+	}
+}
+
+func TestNotBuilt(t *testing.T) {
+	files := built()
+	delete(files, "dist/app.wasm")
+	r := get(handler(t, files), "/")
+	if r.StatusCode != http.StatusServiceUnavailable || !strings.Contains(body(t, r), "make build") {
+		t.Errorf("without app.wasm: %d", r.StatusCode)
+	}
+}
+
+// TestEmbeddedFiles makes sure that the icons that the shell names are there.
+func TestEmbeddedFiles(t *testing.T) {
+	a, err := load(web.Files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, url := range []string{"/web/partita.css", "/web/icons/icon-192.png", "/web/icons/icon-512.png", "/web/icons/icon-maskable-512.png", "/web/icons/icon.svg"} {
+		if !a.has(url) {
+			t.Errorf("%s is not embedded", url)
+		}
+	}
+}
+
+func TestWorkerOfAnotherGoApp(t *testing.T) {
+	if _, err := offlineWorker("something else"); err == nil {
+		t.Error("an unknown worker is patched")
+	}
+}
