@@ -1,0 +1,139 @@
+// Package plan is the document at the bottom of Partita: which layers run in which function at which size, what that
+// takes and costs, and what was asked. Command line, page, API, deployment and link are views of it.
+//
+// A document has one canonical form and a content hash, and carries the model's architecture, so that a plan and a
+// weights file are all that a deployment needs. FORMAT.md describes every field. Documents of a newer version are refused
+// by name; those of older versions are read for ever.
+package plan
+
+// Format is the version of the document that this package writes.
+const Format = "partita.plan/1"
+
+// Status is the outcome of planning.
+type Status string
+
+// The outcomes.
+const (
+	Optimal    Status = "optimal"    // no better plan exists
+	Infeasible Status = "infeasible" // no plan satisfies the request; Reason and Advice say why and what would help
+	Stopped    Status = "stopped"    // a limit was reached; GapPicoUSD says how far the plan may be from the best
+)
+
+// Plan is the document. Money is in pico-dollars (1e-12 USD), time in microseconds.
+type Plan struct {
+	Format      string     `json:"format"`
+	Hash        string     `json:"hash,omitempty"` // set by Encode and Decode
+	Model       Model      `json:"model"`
+	Platform    string     `json:"platform"`
+	PriceBook   PriceBook  `json:"priceBook"`
+	Request     Request    `json:"request"`
+	Status      Status     `json:"status"`
+	Reason      string     `json:"reason,omitempty"`
+	Advice      *Advice    `json:"advice,omitempty"`
+	GapPicoUSD  int64      `json:"gapPicoUSD,omitempty"`
+	Times       string     `json:"times"` // "predicted", or "calibrated" when measured times replaced predictions
+	Stages      []Stage    `json:"stages"`
+	Gateway     Gateway    `json:"gateway"`
+	LatencyUs   int64      `json:"latencyUs"`
+	CostPicoUSD int64      `json:"costPicoUSD"` // of one request: all stages and the gateway
+	Frontier    []Point    `json:"frontier"`    // every plan that no other beats in both, by rising latency
+	Baselines   []Baseline `json:"baselines"`
+}
+
+// Model identifies the model and holds its architecture.
+type Model struct {
+	Name         string       `json:"name"`
+	Source       string       `json:"source"` // format of the file it came from
+	Digest       string       `json:"digest"` // of the architecture, "sha256:..."
+	Layers       int          `json:"layers"` // as the source framework counts them
+	Parameters   int64        `json:"parameters"`
+	WeightBytes  int64        `json:"weightBytes"`
+	MACs         int64        `json:"macs"`
+	Preprocess   string       `json:"preprocess"` // suggested for images
+	Architecture Architecture `json:"architecture"`
+}
+
+// PriceBook identifies the prices and limits used.
+type PriceBook struct {
+	Date string `json:"date"`
+	Hash string `json:"hash"`
+}
+
+// Request is what was asked, with every default filled in.
+type Request struct {
+	Objective       string  `json:"objective"` // "cost" or "latency"
+	SLOUs           int64   `json:"sloUs,omitempty"`
+	BudgetPicoUSD   int64   `json:"budgetPicoUSD,omitempty"`
+	Scenario        string  `json:"scenario"`
+	MinStages       int     `json:"minStages"`
+	MaxStages       int     `json:"maxStages"`
+	MemoryMB        []int64 `json:"memoryMB"` // the sizes considered
+	Batch           int64   `json:"batch"`
+	Transport       string  `json:"transport"` // "auto", "inline" or "s3"
+	Packaging       string  `json:"packaging"`
+	Quantization    string  `json:"quantization"`
+	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
+}
+
+// Advice is the smallest change to the request that would make it feasible.
+type Advice struct {
+	Option string `json:"option"` // name of the option, as on the command line without dashes
+	Value  string `json:"value"`
+}
+
+// Stage is one function of the pipeline.
+type Stage struct {
+	Index          int    `json:"index"`      // from 1
+	FirstLayer     int    `json:"firstLayer"` // from 1, inclusive
+	LastLayer      int    `json:"lastLayer"`
+	Layers         string `json:"layers"` // for people: "conv1 .. conv4_block6_out"
+	MemoryMB       int64  `json:"memoryMB"`
+	MemoryNeededMB int64  `json:"memoryNeededMB"`
+	WeightBytes    int64  `json:"weightBytes"`
+	PackageBytes   int64  `json:"packageBytes"` // unzipped
+	InputBytes     int64  `json:"inputBytes"`
+	OutputBytes    int64  `json:"outputBytes"`
+	TransportIn    string `json:"transportIn"`
+	TransportOut   string `json:"transportOut"`
+	Packaging      string `json:"packaging"`
+	InitUs         int64  `json:"initUs"` // 0 when warm
+	InputUs        int64  `json:"inputUs"`
+	ComputeUs      int64  `json:"computeUs"`
+	OutputUs       int64  `json:"outputUs"`
+	BilledUs       int64  `json:"billedUs"`    // of all invocations
+	Invocations    int64  `json:"invocations"` // 2 when it is woken by a call of its own
+	FeesPicoUSD    int64  `json:"feesPicoUSD"` // of requests and S3 objects, part of the cost
+	CostPicoUSD    int64  `json:"costPicoUSD"`
+}
+
+// Gateway is the function in front of the stages.
+type Gateway struct {
+	MemoryMB    int64 `json:"memoryMB"`
+	StartUs     int64 `json:"startUs"`    // before the first stage
+	DispatchUs  int64 `json:"dispatchUs"` // before each stage
+	BilledUs    int64 `json:"billedUs"`   // it is billed for the whole request, by the millisecond
+	FeesPicoUSD int64 `json:"feesPicoUSD"`
+	CostPicoUSD int64 `json:"costPicoUSD"`
+}
+
+// Point is one plan of the frontier.
+type Point struct {
+	LatencyUs   int64    `json:"latencyUs"`
+	CostPicoUSD int64    `json:"costPicoUSD"`
+	Stages      []Choice `json:"stages"`
+}
+
+// Choice is a stage in short: up to which layer, at which size.
+type Choice struct {
+	LastLayer int   `json:"lastLayer"` // from 1, inclusive
+	MemoryMB  int64 `json:"memoryMB"`
+}
+
+// Baseline is what a simpler way of planning would give on the same problem.
+type Baseline struct {
+	Name        string   `json:"name"`
+	Status      string   `json:"status"` // "feasible", or "infeasible"
+	LatencyUs   int64    `json:"latencyUs,omitempty"`
+	CostPicoUSD int64    `json:"costPicoUSD,omitempty"`
+	Stages      []Choice `json:"stages"`
+}
