@@ -14,7 +14,7 @@ const (
 	maxSegments = 1 << 22
 	maxOptions  = 1 << 16 // of one segment
 	maxStages   = 1 << 12
-	maxTotal    = 1 << 60 // of a plan's microseconds and pico-dollars: leaves room for one more addition
+	maxTotal    = 1 << 58 // of a plan's microseconds and pico-dollars: sums of weighted bounds then fit (see direction)
 )
 
 func invalid(code, found, fix string) *diag.Error {

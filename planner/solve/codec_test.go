@@ -62,7 +62,7 @@ func TestDecodeErrors(t *testing.T) {
 		{`[128,9,8,7]`, `[128,9,8,9223372036854775808]`, "solve.not-json"},
 		{`[128,9,8,7]`, `[128,9,8,9223372036854775807]`, "solve.overflow"},
 		{`[128,9,8,7]`, `[128,9,9223372036854775807,7]`, "solve.overflow"},
-		{`[128,9,8,7]`, `[128,9,600000000000000000,7]`, "solve.overflow"},
+		{`[128,9,8,7]`, `[128,9,200000000000000000,7]`, "solve.overflow"},
 		{`"gatewayPicoUSDPerMs":7`, `"gatewayPicoUSDPerMs":9223372036854775807`, "solve.overflow"},
 		{`"options":[]}]}`, `"options":[]}]}{}`, "solve.not-json"},
 		{`"options":[]}]}`, `"options":{}}]}`, "solve.not-json"},

@@ -1,4 +1,302 @@
 package solve
 
-// Solve finds the whole frontier of a valid instance.
-func Solve(in *Instance, maxLabels int) *Result { return solvePlain(in) }
+// DefaultLabels is the limit of labels that Solve takes for zero: some seconds of work, far above what models need.
+const DefaultLabels = 1 << 26
+
+// Solve finds the whole frontier of a valid instance. It stops after making maxLabels labels, DefaultLabels if that is
+// not positive.
+//
+// The method is two-phase bi-objective shortest path (Ulungu and Teghem 1995, Raith and Ehrgott 2009): supported points,
+// the corners of the frontier's convex hull, by shortest-path passes on weighted sums of cost and time; then, between
+// neighbouring supported points, a label-setting search over the few options that the bounds of those passes leave.
+// The number of stages is first left free, which makes the graph small; when a plan found that way breaks the stage
+// limits the search is repeated on a graph with a layer per stage.
+func Solve(in *Instance, maxLabels int) *Result {
+	if maxLabels <= 0 {
+		maxLabels = DefaultLabels
+	}
+	s := newSolver(in, maxLabels)
+	if in.MinStages <= 1 {
+		s.layered(false)
+		if r := s.run(); r != nil {
+			return r
+		}
+	}
+	s.layered(true)
+	return s.run()
+}
+
+// plan is a path from source to sink.
+type plan struct {
+	time, cost int64
+	path       []choice
+}
+
+// entry is an arc in the list of those still of interest, with the range of corners among which its least one lies.
+type entry struct {
+	tail, head, arc int32
+	lo, hi          int32
+}
+
+type solver struct {
+	in        *Instance
+	nodes     int
+	maxLabels int
+	menus     menus
+	whole     []arc // by tail
+	arcs      []arc // the same, cut down to what the box leaves
+
+	layers int // how often the nodes are repeated: 1 when the number of stages is free
+	step   int // from a state to the same node's state after one more stage: 0 when the number of stages is free
+	states int
+
+	quickest, leanest []int64 // per state: least time and least cost from there to the sink
+	thrift            []int64 // per state: least cost from the source
+	box               item    // no point of the frontier is slower or dearer
+
+	entries []entry // a stack of lists
+	pass    pass
+	search  search
+
+	found   []found // by rising time
+	choices []choice
+	labels  int
+	gap     int64
+	stopped bool
+}
+
+// found is a point of the frontier before the gateway's cost, with its path in solver.choices.
+type found struct {
+	time, cost int64
+	lo, hi     int32
+}
+
+func newSolver(in *Instance, maxLabels int) *solver {
+	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: maxLabels}
+	s.menus.overlapped = in.Scenario == ColdOverlapped
+	count := make([]int32, s.nodes+1)
+	options := 0
+	for i := range in.Segments {
+		count[in.Segments[i].I+1]++
+		options += len(in.Segments[i].Options)
+	}
+	for v := range s.nodes {
+		count[v+1] += count[v]
+	}
+	order := make([]int32, len(in.Segments)) // segments by tail, then index
+	for i := range in.Segments {
+		v := in.Segments[i].I
+		order[count[v]] = int32(i)
+		count[v]++
+	}
+	s.menus.items = make([]item, 0, options)
+	s.menus.option = make([]int32, 0, options)
+	if s.menus.overlapped {
+		s.menus.ready = make([]int64, 0, options)
+	}
+	s.whole = make([]arc, 0, len(order))
+	var buffer []candidate
+	for _, i := range order {
+		g := &in.Segments[i]
+		if len(g.Options) == 0 {
+			continue
+		}
+		lo, hi := s.menus.add(in, g.Options, &buffer)
+		a := arc{tail: int32(g.I), head: int32(g.J), segment: i, itemsLo: lo, itemsHi: hi}
+		s.menus.finish(&a)
+		s.whole = append(s.whole, a)
+	}
+	return s
+}
+
+// layered chooses between states that are nodes and states that are nodes after a number of stages.
+func (s *solver) layered(layered bool) {
+	s.layers, s.step = 1, 0
+	s.states = s.nodes
+	if layered {
+		s.layers, s.step = s.in.stageLimit(), s.nodes
+		s.states = s.nodes * (s.layers + 1)
+	}
+	s.arcs = append(s.arcs[:0], s.whole...)
+	s.labels, s.gap, s.stopped = 0, 0, false
+	s.found, s.choices, s.entries = s.found[:0], s.choices[:0], s.entries[:0]
+	s.menus.corners = s.menus.corners[:0]
+	s.pass.size(s.states)
+	s.search.size(s.states)
+}
+
+// isEnd reports whether a state is the sink with an allowed number of stages.
+func (s *solver) isEnd(state int) bool {
+	return state%s.nodes == s.nodes-1 && (s.step == 0 || state/s.nodes >= s.in.MinStages)
+}
+
+// run solves in the chosen graph. It gives nil when the number of stages was free and a plan broke the limits.
+func (s *solver) run() *Result {
+	p, q, ok := s.extremes()
+	if !ok {
+		return &Result{Status: Infeasible, Reach: s.reach(), first: []int32{0}}
+	}
+	if !s.allowed(len(p.path)) || !s.allowed(len(q.path)) {
+		return nil
+	}
+	s.box = item{q.time, p.cost}
+	s.list()
+	if !s.root(p, q) {
+		return nil
+	}
+	return s.result()
+}
+
+func (s *solver) allowed(stages int) bool {
+	return s.in.MinStages <= stages && stages <= s.in.MaxStages
+}
+
+// list makes the first list: the arcs that can be part of a plan inside the box, with the hulls of their items in it.
+func (s *solver) list() {
+	s.entries = s.entries[:0]
+	for i := range s.arcs {
+		a := &s.arcs[i]
+		fastest := s.menus.items[a.itemsLo].time
+		keep := false
+		for k := range s.layers {
+			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
+			if s.thrift[from]+a.cheapest+s.leanest[to] <= s.box.cost && s.pass.time[from]+fastest+s.quickest[to] <= s.box.time {
+				keep = true
+				break
+			}
+		}
+		if !keep {
+			continue
+		}
+		lo, hi := a.itemsLo, a.itemsHi
+		for lo < hi && !s.menus.overlapped && s.menus.items[lo].cost > s.box.cost {
+			lo++
+		}
+		for lo < hi && s.menus.items[hi-1].time > s.box.time {
+			hi--
+		}
+		if lo == hi {
+			continue
+		}
+		a.itemsLo, a.itemsHi = lo, hi
+		if a.cornerLo, a.cornerHi = s.menus.hull(lo, hi, s.box.cost); a.cornerLo == a.cornerHi || a.shift > s.box.time {
+			continue
+		}
+		s.entries = append(s.entries, entry{a.tail, a.head, int32(i), a.cornerLo, a.cornerHi})
+	}
+}
+
+// root opens the search between the two ends of the frontier.
+func (s *solver) root(p, q *plan) bool {
+	all := len(s.entries)
+	d, exact := s.gatewayDirection()
+	if !exact {
+		return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
+	}
+	// The gateway bills its milliseconds, so a slower plan must save more than the gateway takes. Beyond the plan z that
+	// is least in cost plus gateway only a strip of one millisecond's price can hold cheaper plans: the price is rounded up.
+	z := s.sweep(s.entries[:all], d)
+	if !s.allowed(len(z.path)) {
+		return false
+	}
+	if !s.splits(z, p, q, d) {
+		return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
+	}
+	strip := d.value(z.time, z.cost) + 999*s.in.GatewayPicoUSDPerMs
+	left := len(s.entries)
+	s.narrow(0, all, d, d.value(z.time, p.cost), true)
+	right := len(s.entries)
+	s.leaf(z, q, s.entries[:all], d, min(strip, d.value(q.time, z.cost)))
+	tail := append([]found(nil), s.found...)
+	s.found = s.found[:0]
+	if !s.between(p, z, left, right, d, direction{0, 1}) {
+		return false
+	}
+	for _, f := range tail {
+		s.keep(f)
+	}
+	return true
+}
+
+// splits reports whether z lies between p and q and below the line through each of them in direction d, so that the
+// directions on its two sides turn away from d.
+func (s *solver) splits(z, p, q *plan, d direction) bool {
+	return p.time < z.time && z.time < q.time && q.cost < z.cost && z.cost < p.cost &&
+		d.value(z.time, z.cost) < min(d.value(p.time, p.cost), d.value(q.time, q.cost))
+}
+
+// between finds the frontier from p to q with the arcs entries[lo:hi], whose ranges of corners are those for directions
+// from slow to fast. It gives false when a plan broke the stage limits.
+func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
+	d := s.direction(p, q).within(slow, fast)
+	z := s.sweep(s.entries[lo:hi], d)
+	if !s.allowed(len(z.path)) {
+		return false
+	}
+	if !s.splits(z, p, q, d) {
+		s.leaf(p, q, s.entries[lo:hi], d, d.value(q.time, p.cost))
+		return true
+	}
+	left := len(s.entries)
+	s.narrow(lo, hi, d, d.value(z.time, p.cost), true)
+	right := len(s.entries)
+	s.narrow(lo, hi, d, d.value(q.time, z.cost), false)
+	end := len(s.entries)
+	ok := s.between(p, z, left, right, d, fast) && s.between(z, q, right, end, slow, d)
+	s.entries = s.entries[:left]
+	return ok
+}
+
+// narrow appends to the stack the arcs of entries[lo:hi] that can be part of a plan of at most the given value. In a
+// direction nearer to speed the least corner of an arc is the same or a faster one, and the other way round.
+func (s *solver) narrow(lo, hi int, d direction, limit int64, faster bool) {
+	for i := lo; i < hi; i++ {
+		e := s.entries[i]
+		if rest, paid := s.around(&e, d); max(rest+s.pass.weight[i-lo], paid+d.a*s.arcs[e.arc].cheapest) > limit {
+			continue
+		}
+		if pick := s.pass.pick[i-lo]; faster {
+			e.hi = pick + 1
+		} else {
+			e.lo = pick
+		}
+		s.entries = append(s.entries, e)
+	}
+}
+
+// keep appends a point found, unless one found before is as good.
+func (s *solver) keep(f found) {
+	for n := len(s.found); n > 0; n = len(s.found) {
+		last := &s.found[n-1]
+		if last.time <= f.time && last.cost <= f.cost {
+			return
+		}
+		if last.time < f.time || last.cost < f.cost {
+			break
+		}
+		s.found = s.found[:n-1]
+	}
+	s.found = append(s.found, f)
+}
+
+// result adds the gateway's cost and drops what it makes dominated.
+func (s *solver) result() *Result {
+	r := &Result{Status: Optimal, Labels: s.labels, first: make([]int32, 1, len(s.found)+1)}
+	if s.stopped {
+		r.Status, r.GapPicoUSD = Stopped, s.gap
+	}
+	r.Frontier = make([]Point, 0, len(s.found))
+	for _, f := range s.found {
+		p := s.in.total(f.time, f.cost)
+		if n := len(r.Frontier); n > 0 && p.CostPicoUSD >= r.Frontier[n-1].CostPicoUSD {
+			continue
+		}
+		if !s.allowed(int(f.hi - f.lo)) {
+			return nil
+		}
+		r.Frontier = append(r.Frontier, p)
+		r.choices = append(r.choices, s.choices[f.lo:f.hi]...)
+		r.first = append(r.first, int32(len(r.choices)))
+	}
+	return r
+}

@@ -1,0 +1,328 @@
+package solve
+
+import "math/bits"
+
+// unreachable stands for no path. Weighted sums of what lies inside the box stay below 1<<60, so that two of these and
+// such a sum fit in an int64.
+const unreachable = 1 << 61
+
+// direction weighs the two objectives: value = cost*a + time*b, with a and b of at least 1.
+type direction struct{ a, b int64 }
+
+func (d direction) value(time, cost int64) int64 { return d.a*cost + d.b*time }
+
+// direction is normal to the line through p and q, or nearly so: any direction gives valid bounds, so the weights are
+// rounded to where sums cannot overflow.
+func (s *solver) direction(p, q *plan) direction {
+	return s.scaled(max(1, q.time-p.time), max(1, p.cost-q.cost))
+}
+
+// within gives the direction of three that lies between the others: rounding may have turned d too far.
+func (d direction) within(slow, fast direction) direction {
+	switch {
+	case above(slow.b, d.a, d.b, slow.a):
+		return slow
+	case above(d.b, fast.a, fast.b, d.a):
+		return fast
+	}
+	return d
+}
+
+func (s *solver) scaled(a, b int64) direction {
+	for {
+		h1, l1 := bits.Mul64(uint64(a), uint64(s.box.cost))
+		h2, l2 := bits.Mul64(uint64(b), uint64(s.box.time))
+		if h1 == 0 && h2 == 0 && l1 < 1<<58 && l2 < 1<<58 || a == 1 && b == 1 {
+			return direction{a, b}
+		}
+		a, b = max(1, a>>1), max(1, b>>1)
+	}
+}
+
+// gatewayDirection weighs time by the gateway's price; false when there is none or its weights do not fit.
+func (s *solver) gatewayDirection() (direction, bool) {
+	g := s.in.GatewayPicoUSDPerMs
+	if g == 0 || g > 1<<50 {
+		return direction{}, false
+	}
+	d := direction{1000, g}
+	return d, d == s.scaled(1000, g)
+}
+
+// pass holds what one direction tells: per entry of a list and per state.
+type pass struct {
+	weight []int64 // per entry: value of its least corner
+	pick   []int32 // per entry: that corner, a position in menus.corners
+
+	ahead, behind []int64 // per state: bounds of the value from the source, and to the sink
+	woken         []int64 // cold-overlapped: bound of the value to the sink when a later stage's init decides the finish
+	via, next     []int32 // per state: the entry by which ahead and behind are reached
+
+	time, cost               []int64 // per state: totals of the path that via describes
+	after, afterCost, waking []int64 // the same for next: time after the finish, cost, and finish not before
+	track                    []int32
+}
+
+func (p *pass) size(states int) {
+	if len(p.ahead) >= states {
+		return
+	}
+	for _, a := range []*[]int64{&p.ahead, &p.behind, &p.woken, &p.time, &p.cost, &p.after, &p.afterCost, &p.waking} {
+		*a = make([]int64, states)
+	}
+	p.via, p.next = make([]int32, states), make([]int32, states)
+}
+
+// extremes finds a fastest plan (of these, where the scenario allows, the cheapest) and a cheapest one (of these, where
+// the scenario allows, the fastest), and the bounds in time alone and in cost alone; false when there is no path.
+func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
+	p := &s.pass
+	// cheapest first: the other leaves its times in p.time
+	s.quickest, s.leanest, s.thrift = make([]int64, s.states), make([]int64, s.states), make([]int64, s.states)
+	for _, byCost := range []bool{true, false} {
+		for v := range s.states {
+			p.time[v], p.cost[v] = unreachable, unreachable
+		}
+		p.time[0], p.cost[0] = 0, 0
+		for k := range s.layers {
+			for i := range s.arcs {
+				a := &s.arcs[i]
+				from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
+				if p.time[from] == unreachable {
+					continue
+				}
+				item := s.extremeItem(a, p.time[from], byCost)
+				t, c := s.stage(p.time[from], item), p.cost[from]+s.menus.items[item].cost
+				if t > maxTotal || c > maxTotal { // only a path of too many stages gets there
+					continue
+				}
+				better := t < p.time[to] || t == p.time[to] && c < p.cost[to]
+				if byCost {
+					better = c < p.cost[to] || c == p.cost[to] && t < p.time[to]
+				}
+				if better {
+					p.time[to], p.cost[to] = t, c
+					p.via[to] = int32(i)
+				}
+			}
+		}
+		end := -1
+		for v := s.nodes - 1; v < s.states; v += s.nodes {
+			if !s.isEnd(v) || p.time[v] == unreachable {
+				continue
+			}
+			if end < 0 || byCost && (p.cost[v] < p.cost[end] || p.cost[v] == p.cost[end] && p.time[v] < p.time[end]) ||
+				!byCost && (p.time[v] < p.time[end] || p.time[v] == p.time[end] && p.cost[v] < p.cost[end]) {
+				end = v
+			}
+		}
+		if end < 0 {
+			return nil, nil, false
+		}
+		plan := &plan{time: p.time[end], cost: p.cost[end]}
+		for v := end; v != 0; {
+			a := &s.arcs[p.via[v]]
+			v -= s.step + int(a.head-a.tail)
+			item := s.extremeItem(a, p.time[v], byCost)
+			plan.path = append(plan.path, choice{a.segment, s.menus.option[item]})
+		}
+		reverse(plan.path)
+		if byCost {
+			cheapest = plan
+			copy(s.thrift, p.cost[:s.states])
+		} else {
+			fastest = plan
+		}
+	}
+	for v := range s.states {
+		s.quickest[v], s.leanest[v] = unreachable, unreachable
+		if s.isEnd(v) {
+			s.quickest[v], s.leanest[v] = 0, 0
+		}
+	}
+	for k := s.layers - 1; k >= 0; k-- {
+		for i := len(s.arcs) - 1; i >= 0; i-- {
+			a := &s.arcs[i]
+			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
+			s.quickest[from] = min(s.quickest[from], s.quickest[to]+s.menus.items[a.itemsLo].time)
+			s.leanest[from] = min(s.leanest[from], s.leanest[to]+a.cheapest)
+		}
+	}
+	return fastest, cheapest, true
+}
+
+// extremeItem gives the item that ends first after a finish, or the cheapest one.
+func (s *solver) extremeItem(a *arc, finish int64, byCost bool) int32 {
+	if a.even {
+		if byCost {
+			return a.itemsHi - 1
+		}
+		return a.itemsLo
+	}
+	best := a.itemsLo
+	for k := a.itemsLo + 1; k < a.itemsHi; k++ {
+		t, u := s.stage(finish, k), s.stage(finish, best)
+		c, b := s.menus.items[k].cost, s.menus.items[best].cost
+		if byCost && (c < b || c == b && t < u) || !byCost && (t < u || t == u && c < b) {
+			best = k
+		}
+	}
+	return best
+}
+
+// stage gives the finish after an item.
+func (s *solver) stage(finish int64, item int32) int64 {
+	finish += s.menus.items[item].time
+	if s.menus.overlapped {
+		finish = max(finish, s.menus.ready[item])
+	}
+	return finish
+}
+
+// sweep makes the passes in one direction over a list and gives the plan they lead to. In the warm and sequential
+// scenarios that plan is least in the direction; in cold-overlapped the bounds relax the wait for an init, and it is
+// merely good.
+func (s *solver) sweep(list []entry, d direction) *plan {
+	s.weigh(list, d)
+	s.forward(list, d)
+	s.backward(list, d)
+	p := &s.pass
+	end := -1
+	for v := s.nodes - 1; v < s.states; v += s.nodes {
+		if s.isEnd(v) && (end < 0 || p.ahead[v] < p.ahead[end]) {
+			end = v
+		}
+	}
+	p.track = p.track[:0]
+	for v := end; v != 0; {
+		i := p.via[v]
+		p.track = append(p.track, i)
+		v -= s.step + int(list[i].head-list[i].tail)
+	}
+	plan := &plan{path: make([]choice, 0, len(p.track))}
+	for k := len(p.track) - 1; k >= 0; k-- {
+		i := p.track[k]
+		item := s.menus.corners[p.pick[i]]
+		plan.time = s.stage(plan.time, item)
+		plan.cost += s.menus.items[item].cost
+		plan.path = append(plan.path, choice{s.arcs[list[i].arc].segment, s.menus.option[item]})
+	}
+	return plan
+}
+
+// weigh finds the least corner of every entry by bisection: along a hull values fall, then rise.
+func (s *solver) weigh(list []entry, d direction) {
+	p := &s.pass
+	p.weight, p.pick = grow(p.weight, len(list)), grow(p.pick, len(list))
+	items, corners := s.menus.items, s.menus.corners
+	for i := range list {
+		lo, hi := list[i].lo, list[i].hi-1
+		for lo < hi {
+			mid := (lo + hi) >> 1
+			x, y := &items[corners[mid]], &items[corners[mid+1]]
+			if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+		}
+		x := &items[corners[lo]]
+		p.weight[i], p.pick[i] = d.a*x.cost+d.b*x.time, lo
+	}
+}
+
+func (s *solver) forward(list []entry, d direction) {
+	p := &s.pass
+	ahead := p.ahead[:s.states]
+	for v := range ahead {
+		ahead[v] = unreachable
+	}
+	ahead[0] = 0
+	for k := range s.layers {
+		from, to := ahead[k*s.step:], ahead[(k+1)*s.step:]
+		via := p.via[(k+1)*s.step:]
+		for i := range list {
+			e := &list[i]
+			f := from[e.tail]
+			if s.menus.overlapped {
+				if f >= unreachable {
+					continue
+				}
+				f = max(f, d.a*s.thrift[k*s.step+int(e.tail)]+d.b*s.arcs[e.arc].shift)
+			}
+			if f += p.weight[i]; f < to[e.head] {
+				to[e.head] = f
+				via[e.head] = int32(i)
+			}
+		}
+	}
+}
+
+func (s *solver) backward(list []entry, d direction) {
+	p := &s.pass
+	behind, woken := p.behind[:s.states], p.woken[:s.states]
+	for v := range behind {
+		behind[v] = unreachable
+		if s.isEnd(v) {
+			behind[v] = 0
+		}
+		woken[v] = behind[v] // a bound above none: no stage follows the sink
+		if behind[v] == 0 {
+			woken[v] = -unreachable
+		}
+	}
+	for k := s.layers - 1; k >= 0; k-- {
+		to := behind[(k+1)*s.step:]
+		from, next := behind[k*s.step:], p.next[k*s.step:]
+		for i := len(list) - 1; i >= 0; i-- {
+			e := &list[i]
+			b := to[e.head] + p.weight[i]
+			if b < from[e.tail] {
+				from[e.tail] = b
+				next[e.tail] = int32(i)
+			}
+			if s.menus.overlapped && b < unreachable {
+				a := &s.arcs[e.arc]
+				w := max(b+d.b*a.shift, woken[(k+1)*s.step+int(e.head)]+d.a*a.cheapest)
+				woken[k*s.step+int(e.tail)] = min(woken[k*s.step+int(e.tail)], w)
+			}
+		}
+	}
+}
+
+// around bounds the value of every plan through an entry of the list last swept, the entry's own item set aside: with an
+// item x of it the value is at least rest + d.value(x) and, in cold-overlapped, at least paid + d.a*x.cost.
+func (s *solver) around(e *entry, d direction) (rest, paid int64) {
+	p := &s.pass
+	rest, paid = unreachable, unreachable
+	for k := range s.layers {
+		from, to := k*s.step+int(e.tail), (k+1)*s.step+int(e.head)
+		before, behind := p.ahead[from], p.behind[to]
+		if before >= unreachable || behind >= unreachable {
+			continue
+		}
+		if s.menus.overlapped {
+			thrift := d.a * s.thrift[from]
+			before = max(before, thrift+d.b*s.arcs[e.arc].shift)
+			paid = min(paid, thrift+p.woken[to])
+		}
+		rest = min(rest, before+behind)
+	}
+	if !s.menus.overlapped {
+		paid = -unreachable
+	}
+	return rest, paid
+}
+
+func grow[T any](a []T, n int) []T {
+	if cap(a) < n {
+		return make([]T, n, n+n/4)
+	}
+	return a[:n]
+}
+
+func reverse(path []choice) {
+	for i, j := 0, len(path)-1; i < j; i, j = i+1, j-1 {
+		path[i], path[j] = path[j], path[i]
+	}
+}
