@@ -18,12 +18,16 @@ const (
 	Float32  DType = 1
 	UInt8    DType = 2
 	Int8     DType = 3
+	UInt16   DType = 4
+	Int16    DType = 5
 	Int32    DType = 6
 	Int64    DType = 7
 	String   DType = 8
 	Bool     DType = 9
 	Float16  DType = 10
 	Float64  DType = 11
+	UInt32   DType = 12
+	UInt64   DType = 13
 	BFloat16 DType = 16
 )
 
@@ -32,6 +36,7 @@ var dtypes = map[DType]struct {
 	size int64
 }{
 	Float32: {"float32", 4}, UInt8: {"uint8", 1}, Int8: {"int8", 1}, Int32: {"int32", 4}, Int64: {"int64", 8},
+	UInt16: {"uint16", 2}, Int16: {"int16", 2}, UInt32: {"uint32", 4}, UInt64: {"uint64", 8},
 	String: {"string", 0}, Bool: {"bool", 1}, Float16: {"float16", 2}, Float64: {"float64", 8}, BFloat16: {"bfloat16", 2},
 }
 
