@@ -196,3 +196,11 @@ type StageTrace struct {
 	WakeUs      int64 `json:"wakeUs"` // what the wake before it took; 0 without one
 	WaitUs      int64 `json:"waitUs"` // how long the pass stood still for that wake: what the overlap did not hide
 }
+
+// Invocation is what came of invoking a function, over all attempts; one that failed has no payload.
+type Invocation struct {
+	Payload  []byte
+	Report   Report // of the last attempt; zero where the platform sent no REPORT line
+	Attempts int
+	BilledMs int64 // of all attempts together
+}

@@ -1,0 +1,323 @@
+package gateway
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"partita/planner/diag"
+	"partita/runtime/wire"
+)
+
+// run is one request on its way through the stages.
+type run struct {
+	*Gateway
+	ctx    context.Context
+	cancel context.CancelFunc
+	id     string
+	prefix string // of the keys of this request's objects
+	wakes  []*wake
+	woken  sync.WaitGroup
+
+	deletes sync.WaitGroup
+	mutex   sync.Mutex
+	trace   wire.Trace
+	stored  bool // something may be in the store
+}
+
+func (g *Gateway) newRun(ctx context.Context, id string) *run {
+	ctx, cancel := context.WithCancel(ctx)
+	return &run{Gateway: g, ctx: ctx, cancel: cancel, id: id, prefix: g.manifest.KeyPrefix + id + "/", wakes: make([]*wake, len(g.manifest.Stages))}
+}
+
+// A wake is an invocation that only waits for a stage's init phase.
+type wake struct {
+	done       chan struct{}
+	invocation *wire.Invocation
+	reply      wire.StageReply
+	elapsed    time.Duration
+	err        error
+}
+
+// wakeAll wakes all stages but the first, which is invoked at once anyhow.
+func (r *run) wakeAll() {
+	for i := 1; i < len(r.wakes); i++ {
+		r.wakes[i] = r.wake(i)
+	}
+}
+
+func (r *run) wake(stage int) *wake {
+	w := &wake{done: make(chan struct{}), invocation: &wire.Invocation{}}
+	r.woken.Add(1)
+	go func() {
+		defer r.woken.Done()
+		defer close(w.done)
+		payload, err := wire.Marshal(&wire.StageEvent{Format: wire.EventFormat, Kind: "wake", Request: r.id})
+		if err != nil {
+			w.err = err
+			return
+		}
+		start := time.Now()
+		w.invocation, w.err = r.invoker.Invoke(r.ctx, r.manifest.Stages[stage].Function, payload)
+		w.elapsed = time.Since(start)
+		if w.err == nil {
+			w.err = wire.Unmarshal(w.invocation.Payload, &w.reply)
+		}
+	}()
+	return w
+}
+
+// pipelineWakes gives the wakes of one more pipeline. Where the first wake has found its stage warm there may be more
+// warm environments, and waking another would only cost.
+func (r *run) pipelineWakes() []*wake {
+	wakes := make([]*wake, len(r.wakes))
+	for i, first := range r.wakes {
+		if first == nil {
+			continue
+		}
+		select {
+		case <-first.done:
+			if first.err != nil || !first.reply.Cold {
+				continue
+			}
+		default:
+		}
+		wakes[i] = r.wake(i)
+	}
+	return wakes
+}
+
+// drive runs a batch through the stages, in passes of at most the manifest's batch size, several pipelines at once.
+func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
+	size := max(r.manifest.Batch, 1)
+	passes := int((batch.items + size - 1) / size)
+	pipelines := min(max(r.manifest.Concurrency, 1), passes)
+	results := make([][]wire.Tensor, passes)
+	errs := make([]error, passes)
+	next := make(chan int, passes)
+	for p := range passes {
+		next <- p
+	}
+	close(next)
+	var wait sync.WaitGroup
+	for line := range pipelines {
+		wakes := slices.Clone(r.wakes)
+		if line > 0 {
+			wakes = r.pipelineWakes()
+		}
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			for p := range next {
+				if r.ctx.Err() != nil {
+					return
+				}
+				if results[p], errs[p] = r.pass(p, batch.slice(int64(p)*size, size), wakes); errs[p] != nil {
+					r.cancel() // the other passes are of no use any more
+					return
+				}
+			}
+		}()
+	}
+	wait.Wait()
+	if err := firstCause(errs); err != nil {
+		return nil, err
+	}
+	if err := r.ctx.Err(); err != nil {
+		return nil, diag.New(diag.Limit, "gateway.deadline", "driving the stages", "the time for this request ran out", "raise the gateway's timeout or send a smaller batch").Because(err)
+	}
+	r.trace.Passes = passes
+	return r.join(results)
+}
+
+// firstCause prefers an error that is not merely the echo of the cancellation which another one caused.
+func firstCause(errs []error) error {
+	var echo error
+	for _, err := range errs {
+		if err != nil && !strings.Contains(err.Error(), context.Canceled.Error()) {
+			return err
+		}
+		if echo == nil {
+			echo = err
+		}
+	}
+	return echo
+}
+
+// pass runs one set of tensors through all stages. The wakes are used up by the first pass of a pipeline.
+func (r *run) pass(p int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, error) {
+	for i := range r.manifest.Stages {
+		prefix := fmt.Sprintf("%sp%d/s%d/", r.prefix, p, i)
+		if err := r.spill(tensors, r.manifest.Stages[i].TransportIn == wire.S3, prefix+"in/"); err != nil {
+			return nil, err
+		}
+		out, err := r.stage(p, i, tensors, prefix, wakes[i])
+		wakes[i] = nil
+		if err != nil {
+			return nil, err
+		}
+		r.forget(tensors, out)
+		tensors = out
+	}
+	defer r.forget(tensors, nil)
+	outputs := make([]wire.Tensor, len(r.manifest.Outputs))
+	for i := range outputs {
+		at := slices.IndexFunc(tensors, func(t wire.Tensor) bool { return t.Name == r.manifest.OutputNames[i] })
+		if at < 0 {
+			return nil, diag.New(diag.Internal, "gateway.missing-output", "driving the stages", fmt.Sprintf("the last stage did not give %q", r.manifest.OutputNames[i]), "deploy again")
+		}
+		t := tensors[at]
+		if err := r.load(&t); err != nil {
+			return nil, err
+		}
+		t.Name = r.manifest.Outputs[i].Name
+		outputs[i] = t
+	}
+	return outputs, nil
+}
+
+// load makes sure that a tensor's data are here.
+func (r *run) load(t *wire.Tensor) error {
+	if t.Object != nil && t.EncodedBytes() == 0 {
+		data, err := r.store.Get(r.ctx, *t.Object)
+		if err != nil {
+			return err
+		}
+		t.Data = data
+	}
+	t.Object = nil
+	if err := t.Decode(); err != nil {
+		return err
+	}
+	return t.Check("driving the stages")
+}
+
+// stage invokes one stage and accounts for it.
+func (r *run) stage(p, i int, tensors []wire.Tensor, prefix string, w *wake) ([]wire.Tensor, error) {
+	stage := &r.manifest.Stages[i]
+	event := wire.StageEvent{Format: wire.EventFormat, Kind: "run", Request: r.id, TransportOut: stage.TransportOut,
+		Bucket: r.manifest.Bucket, KeyPrefix: prefix, Tensors: tensors}
+	if event.TransportOut == "" {
+		event.TransportOut = wire.Inline
+	}
+	if event.TransportOut == wire.S3 {
+		r.mayStore()
+	}
+	payload, err := wire.Marshal(&event)
+	if err != nil {
+		return nil, err
+	}
+	t := wire.StageTrace{Index: i, Pass: p, Function: stage.Function, MemoryMB: stage.Cost.MemoryMB}
+	if err := r.await(w, &t, stage); err != nil {
+		return nil, err
+	}
+	start := time.Now()
+	invocation, err := r.invoker.Invoke(r.ctx, stage.Function, payload)
+	elapsed := time.Since(start)
+	if err != nil {
+		return nil, r.blame(i, err)
+	}
+	var reply wire.StageReply
+	if err := wire.UnmarshalRelay(invocation.Payload, &reply); err != nil {
+		return nil, r.blame(i, err)
+	}
+	if reply.Cold {
+		t.Cold = true
+		t.InitUs += reply.Times.InitUs
+	}
+	t.InputUs, t.ComputeUs, t.OutputUs = reply.Times.InputUs, reply.Times.ComputeUs, reply.Times.OutputUs
+	t.QueueUs = max(0, elapsed.Microseconds()-reply.Times.InitUs-t.InputUs-t.ComputeUs-t.OutputUs)
+	t.Attempts = invocation.Attempts
+	t.BilledMs += invocation.BilledMs
+	t.MaxMemoryMB = max(t.MaxMemoryMB, invocation.Report.MaxMemoryMB)
+	if invocation.Report.MemoryMB > 0 {
+		t.MemoryMB = invocation.Report.MemoryMB
+	}
+	t.CostPicoUSD += t.BilledMs*stage.Cost.PicoUSDPerMs + stage.Cost.PicoUSDPerRun
+	for i := range reply.Tensors {
+		if reply.Tensors[i].Object != nil {
+			r.mayStore()
+		}
+	}
+	r.mutex.Lock()
+	defer r.mutex.Unlock()
+	r.trace.Stages = append(r.trace.Stages, t)
+	r.trace.CostPicoUSD += t.CostPicoUSD
+	return reply.Tensors, nil
+}
+
+// await waits until a stage's wake is over: invoked before, the stage would start a second environment.
+func (r *run) await(w *wake, t *wire.StageTrace, stage *wire.GatewayStage) error {
+	if w == nil {
+		return nil
+	}
+	start := time.Now()
+	select {
+	case <-w.done:
+	case <-r.ctx.Done():
+		return r.blame(t.Index, r.ctx.Err())
+	}
+	t.WaitUs = time.Since(start).Microseconds()
+	t.WakeUs = w.elapsed.Microseconds()
+	t.BilledMs = w.invocation.BilledMs
+	t.MaxMemoryMB = w.invocation.Report.MaxMemoryMB
+	t.CostPicoUSD = stage.Cost.RequestPicoUSD
+	if w.err != nil {
+		// What the stage itself says would only be said again, after its init phase has been paid twice. Where the
+		// platform did not get as far, the invocation that follows may fare better.
+		if !strings.HasPrefix(diag.CodeOf(w.err), "invoke.") {
+			return r.blame(t.Index, w.err)
+		}
+		return nil
+	}
+	t.Cold = w.reply.Cold
+	t.InitUs = w.reply.Times.InitUs
+	return nil
+}
+
+// blame names the stage in an error.
+func (r *run) blame(i int, err error) error {
+	doing := "running " + r.stageName(i)
+	if e := diag.As(err); e != nil {
+		named := *e
+		if e.Doing != "" && !strings.Contains(e.Doing, r.manifest.Stages[i].Function) {
+			doing += ": " + e.Doing
+		} else if e.Doing != "" {
+			doing = strings.Replace(e.Doing, "running "+r.manifest.Stages[i].Function, doing, 1)
+		}
+		named.Doing = doing
+		return &named
+	}
+	if r.ctx.Err() != nil {
+		return diag.New(diag.Limit, "gateway.deadline", doing, "the time for this request ran out", "raise the gateway's timeout or send a smaller batch").Because(err)
+	}
+	return diag.New(diag.Unavailable, "gateway.stage-failed", doing, "it failed", "try again").Because(err)
+}
+
+// join puts the outputs of the passes together along the batch.
+func (r *run) join(results [][]wire.Tensor) ([]wire.Tensor, error) {
+	outputs := results[0]
+	if len(results) == 1 {
+		return outputs, nil
+	}
+	for i := range outputs {
+		if !r.manifest.Outputs[i].Batched() {
+			continue // the same for every item, so for every pass
+		}
+		data, items := []byte(nil), int64(0)
+		for _, result := range results {
+			t := &result[i]
+			if t.DType != outputs[i].DType || !slices.Equal(t.Shape[1:], outputs[i].Shape[1:]) {
+				return nil, diag.New(diag.Internal, "gateway.uneven-outputs", "putting the passes together", fmt.Sprintf("output %q has shape %v in one pass and %v in another", t.Name, outputs[i].Shape, t.Shape), "report this")
+			}
+			data = append(data, t.Data...)
+			items += t.Shape[0]
+		}
+		outputs[i].Shape = append([]int64{items}, outputs[i].Shape[1:]...)
+		outputs[i].Data = data
+	}
+	return outputs, nil
+}
