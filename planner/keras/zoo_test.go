@@ -179,4 +179,3 @@ func number(t testing.TB, s string) int64 {
 	}
 	return n
 }
-
