@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 
 	"partita/planner/diag"
-	"partita/planner/onnx"
 	"partita/planner/weights"
 	"partita/runtime/wire"
 )
@@ -51,7 +50,7 @@ func (s *Stage) WritePackage(w io.Writer, src weights.Source, native Native) err
 	if err := a.content(wire.ModelFile, s.model); err != nil {
 		return coded(err, doing)
 	}
-	err := a.stream(wire.WeightsFile, s.weightsSize, func(w io.Writer) error { return s.writeWeights(w, src) })
+	err := a.stream(wire.WeightsFile, 0o644, s.weightsSize, func(w io.Writer) error { return s.writeWeights(w, src) })
 	if err == nil {
 		err = a.close()
 	}
@@ -94,25 +93,11 @@ func WriteGatewayPackage(w io.Writer, m wire.GatewayManifest, bootstrap string) 
 	return coded(a.close(), doing)
 }
 
-// writeWeights writes stage.weights: the tensors at their places, zeros between them.
+// writeWeights writes stage.weights.
 func (s *Stage) writeWeights(w io.Writer, src weights.Source) error {
-	st := &streamer{w: w, src: src, limits: usual}
-	var padding [onnx.Alignment]byte
-	end := int64(0)
-	for i := range s.tensors {
-		t := &s.tensors[i]
-		if _, err := w.Write(padding[:t.place.Offset-end]); err != nil {
-			return err
-		}
-		if err := st.tensor(t); err != nil {
-			return err
-		}
-		if 4*st.at != t.place.Length {
-			panic(fmt.Sprintf("split: %s took %d bytes of its %d", t.name, 4*st.at, t.place.Length))
-		}
-		end = t.place.Offset + t.place.Length
-	}
-	return nil
+	p := pipelines.Get().(*pipeline)
+	defer pipelines.Put(p)
+	return p.write(w, src, s.tensors)
 }
 
 // archive writes a zip of uncompressed entries.
@@ -150,31 +135,46 @@ func header(name string, mode fs.FileMode) *zip.FileHeader {
 	return h
 }
 
-// file adds a file of this machine; it is read twice, for its checksum and for its bytes.
+// file adds a file of this machine.
 func (a *archive) file(name, path string, mode fs.FileMode) error {
 	f, err := os.Open(path)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	sum := crc32.NewIEEE()
-	size, err := io.Copy(sum, f)
+	info, err := f.Stat()
 	if err != nil {
+		return err
+	}
+	copied := func(w io.Writer) error {
+		n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 1<<20))
+		if err == nil && n != info.Size() {
+			err = fmt.Errorf("%s changed while it was read", path)
+		}
+		return err
+	}
+	if a.at != nil {
+		return a.stream(name, mode, info.Size(), copied)
+	}
+	sum := crc32.NewIEEE()
+	if err := copied(sum); err != nil {
 		return err
 	}
 	if _, err := f.Seek(0, io.SeekStart); err != nil {
 		return err
 	}
-	w, err := a.create(header(name, mode), size, sum.Sum32())
+	w, err := a.create(header(name, mode), info.Size(), sum.Sum32())
 	if err != nil {
 		return err
 	}
 	again := crc32.NewIEEE()
-	n, err := io.Copy(io.MultiWriter(w, again), f)
-	if err == nil && (n != size || again.Sum32() != sum.Sum32()) {
-		err = fmt.Errorf("%s changed while it was read", path)
+	if err := copied(io.MultiWriter(w, again)); err != nil {
+		return err
 	}
-	return err
+	if again.Sum32() != sum.Sum32() {
+		return fmt.Errorf("%s changed while it was read", path)
+	}
+	return nil
 }
 
 func (a *archive) content(name string, data []byte) error {
@@ -204,8 +204,8 @@ func (a *archive) create(h *zip.FileHeader, size int64, sum uint32) (io.Writer, 
 }
 
 // stream adds an entry of a known size whose bytes are made as they are written.
-func (a *archive) stream(name string, size int64, write func(io.Writer) error) error {
-	h := header(name, 0o644)
+func (a *archive) stream(name string, mode fs.FileMode, size int64, write func(io.Writer) error) error {
+	h := header(name, mode)
 	if a.at == nil {
 		h.Method = zip.Deflate
 		w, err := a.zw.CreateHeader(h)

@@ -1,8 +1,17 @@
 package split
 
-// lane is how many neighbours along the stored tensor's last axis are moved together: they share a cache line when
-// read, and few enough rows are then written at once for all of them to stay in the first-level cache.
-const lane = 8
+const (
+	// lane is how many neighbours along the stored tensor's last axis are moved together: a cache line of 64 bytes.
+	lane = 16
+	// bundle is how many lanes are taken from each stored row before the next row: rows are often in different pages of
+	// memory, and more rows are in use at once than the processor keeps addresses of.
+	bundle = 4
+	// tileWidth is how many elements of each output row are collected before they are written to it. Output rows are often
+	// a power of two of bytes apart, and would compete for the same few places in the cache if written one element at a
+	// time. tileStride is no such power; the tile, 20 KiB, stays in the first-level cache.
+	tileWidth  = 72
+	tileStride = tileWidth + 8
+)
 
 // permutation rearranges a tensor from stored to output order.
 type permutation struct {
@@ -23,66 +32,101 @@ func newPermutation(stored []int64, perm []int) *permutation {
 	return p
 }
 
-// run fills dst, in output order, from src. Its last output axis is not the stored tensor's last (collapse and the
-// order of boxes see to the common cases; the general one is right but slower).
+// columnwise tells whether the output's first axis is the stored tensor's last.
+func (p *permutation) columnwise() bool { return len(p.dims) > 1 && p.strides[0] == 1 }
+
+// run fills dst, in output order, from src. Where the output's first axis is the stored tensor's last, as it is for
+// convolution kernels, it goes by columns; other orders are rarer and take a slower way.
 func (p *permutation) run(dst, src []float32) {
+	if p.columnwise() {
+		p.columns(dst, src, nil)
+	} else {
+		p.rows(dst, src)
+	}
+}
+
+// columns fills dst where output axis 0 is the stored tensor's last: lane neighbours along it are read together and
+// become elements of as many output rows. With factors, row k is multiplied by factors[k].
+func (p *permutation) columns(dst, src []float32, factors []float64) {
 	n := len(p.dims)
-	near := 0 // the output axis that is nearest in the stored tensor
-	for k := range p.strides {
-		if p.strides[k] < p.strides[near] || p.strides[k] == p.strides[near] && p.dims[k] > p.dims[near] {
-			near = k
-		}
-	}
-	out := make([]int64, n) // strides of the output
-	step := int64(1)
-	for k := n - 1; k >= 0; k-- {
-		out[k] = step
-		step *= p.dims[k]
-	}
-	if near == n-1 {
-		p.rows(dst, src, out)
-		return
-	}
-	// Lanes of the nearest axis outermost, then the other axes in output order, the last one and the lane innermost.
 	var middle []int
-	for k := 0; k < n-1; k++ {
-		if k != near {
+	row := int64(1)
+	for k := 1; k < n; k++ {
+		row *= p.dims[k]
+		if k < n-1 {
 			middle = append(middle, k)
 		}
 	}
-	last, farStride, nearOut := p.dims[n-1], p.strides[n-1], out[near]
+	last, far := p.dims[n-1], p.strides[n-1]
 	index := make([]int64, len(middle))
-	for lo := int64(0); lo < p.dims[near]; lo += lane {
-		width := min(lane, p.dims[near]-lo)
+	var tile [bundle * lane * tileStride]float32
+	lo := int64(0)
+	for lo+lane <= p.dims[0] {
+		lanes := min(bundle, (p.dims[0]-lo)/lane)
+		var f []float64
+		if factors != nil {
+			f = factors[lo : lo+lanes*lane]
+		}
+		filled, written := int64(0), lo*row
+		flush := func() {
+			for k, to := int64(0), written; k < lanes*lane; k, to = k+1, to+row {
+				copy(dst[to:to+filled], tile[k*tileStride:])
+			}
+			written += filled
+			filled = 0
+		}
 		for {
-			from, to := lo*p.strides[near], lo*nearOut
+			from := lo
 			for i, k := range middle {
 				from += index[i] * p.strides[k]
-				to += index[i] * out[k]
 			}
-			if width == lane && p.strides[near] == 1 {
-				for j := int64(0); j < last; j++ {
-					v := src[from+j*farStride : from+j*farStride+lane]
-					d := dst[to+j:]
-					d[0], d[nearOut], d[2*nearOut], d[3*nearOut] = v[0], v[1], v[2], v[3]
-					d[4*nearOut], d[5*nearOut], d[6*nearOut], d[7*nearOut] = v[4], v[5], v[6], v[7]
-				}
-			} else {
-				for j := int64(0); j < last; j++ {
-					for i := int64(0); i < width; i++ {
-						dst[to+j+i*nearOut] = src[from+j*farStride+i*p.strides[near]]
-					}
+			for left := last; left > 0; left-- {
+				collect(tile[filled:], src[from:from+lanes*lane], f)
+				from += far
+				if filled++; filled == tileWidth {
+					flush()
 				}
 			}
 			if !advance(index, middle, p.dims) {
 				break
 			}
 		}
+		flush()
+		lo += lanes * lane
+	}
+	rest := permutation{dims: p.dims[1:], strides: p.strides[1:]}
+	for ; lo < p.dims[0]; lo++ {
+		out := dst[lo*row : (lo+1)*row]
+		rest.rows(out, src[lo:])
+		if factors != nil {
+			for i, v := range out {
+				out[i] = float32(float64(v) * factors[lo])
+			}
+		}
 	}
 }
 
-// rows copies along the last output axis, which is the nearest in the stored tensor too.
-func (p *permutation) rows(dst, src []float32, out []int64) {
+// collect moves a part of a stored row, whole lanes of it, to a column of a tile.
+func collect(tile, row []float32, factors []float64) {
+	for at := 0; at+lane <= len(row); at += lane {
+		v := (*[lane]float32)(row[at:])
+		t := (*[(lane-1)*tileStride + 1]float32)(tile[at*tileStride:])
+		if factors == nil {
+			t[0], t[tileStride], t[2*tileStride], t[3*tileStride] = v[0], v[1], v[2], v[3]
+			t[4*tileStride], t[5*tileStride], t[6*tileStride], t[7*tileStride] = v[4], v[5], v[6], v[7]
+			t[8*tileStride], t[9*tileStride], t[10*tileStride], t[11*tileStride] = v[8], v[9], v[10], v[11]
+			t[12*tileStride], t[13*tileStride], t[14*tileStride], t[15*tileStride] = v[12], v[13], v[14], v[15]
+			continue
+		}
+		f := (*[lane]float64)(factors[at:])
+		for k := range v {
+			t[k*tileStride] = float32(float64(v[k]) * f[k])
+		}
+	}
+}
+
+// rows fills dst one row along the last output axis after the other.
+func (p *permutation) rows(dst, src []float32) {
 	n := len(p.dims)
 	outer := make([]int, n-1)
 	for k := range outer {
@@ -90,17 +134,17 @@ func (p *permutation) rows(dst, src []float32, out []int64) {
 	}
 	index := make([]int64, n-1)
 	last, stride := p.dims[n-1], p.strides[n-1]
-	for {
-		from, to := int64(0), int64(0)
+	for to := int64(0); ; to += last {
+		from := int64(0)
 		for k, i := range index {
 			from += i * p.strides[k]
-			to += i * out[k]
 		}
 		if stride == 1 {
 			copy(dst[to:to+last], src[from:from+last])
 		} else {
-			for j := int64(0); j < last; j++ {
-				dst[to+j] = src[from+j*stride]
+			for j := range dst[to : to+last] {
+				dst[to+int64(j)] = src[from]
+				from += stride
 			}
 		}
 		if !advance(index, outer, p.dims) {

@@ -1,10 +1,6 @@
 package split
 
 import (
-	"encoding/binary"
-	"io"
-	"math"
-
 	"partita/planner/graph"
 	"partita/planner/weights"
 )
@@ -19,131 +15,91 @@ type limits struct {
 // core's second-level cache (1 MiB).
 var usual = limits{window: 10 << 20 / 4, block: 1 << 20 / 4}
 
-// streamer writes tensors as little-endian float32 in C order. Its buffers are allocated as needed and kept.
-type streamer struct {
-	w      io.Writer
+// loader reads the tensors of a stage in the order of the file, in windows that the arranger then puts into output order.
+type loader struct {
 	src    weights.Source
-	window []float32 // of the stored tensor
-	block  []float32 // of the tensor as shipped
-	bytes  []byte
 	limits limits
-
-	scale *scaling // of the tensor being written; nil: none
-	at    int64    // elements of it written so far
+	yield  func(piece) error
 }
 
-// scaling multiplies each element by the factor of its channel.
-type scaling struct {
-	factors []float64
-	inner   int64 // elements between a channel and the next
+// piece is a part of a tensor: elements at.. of its output order, as stored.
+type piece struct {
+	tensor *tensor
+	scale  *scaling // nil: none
+	at     int64
+	count  []int64 // elements along each stored axis
+	perm   []int   // output axis k is stored axis perm[k]; nil: the elements are in output order
+
+	elements int64
+	read     func(window []float32) error // fills a window with them
 }
 
-// tensor writes one tensor.
-func (s *streamer) tensor(t *tensor) error {
-	s.scale, s.at = nil, 0
+// tensor yields the pieces of one tensor.
+func (l *loader) tensor(t *tensor) error {
+	p := piece{tensor: t}
 	if t.fold != nil {
-		factors, bias, err := t.fold.numbers(s.src)
+		factors, bias, err := t.fold.numbers(l.src)
 		if err != nil {
 			return err
 		}
 		if t.weight == nil {
-			return s.emit(bias)
+			p.elements = int64(len(bias))
+			p.read = func(window []float32) error { copy(window, bias); return nil }
+			return l.yield(p)
 		}
-		s.scale = &scaling{factors: factors, inner: t.shape[t.axis+1:].Elements(1)}
+		p.scale = &scaling{factors: factors, inner: t.shape[t.axis+1:].Elements(1)}
 	}
-	stored, err := storedTensor(s.src, t.weight, t.shape.Elements(1))
+	stored, err := storedTensor(l.src, t.weight, t.shape.Elements(1))
 	if err != nil {
 		return err
 	}
 	dims, perm := collapse(t.weight.Stored, t.weight.Perm)
 	if len(perm) <= 1 {
-		return s.copy(stored, t.shape.Elements(1))
+		elements := t.shape.Elements(1)
+		for ; p.at < elements; p.at += p.elements {
+			at := p.at
+			p.elements = min(elements-at, l.limits.block)
+			p.read = func(window []float32) error { return stored.ReadFloat32s(window, at) }
+			if err := l.yield(p); err != nil {
+				return err
+			}
+		}
+		return nil
 	}
 	b := box{dims: dims, perm: perm, start: make([]int64, len(dims)), count: append([]int64(nil), dims...)}
-	return s.boxes(stored, &b, 0)
+	return l.boxes(stored, &b, 0, &p)
 }
 
-// copy writes a tensor whose axes stay in place.
-func (s *streamer) copy(stored weights.Tensor, elements int64) error {
-	s.block = grow(s.block, min(elements, s.limits.block))
-	for at := int64(0); at < elements; {
-		part := s.block[:min(elements-at, s.limits.block)]
-		if err := stored.ReadFloat32s(part, at); err != nil {
-			return err
-		}
-		if err := s.emit(part); err != nil {
-			return err
-		}
-		at += int64(len(part))
-	}
-	return nil
-}
-
-// box is a part of a stored tensor: count elements from start on along each stored axis. Output axis k is stored axis
-// perm[k].
+// box is a part of a stored tensor: count elements from start on along each stored axis.
 type box struct {
 	dims, start, count []int64
 	perm               []int
 }
 
-// boxes writes a box in output order, whose output axes before axis have one element left: it goes along the axis in
+// boxes yields a box in output order, whose output axes before axis have one element left: it goes along the axis in
 // pieces that fit the window, and where one element of the axis does not fit, along the next axis.
-func (s *streamer) boxes(stored weights.Tensor, b *box, axis int) error {
+func (l *loader) boxes(stored weights.Tensor, b *box, axis int, p *piece) error {
+	total := graph.Shape(b.count).Elements(1)
+	if total <= l.limits.window {
+		p.count, p.perm, p.elements = append([]int64(nil), b.count...), b.perm, total
+		p.read = func(window []float32) error { return read(stored, b, window) }
+		err := l.yield(*p)
+		p.at += total
+		return err
+	}
 	a := b.perm[axis]
-	total := int64(1)
-	for _, n := range b.count {
-		total *= n
-	}
-	if total <= s.limits.window {
-		return s.box(stored, b)
-	}
 	start, count := b.start[a], b.count[a]
 	defer func() { b.start[a], b.count[a] = start, count }()
 	step := int64(1)
-	if each := total / count; each <= s.limits.window {
-		step = s.limits.window / each
+	if each := total / count; each <= l.limits.window {
+		step = l.limits.window / each
 		if step > lane {
 			step -= step % lane
 		}
 	}
 	for at := int64(0); at < count; at += step {
 		b.start[a], b.count[a] = start+at, min(step, count-at)
-		if err := s.boxes(stored, b, min(axis+1, len(b.perm)-1)); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// box reads a box that fits the window and writes it in output order, block by block along its first output axis with
-// more than one element.
-func (s *streamer) box(stored weights.Tensor, b *box) error {
-	total := int64(1)
-	for _, n := range b.count {
-		total *= n
-	}
-	s.window = grow(s.window, total)
-	window := s.window[:total]
-	if err := read(stored, b, window); err != nil {
-		return err
-	}
-	outer := 0
-	for outer < len(b.perm)-1 && b.count[b.perm[outer]] == 1 {
-		outer++
-	}
-	p := newPermutation(b.count, b.perm)
-	each := total / p.dims[outer]
-	rows := max(s.limits.block/each, 1)
-	if rows > lane {
-		rows -= rows % lane
-	}
-	count := p.dims[outer]
-	s.block = grow(s.block, min(rows, count)*each)
-	for at := int64(0); at < count; at += rows {
-		p.dims[outer] = min(rows, count-at)
-		part := s.block[:p.dims[outer]*each]
-		p.run(part, window[at*p.strides[outer]:])
-		if err := s.emit(part); err != nil {
+		if err := l.boxes(stored, b, min(axis+1, len(b.perm)-1), p); err != nil {
 			return err
 		}
 	}
@@ -189,31 +145,17 @@ func read(stored weights.Tensor, b *box, dst []float32) error {
 	}
 }
 
-// emit scales and writes the next elements of the tensor. It may change them.
-func (s *streamer) emit(part []float32) error {
-	if s.scale != nil {
-		s.scale.apply(part, s.at)
-	}
-	s.at += int64(len(part))
-	for len(part) > 0 {
-		n := int(min(int64(len(part)), s.limits.block))
-		if cap(s.bytes) < 4*n {
-			s.bytes = make([]byte, 4*n)
-		}
-		raw := s.bytes[:4*n]
-		for i, f := range part[:n] {
-			binary.LittleEndian.PutUint32(raw[4*i:4*i+4], math.Float32bits(f))
-		}
-		if _, err := s.w.Write(raw); err != nil {
-			return err
-		}
-		part = part[n:]
-	}
-	return nil
+// scaling multiplies each element by the factor of its channel.
+type scaling struct {
+	factors []float64
+	inner   int64 // elements between a channel and the next
 }
 
 // apply scales elements at.. of a tensor: runs of inner elements share a factor.
 func (c *scaling) apply(part []float32, at int64) {
+	if c == nil {
+		return
+	}
 	channels := int64(len(c.factors))
 	if c.inner == 1 {
 		k := at % channels
@@ -234,13 +176,6 @@ func (c *scaling) apply(part []float32, at int64) {
 		part = part[run:]
 		at += run
 	}
-}
-
-func grow(buffer []float32, n int64) []float32 {
-	if int64(len(buffer)) < n {
-		return make([]float32, n)
-	}
-	return buffer
 }
 
 // collapse simplifies a permutation: axes of one element vanish, and axes that stay neighbours in order become one. An

@@ -1,0 +1,133 @@
+package split
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"partita/planner/graph"
+	"partita/planner/weights"
+)
+
+// onDisk is a weights.Source of little-endian float32 tensors, one after the other in a file.
+type onDisk struct {
+	file    *os.File
+	size    int64
+	tensors map[string]*diskTensor
+}
+
+type diskTensor struct {
+	file   io.ReaderAt
+	offset int64
+	shape  graph.Shape
+}
+
+func (d *onDisk) Tensor(key string) (weights.Tensor, error) { return d.tensors[key], nil }
+func (d *diskTensor) DType() graph.DType                    { return graph.Float32 }
+func (d *diskTensor) Shape() graph.Shape                    { return d.shape }
+func (d *diskTensor) ReadFloat32s(dst []float32, offset int64) error {
+	_, err := d.file.ReadAt(raw(dst), d.offset+4*offset)
+	return err
+}
+
+// store writes a source's tensors to a file, in order of their keys' first use by the graph.
+func store(t testing.TB, g *graph.Graph, src memory) *onDisk {
+	f, err := os.Create(filepath.Join(t.TempDir(), "weights"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { f.Close() })
+	d := &onDisk{file: f, tensors: map[string]*diskTensor{}}
+	for i := range g.Values {
+		w := g.Values[i].Weight
+		if w == nil || d.tensors[w.Key] != nil {
+			continue
+		}
+		s := src[w.Key]
+		if _, err := f.Write(raw(s.data)); err != nil {
+			t.Fatal(err)
+		}
+		d.tensors[w.Key] = &diskTensor{file: f, offset: d.size, shape: s.shape}
+		d.size += int64(4 * len(s.data))
+	}
+	return d
+}
+
+// residual is a network with the kernels of ResNet50 (25.5 million parameters): a bottleneck is 1x1, 3x3 and 1x1, each
+// followed by batch normalization (He et al., "Deep Residual Learning", 2015, table 1).
+func residual(t testing.TB) (*graph.Graph, memory) {
+	m := newModel(t, "residual")
+	x := m.conv("stem", m.input("image", 3, 8, 8), 7, 64, true)
+	for stage, blocks := range []int{3, 4, 6, 3} {
+		width := int64(64) << stage
+		for block := range blocks {
+			name := fmt.Sprintf("stage%d_block%d", stage, block)
+			skip := x
+			if block == 0 {
+				skip = m.norm(name+"_0_bn", m.conv(name+"_0", x, 1, 4*width, true))
+			}
+			x = m.same(name+"_1_relu", "Relu", m.norm(name+"_1_bn", m.conv(name+"_1", x, 1, width, true)))
+			x = m.same(name+"_2_relu", "Relu", m.norm(name+"_2_bn", m.conv(name+"_2", x, 3, width, true)))
+			x = m.norm(name+"_3_bn", m.conv(name+"_3", x, 1, 4*width, true))
+			x = m.same(name+"_out", "Relu", m.same(name+"_add", "Add", x, skip))
+		}
+	}
+	m.layer("pool")
+	x = m.node("GlobalAveragePool", graph.Shape{graph.Batch, 2048, 1, 1}, nil, x)
+	m.layer("flatten")
+	x = m.node("Flatten", graph.Shape{graph.Batch, 2048}, nil, x)
+	return m.done(m.dense("predictions", x, 1000)), m.src
+}
+
+// BenchmarkSplit packs a network of ResNet50's size in four stages, and copies the same bytes in between. The metric
+// "of-copy" is the speed of splitting as a part of the speed of copying.
+func BenchmarkSplit(b *testing.B) {
+	g, src := residual(b)
+	disk := store(b, g, src)
+	n := native(b)
+	cuts := g.Cuts()
+	cuts = []int{cuts[len(cuts)/4], cuts[len(cuts)/2], cuts[3*len(cuts)/4]}
+	stages, err := Stages(g, cuts, "bench")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := b.TempDir()
+	var splitting, copying time.Duration
+	b.SetBytes(disk.size)
+	for b.Loop() {
+		start := time.Now()
+		for k, s := range stages {
+			writeFile(b, filepath.Join(dir, fmt.Sprintf("stage-%d.zip", k)), func(f *os.File) error { return s.WritePackage(f, disk, n) })
+		}
+		splitting += time.Since(start)
+		b.StopTimer()
+		start = time.Now()
+		writeFile(b, filepath.Join(dir, "copy"), func(f *os.File) error {
+			// A wrapped writer keeps io.CopyBuffer from asking the kernel to copy, which a split cannot do.
+			_, err := io.CopyBuffer(onlyWriter{f}, io.NewSectionReader(disk.file, 0, disk.size), make([]byte, 1<<20))
+			return err
+		})
+		copying += time.Since(start)
+		b.StartTimer()
+	}
+	b.ReportMetric(float64(copying)/float64(splitting), "of-copy")
+}
+
+func writeFile(b testing.TB, path string, write func(*os.File) error) {
+	f, err := os.Create(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := write(f); err != nil {
+		b.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		b.Fatal(err)
+	}
+	if err := os.Remove(path); err != nil {
+		b.Fatal(err)
+	}
+}
