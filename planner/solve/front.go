@@ -102,7 +102,7 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64) {
 	for (q.time-p.time)>>scale >= buckets {
 		scale++
 	}
-	s.survivors(p, q, list, d, limit, scale)
+	s.survive(p, q, list, d, limit, scale)
 	h.labels = append(h.labels[:0], label{parent: -1})
 	ok := true
 	for k := 0; k < s.layers && ok; k++ {
@@ -146,7 +146,11 @@ func (s *solver) keepLabel(l *label) {
 func (s *solver) giveUp(p, q *plan, d direction) {
 	least := int64(unreachable)
 	for v := s.nodes - 1; v < s.states; v += s.nodes {
-		if s.isEnd(v) {
+		switch {
+		case !s.isEnd(v):
+		case s.menus.overlapped:
+			least = min(least, s.overlap.ahead[v*slopes+slopes-1])
+		default:
 			least = min(least, s.pass.ahead[v])
 		}
 	}
@@ -160,65 +164,18 @@ func (s *solver) giveUp(p, q *plan, d direction) {
 	}
 }
 
-// survivors lists the items that can be part of a point between p and q. Each of them also completes a plan, with the
+// survive lists the items that can be part of a point between p and q. Each of them also completes a plan, with the
 // paths of the passes before and behind it; the plans known so lower the limit, and the list is cut again.
-func (s *solver) survivors(p, q *plan, list []entry, d direction, limit int64, scale uint) {
+func (s *solver) survive(p, q *plan, list []entry, d direction, limit int64, scale uint) {
 	h := &s.search
 	h.survivors = h.survivors[:0]
 	for k := range h.least {
 		h.least[k] = unreachable
 	}
-	s.trace(list)
-	pass := &s.pass
-	items, corners := s.menus.items, s.menus.corners
-	for i := range list {
-		e := &list[i]
-		a := &s.arcs[e.arc]
-		rest, paid := s.around(e, d)
-		if max(rest+pass.weight[i], paid+d.a*a.cheapest) > limit {
-			continue
-		}
-		// values rise on both sides of the least corner, and no item is below the hull
-		lo, hi := pass.pick[i], pass.pick[i]
-		for lo > a.cornerLo && rest+d.value(items[corners[lo]].time, items[corners[lo]].cost) <= limit {
-			lo--
-		}
-		for hi < a.cornerHi-1 && rest+d.value(items[corners[hi]].time, items[corners[hi]].cost) <= limit {
-			hi++
-		}
-		from, to := corners[lo], corners[hi]+1
-		if lo == a.cornerLo {
-			from = a.itemsLo
-		}
-		if hi == a.cornerHi-1 {
-			to = a.itemsHi
-		}
-		for k := from; k < to; k++ {
-			x := &items[k]
-			if x.cost > s.box.cost {
-				continue
-			}
-			bound := max(rest+d.value(x.time, x.cost), paid+d.a*x.cost)
-			if bound > limit {
-				continue
-			}
-			v := survivor{time: x.time, cost: x.cost, bound: bound, tail: e.tail, head: e.head, segment: a.segment, option: s.menus.option[k]}
-			if s.menus.overlapped {
-				v.ready = s.menus.ready[k]
-			}
-			h.survivors = append(h.survivors, v)
-			for layer := range s.layers {
-				before, behind := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head)
-				if pass.ahead[before] >= unreachable || pass.behind[behind] >= unreachable {
-					continue
-				}
-				finish := max(pass.time[before]+v.time, v.ready)
-				t := max(finish+pass.after[behind], pass.waking[behind]) - p.time
-				if slice := max(t, 0) >> scale; slice < buckets {
-					h.least[slice] = min(h.least[slice], pass.cost[before]+v.cost+pass.afterCost[behind])
-				}
-			}
-		}
+	if s.menus.overlapped {
+		s.surviveOverlap(p, list, d, limit, scale)
+	} else {
+		s.surviveSum(p, list, d, limit, scale)
 	}
 	// A point in a slice of time costs no more than the plans known in the slices before it.
 	cost := p.cost
@@ -243,35 +200,61 @@ func (s *solver) survivors(p, q *plan, list []entry, d direction, limit int64, s
 	h.survivors = left
 }
 
-// trace computes the true totals of the paths that the last passes found, from the source and to the sink.
-func (s *solver) trace(list []entry) {
-	p := &s.pass
-	p.time[0], p.cost[0] = 0, 0
-	for v := 1; v < s.states; v++ {
-		if p.ahead[v] >= unreachable {
-			continue
-		}
-		i := p.via[v]
-		from := v - s.step - int(list[i].head-list[i].tail)
-		item := s.menus.corners[p.pick[i]]
-		p.time[v], p.cost[v] = s.stage(p.time[from], item), p.cost[from]+s.menus.items[item].cost
+// known tells of a plan.
+func (h *search) known(time, cost int64, p *plan, scale uint) {
+	if slice := max(time-p.time, 0) >> scale; slice < buckets {
+		h.least[slice] = min(h.least[slice], cost)
 	}
-	for v := s.states - 1; v >= 0; v-- {
-		if p.behind[v] >= unreachable {
+}
+
+// within gives the items of an arc whose value a*cost + slope*time may be at most rest, seen from the least corner:
+// values rise on both sides of it, and no item is below the hull.
+func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi int32) {
+	items, corners := s.menus.items, s.menus.corners
+	low, high := pick, pick
+	for low > a.cornerLo && weight*items[corners[low]].cost+slope*items[corners[low]].time <= rest {
+		low--
+	}
+	for high < a.cornerHi-1 && weight*items[corners[high]].cost+slope*items[corners[high]].time <= rest {
+		high++
+	}
+	lo, hi = corners[low], corners[high]+1
+	if low == a.cornerLo {
+		lo = a.itemsLo
+	}
+	if high == a.cornerHi-1 {
+		hi = a.itemsHi
+	}
+	return lo, hi
+}
+
+func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, scale uint) {
+	s.trace(list)
+	pass, h := &s.pass, &s.search
+	for i := range list {
+		e := &list[i]
+		a := &s.arcs[e.arc]
+		rest := s.around(e)
+		if rest+pass.weight[i] > limit {
 			continue
 		}
-		p.after[v], p.afterCost[v], p.waking[v] = 0, 0, 0
-		if s.isEnd(v) {
-			continue
-		}
-		i := p.next[v]
-		to := v + s.step + int(list[i].head-list[i].tail)
-		item := s.menus.corners[p.pick[i]]
-		p.after[v] = s.menus.items[item].time + p.after[to]
-		p.afterCost[v] = s.menus.items[item].cost + p.afterCost[to]
-		p.waking[v] = p.waking[to]
-		if s.menus.overlapped {
-			p.waking[v] = max(p.waking[v], s.menus.ready[item]+p.after[to])
+		lo, hi := s.within(a, pass.pick[i], d.a, d.b, limit-rest)
+		for k := lo; k < hi; k++ {
+			x := &s.menus.items[k]
+			if x.cost > s.box.cost {
+				continue
+			}
+			bound := rest + d.value(x.time, x.cost)
+			if bound > limit {
+				continue
+			}
+			h.survivors = append(h.survivors, survivor{x.time, x.cost, 0, bound, e.tail, e.head, a.segment, s.menus.option[k]})
+			for layer := range s.layers {
+				from, to := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head)
+				if pass.ahead[from] < unreachable && pass.behind[to] < unreachable {
+					h.known(pass.time[from]+x.time+pass.after[to], pass.cost[from]+x.cost+pass.afterCost[to], p, scale)
+				}
+			}
 		}
 	}
 }
@@ -280,7 +263,7 @@ func (s *solver) trace(list []entry) {
 // gives false at the limit of labels.
 func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
 	h := &s.search
-	behind, woken := s.pass.behind[(layer+1)*s.step:], s.pass.woken[(layer+1)*s.step:]
+	behind := s.pass.behind[(layer+1)*s.step:]
 	quickest, leanest := s.quickest[(layer+1)*s.step:], s.leanest[(layer+1)*s.step:]
 	tail, lo, hi := int32(-1), 0, 0
 	for i := range h.survivors {
@@ -314,10 +297,11 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
 				continue
 			}
 			slice := max(0, t+quickest[x.head]-p.time) >> scale
-			if v := d.value(t, c) + behind[x.head]; v > h.limit[slice] {
-				continue
-			}
-			if s.menus.overlapped && d.a*c+woken[x.head] > h.limit[slice] {
+			if s.menus.overlapped {
+				if s.beyond(((layer+1)*s.step+int(x.head))*slopes, t, d.a*c, h.limit[slice]) {
+					continue
+				}
+			} else if d.value(t, c)+behind[x.head] > h.limit[slice] {
 				continue
 			}
 			h.batch = put(h.batch, &label{t, c, int32(k), x.segment, x.option, l.stages + 1})

@@ -55,19 +55,19 @@ type pass struct {
 	pick   []int32 // per entry: that corner, a position in menus.corners
 
 	ahead, behind []int64 // per state: bounds of the value from the source, and to the sink
-	woken         []int64 // cold-overlapped: bound of the value to the sink when a later stage's init decides the finish
 	via, next     []int32 // per state: the entry by which ahead and behind are reached
 
-	time, cost               []int64 // per state: totals of the path that via describes
-	after, afterCost, waking []int64 // the same for next: time after the finish, cost, and finish not before
-	track                    []int32
+	time, cost       []int64 // per state: totals of the path that via describes
+	after, afterCost []int64 // the same for next
+
+	track, items []int32 // a path while it is read
 }
 
 func (p *pass) size(states int) {
 	if len(p.ahead) >= states {
 		return
 	}
-	for _, a := range []*[]int64{&p.ahead, &p.behind, &p.woken, &p.time, &p.cost, &p.after, &p.afterCost, &p.waking} {
+	for _, a := range []*[]int64{&p.ahead, &p.behind, &p.time, &p.cost, &p.after, &p.afterCost} {
 		*a = make([]int64, states)
 	}
 	p.via, p.next = make([]int32, states), make([]int32, states)
@@ -179,13 +179,16 @@ func (s *solver) stage(finish int64, item int32) int64 {
 	return finish
 }
 
-// sweep makes the passes in one direction over a list and gives the plan they lead to. In the warm and sequential
-// scenarios that plan is least in the direction; in cold-overlapped the bounds relax the wait for an init, and it is
-// merely good.
-func (s *solver) sweep(list []entry, d direction) *plan {
+// sweep makes the passes in one direction over a list and gives the plan that is least in it. In cold-overlapped the
+// bounds relax the waits for inits, so the plan is merely good, and the bounds hold for plans that take at least the
+// given time.
+func (s *solver) sweep(list []entry, d direction, time int64) *plan {
+	if s.menus.overlapped {
+		return s.sweepOverlap(list, d, time)
+	}
 	s.weigh(list, d)
-	s.forward(list, d)
-	s.backward(list, d)
+	s.forward(list)
+	s.backward(list)
 	p := &s.pass
 	end := -1
 	for v := s.nodes - 1; v < s.states; v += s.nodes {
@@ -231,7 +234,7 @@ func (s *solver) weigh(list []entry, d direction) {
 	}
 }
 
-func (s *solver) forward(list []entry, d direction) {
+func (s *solver) forward(list []entry) {
 	p := &s.pass
 	ahead := p.ahead[:s.states]
 	for v := range ahead {
@@ -243,14 +246,7 @@ func (s *solver) forward(list []entry, d direction) {
 		via := p.via[(k+1)*s.step:]
 		for i := range list {
 			e := &list[i]
-			f := from[e.tail]
-			if s.menus.overlapped {
-				if f >= unreachable {
-					continue
-				}
-				f = max(f, d.a*s.thrift[k*s.step+int(e.tail)]+d.b*s.arcs[e.arc].shift)
-			}
-			if f += p.weight[i]; f < to[e.head] {
+			if f := from[e.tail] + p.weight[i]; f < to[e.head] {
 				to[e.head] = f
 				via[e.head] = int32(i)
 			}
@@ -258,60 +254,80 @@ func (s *solver) forward(list []entry, d direction) {
 	}
 }
 
-func (s *solver) backward(list []entry, d direction) {
+func (s *solver) backward(list []entry) {
 	p := &s.pass
-	behind, woken := p.behind[:s.states], p.woken[:s.states]
+	behind := p.behind[:s.states]
 	for v := range behind {
 		behind[v] = unreachable
 		if s.isEnd(v) {
 			behind[v] = 0
 		}
-		woken[v] = behind[v] // a bound above none: no stage follows the sink
-		if behind[v] == 0 {
-			woken[v] = -unreachable
-		}
 	}
 	for k := s.layers - 1; k >= 0; k-- {
-		to := behind[(k+1)*s.step:]
-		from, next := behind[k*s.step:], p.next[k*s.step:]
+		from, to := behind[k*s.step:], behind[(k+1)*s.step:]
+		next := p.next[k*s.step:]
 		for i := len(list) - 1; i >= 0; i-- {
 			e := &list[i]
-			b := to[e.head] + p.weight[i]
-			if b < from[e.tail] {
+			if b := to[e.head] + p.weight[i]; b < from[e.tail] {
 				from[e.tail] = b
 				next[e.tail] = int32(i)
-			}
-			if s.menus.overlapped && b < unreachable {
-				a := &s.arcs[e.arc]
-				w := max(b+d.b*a.shift, woken[(k+1)*s.step+int(e.head)]+d.a*a.cheapest)
-				woken[k*s.step+int(e.tail)] = min(woken[k*s.step+int(e.tail)], w)
 			}
 		}
 	}
 }
 
-// around bounds the value of every plan through an entry of the list last swept, the entry's own item set aside: with an
-// item x of it the value is at least rest + d.value(x) and, in cold-overlapped, at least paid + d.a*x.cost.
-func (s *solver) around(e *entry, d direction) (rest, paid int64) {
+// around bounds the value of every plan through an entry of the list last swept, the entry's own item set aside.
+func (s *solver) around(e *entry) int64 {
 	p := &s.pass
-	rest, paid = unreachable, unreachable
+	rest := int64(unreachable)
 	for k := range s.layers {
-		from, to := k*s.step+int(e.tail), (k+1)*s.step+int(e.head)
-		before, behind := p.ahead[from], p.behind[to]
-		if before >= unreachable || behind >= unreachable {
+		rest = min(rest, p.ahead[k*s.step+int(e.tail)]+p.behind[(k+1)*s.step+int(e.head)])
+	}
+	return rest
+}
+
+// bound bounds the value of every plan through an entry of the list last swept.
+func (s *solver) bound(e *entry, i int) int64 {
+	if !s.menus.overlapped {
+		return s.around(e) + s.pass.weight[i]
+	}
+	least := int64(unreachable)
+	for k := range s.layers {
+		from, to := (k*s.step+int(e.tail))*slopes, ((k+1)*s.step+int(e.head))*slopes
+		if s.overlap.ahead[from] < unreachable && s.overlap.behind[to] < unreachable {
+			v, _ := s.through(e, i, from, to)
+			least = min(least, v)
+		}
+	}
+	return least
+}
+
+// trace computes the totals of the paths that the last passes found, from the source and to the sink.
+func (s *solver) trace(list []entry) {
+	p := &s.pass
+	p.time[0], p.cost[0] = 0, 0
+	for v := 1; v < s.states; v++ {
+		if p.ahead[v] >= unreachable {
 			continue
 		}
-		if s.menus.overlapped {
-			thrift := d.a * s.thrift[from]
-			before = max(before, thrift+d.b*s.arcs[e.arc].shift)
-			paid = min(paid, thrift+p.woken[to])
+		i := p.via[v]
+		from := v - s.step - int(list[i].head-list[i].tail)
+		x := s.menus.items[s.menus.corners[p.pick[i]]]
+		p.time[v], p.cost[v] = p.time[from]+x.time, p.cost[from]+x.cost
+	}
+	for v := s.states - 1; v >= 0; v-- {
+		if p.behind[v] >= unreachable {
+			continue
 		}
-		rest = min(rest, before+behind)
+		p.after[v], p.afterCost[v] = 0, 0
+		if s.isEnd(v) {
+			continue
+		}
+		i := p.next[v]
+		to := v + s.step + int(list[i].head-list[i].tail)
+		x := s.menus.items[s.menus.corners[p.pick[i]]]
+		p.after[v], p.afterCost[v] = x.time+p.after[to], x.cost+p.afterCost[to]
 	}
-	if !s.menus.overlapped {
-		paid = -unreachable
-	}
-	return rest, paid
 }
 
 func grow[T any](a []T, n int) []T {

@@ -56,6 +56,7 @@ type solver struct {
 
 	entries []entry // a stack of lists
 	pass    pass
+	overlap overlap
 	search  search
 
 	found   []found // by rising time
@@ -122,6 +123,9 @@ func (s *solver) layered(layered bool) {
 	s.found, s.choices, s.entries = s.found[:0], s.choices[:0], s.entries[:0]
 	s.menus.corners = s.menus.corners[:0]
 	s.pass.size(s.states)
+	if s.menus.overlapped {
+		s.overlap.size(s.states)
+	}
 	s.search.size(s.states)
 }
 
@@ -195,7 +199,7 @@ func (s *solver) root(p, q *plan) bool {
 	}
 	// The gateway bills its milliseconds, so a slower plan must save more than the gateway takes. Beyond the plan z that
 	// is least in cost plus gateway only a strip of one millisecond's price can hold cheaper plans: the price is rounded up.
-	z := s.sweep(s.entries[:all], d)
+	z := s.sweep(s.entries[:all], d, p.time)
 	if !s.allowed(len(z.path)) {
 		return false
 	}
@@ -229,7 +233,7 @@ func (s *solver) splits(z, p, q *plan, d direction) bool {
 // from slow to fast. It gives false when a plan broke the stage limits.
 func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	d := s.direction(p, q).within(slow, fast)
-	z := s.sweep(s.entries[lo:hi], d)
+	z := s.sweep(s.entries[lo:hi], d, p.time)
 	if !s.allowed(len(z.path)) {
 		return false
 	}
@@ -252,13 +256,17 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 func (s *solver) narrow(lo, hi int, d direction, limit int64, faster bool) {
 	for i := lo; i < hi; i++ {
 		e := s.entries[i]
-		if rest, paid := s.around(&e, d); max(rest+s.pass.weight[i-lo], paid+d.a*s.arcs[e.arc].cheapest) > limit {
+		if s.bound(&e, i-lo) > limit {
 			continue
 		}
-		if pick := s.pass.pick[i-lo]; faster {
-			e.hi = pick + 1
-		} else {
-			e.lo = pick
+		switch {
+		case s.menus.overlapped && !faster: // slopes reach down to cost alone, so that the range ends at the cheapest
+			e.lo = s.overlap.pick[(i-lo)*slopes+slopes-1]
+		case s.menus.overlapped:
+		case faster:
+			e.hi = s.pass.pick[i-lo] + 1
+		default:
+			e.lo = s.pass.pick[i-lo]
 		}
 		s.entries = append(s.entries, e)
 	}

@@ -1,0 +1,353 @@
+package solve
+
+// In cold-overlapped a stage ends at max(finish + time, ready), ready being its own init and run, so the weighted sum of
+// cost and latency is not a sum over arcs. What is left to pay from a node, as a function h of the finish there, rises
+// with a slope between 0 (a later init decides the latency) and the weight of time (nothing waits any more). The bounds
+// here are lower envelopes of such functions by a fixed set of slopes:
+//
+//	h(finish) >= slope*finish + behind[slope]     and, from the source,
+//	weighted cost of reaching a node >= ahead[slope] - slope*finish
+//
+// Both follow a recursion over arcs in which a wait changes one slope for another, and both are Lagrangian bounds: at
+// every node the slope that gives most is free to be chosen. With one slope they would be the bounds of the warm scenario.
+
+// slopes is the number of slopes, the first 0 and the last the weight of time.
+const slopes = 9
+
+// overlap holds what one direction tells in cold-overlapped, slopes values per entry or state.
+type overlap struct {
+	slope         [slopes]int64
+	weight        []int64 // per entry: least a*cost + slope*time of its corners
+	pick          []int32 // per entry: that corner
+	ahead, behind []int64 // per state
+	via, next     []int32 // per state: the entry
+	turn, swerve  []int8  // per state: the slope with which via and next go on
+
+	time, cost               []int64 // per state: totals of the path that via describes
+	after, afterCost, waking []int64 // the same for next
+}
+
+func (o *overlap) size(states int) {
+	n := states * slopes
+	if len(o.ahead) >= n {
+		return
+	}
+	for _, a := range []*[]int64{&o.ahead, &o.behind, &o.time, &o.cost, &o.after, &o.afterCost, &o.waking} {
+		*a = make([]int64, n)
+	}
+	o.via, o.next = make([]int32, n), make([]int32, n)
+	o.turn, o.swerve = make([]int8, n), make([]int8, n)
+}
+
+// sweepOverlap makes the passes in one direction over a list for plans that take at least the given time, and gives the
+// best plan among the paths they describe.
+func (s *solver) sweepOverlap(list []entry, d direction, time int64) *plan {
+	o := &s.overlap
+	for k := range o.slope {
+		o.slope[k] = d.b / (slopes - 1) * int64(k)
+	}
+	o.slope[slopes-1] = d.b
+	s.weighOverlap(list, d)
+	s.forwardOverlap(list)
+	s.backwardOverlap(list, time)
+	s.traceOverlap(list)
+
+	var best struct {
+		value     int64
+		entry     int
+		layer, at int
+	}
+	best.value = unreachable
+	for i := range list {
+		e := &list[i]
+		for layer := range s.layers {
+			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+				continue
+			}
+			_, at := s.through(e, i, from, to)
+			t, c := s.join(from+at, to+at, s.menus.corners[o.pick[i*slopes+at]])
+			if v := d.value(t, c); v < best.value {
+				best.value, best.entry, best.layer, best.at = v, i, layer, at
+			}
+		}
+	}
+	return s.joined(list, best.entry, best.layer, best.at)
+}
+
+// through bounds the value of every plan through an entry from and to states (given as positions of their slopes), and
+// names the slope of the best bound.
+func (s *solver) through(e *entry, i, from, to int) (bound int64, at int) {
+	o := &s.overlap
+	shift := s.arcs[e.arc].shift
+	weight := o.weight[i*slopes : i*slopes+slopes]
+	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
+	bound = -unreachable
+	rest := int64(-unreachable)
+	for k := slopes - 1; k >= 0; k-- {
+		if k < slopes-1 {
+			rest += (o.slope[k+1] - o.slope[k]) * shift
+		}
+		rest = max(rest, weight[k]+behind[k])
+		if v := ahead[k] + rest; v > bound {
+			bound, at = v, k
+		}
+	}
+	return bound, at
+}
+
+// join gives the totals of the path to a state, an item and the path from a state (each given with a slope).
+func (s *solver) join(from, to int, item int32) (time, cost int64) {
+	o := &s.overlap
+	finish := s.stage(o.time[from], item)
+	return max(finish+o.after[to], o.waking[to]), o.cost[from] + s.menus.items[item].cost + o.afterCost[to]
+}
+
+// joined makes the plan that join evaluates.
+func (s *solver) joined(list []entry, i, layer, at int) *plan {
+	o, p := &s.overlap, &s.pass
+	e := &list[i]
+	from, k := layer*s.step+int(e.tail), at
+	p.track = p.track[:0]
+	p.items = p.items[:0]
+	for from != 0 {
+		x := from*slopes + k
+		v := &list[o.via[x]]
+		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.menus.corners[o.pick[int(o.via[x])*slopes+k]])
+		from -= s.step + int(v.head-v.tail)
+		k = int(o.turn[x])
+	}
+	for a, b := 0, len(p.track)-1; a < b; a, b = a+1, b-1 {
+		p.track[a], p.track[b] = p.track[b], p.track[a]
+		p.items[a], p.items[b] = p.items[b], p.items[a]
+	}
+	p.track, p.items = append(p.track, int32(i)), append(p.items, s.menus.corners[o.pick[i*slopes+at]])
+	to, k := (layer+1)*s.step+int(e.head), at
+	for !s.isEnd(to) {
+		x := to*slopes + k
+		v := &list[o.next[x]]
+		k = int(o.swerve[x])
+		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.menus.corners[o.pick[int(o.next[x])*slopes+k]])
+		to += s.step + int(v.head-v.tail)
+	}
+	plan := &plan{path: make([]choice, 0, len(p.track))}
+	for n, i := range p.track {
+		plan.time = s.stage(plan.time, p.items[n])
+		plan.cost += s.menus.items[p.items[n]].cost
+		plan.path = append(plan.path, choice{s.arcs[list[i].arc].segment, s.menus.option[p.items[n]]})
+	}
+	return plan
+}
+
+// weighOverlap finds the least corner of every entry for every slope: by bisection for the last, the others follow on
+// the side of cheap corners.
+func (s *solver) weighOverlap(list []entry, d direction) {
+	o := &s.overlap
+	o.weight, o.pick = grow(o.weight, len(list)*slopes), grow(o.pick, len(list)*slopes)
+	items, corners := s.menus.items, s.menus.corners
+	for i := range list {
+		lo, hi := list[i].lo, list[i].hi-1
+		last := hi
+		for lo < hi {
+			mid := (lo + hi) >> 1
+			x, y := &items[corners[mid]], &items[corners[mid+1]]
+			if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+		}
+		weight, pick := o.weight[i*slopes:i*slopes+slopes], o.pick[i*slopes:i*slopes+slopes]
+		for k := slopes - 1; k >= 0; k-- {
+			x := &items[corners[lo]]
+			best := d.a*x.cost + o.slope[k]*x.time
+			for lo < last {
+				y := &items[corners[lo+1]]
+				v := d.a*y.cost + o.slope[k]*y.time
+				if v > best {
+					break
+				}
+				lo, best = lo+1, v
+			}
+			weight[k], pick[k] = best, lo
+		}
+	}
+}
+
+func (s *solver) forwardOverlap(list []entry) {
+	o := &s.overlap
+	ahead := o.ahead[:s.states*slopes]
+	for v := range ahead {
+		ahead[v] = unreachable
+	}
+	clear(ahead[:slopes])
+	for layer := range s.layers {
+		for i := range list {
+			e := &list[i]
+			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+			if ahead[from] >= unreachable {
+				continue
+			}
+			shift := s.arcs[e.arc].shift
+			best, turn := int64(-unreachable), 0
+			for k := range slopes {
+				if k > 0 {
+					best += (o.slope[k] - o.slope[k-1]) * shift
+				}
+				if v := ahead[from+k]; v > best {
+					best, turn = v, k
+				}
+				if v := best + o.weight[i*slopes+k]; v < ahead[to+k] {
+					ahead[to+k] = v
+					o.via[to+k], o.turn[to+k] = int32(i), int8(turn)
+				}
+			}
+		}
+	}
+}
+
+func (s *solver) backwardOverlap(list []entry, time int64) {
+	o := &s.overlap
+	behind := o.behind[:s.states*slopes]
+	for v := range s.states {
+		for k := range slopes {
+			behind[v*slopes+k] = unreachable
+			if s.isEnd(v) {
+				behind[v*slopes+k] = (o.slope[slopes-1] - o.slope[k]) * time
+			}
+		}
+	}
+	for layer := s.layers - 1; layer >= 0; layer-- {
+		for i := len(list) - 1; i >= 0; i-- {
+			e := &list[i]
+			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+			if behind[to] >= unreachable {
+				continue
+			}
+			shift := s.arcs[e.arc].shift
+			best, swerve := int64(-unreachable), 0
+			for k := slopes - 1; k >= 0; k-- {
+				if k < slopes-1 {
+					best += (o.slope[k+1] - o.slope[k]) * shift
+				}
+				if v := o.weight[i*slopes+k] + behind[to+k]; v > best {
+					best, swerve = v, k
+				}
+				if best < behind[from+k] {
+					behind[from+k] = best
+					o.next[from+k], o.swerve[from+k] = int32(i), int8(swerve)
+				}
+			}
+		}
+	}
+}
+
+// traceOverlap computes the true totals of the paths that the passes found.
+func (s *solver) traceOverlap(list []entry) {
+	o := &s.overlap
+	for k := range slopes {
+		o.time[k], o.cost[k] = 0, 0
+	}
+	for v := 1; v < s.states; v++ {
+		if o.ahead[v*slopes] >= unreachable {
+			continue
+		}
+		for k := range slopes {
+			x := v*slopes + k
+			i := int(o.via[x])
+			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.turn[x])
+			item := s.menus.corners[o.pick[i*slopes+k]]
+			o.time[x], o.cost[x] = s.stage(o.time[from], item), o.cost[from]+s.menus.items[item].cost
+		}
+	}
+	for v := s.states - 1; v >= 0; v-- {
+		if o.behind[v*slopes] >= unreachable {
+			continue
+		}
+		for k := range slopes {
+			x := v*slopes + k
+			o.after[x], o.afterCost[x], o.waking[x] = 0, 0, 0
+			if s.isEnd(v) {
+				continue
+			}
+			i, to := int(o.next[x]), int(o.swerve[x])
+			item := s.menus.corners[o.pick[i*slopes+to]]
+			to += (v + s.step + int(list[i].head-list[i].tail)) * slopes
+			o.after[x] = s.menus.items[item].time + o.after[to]
+			o.afterCost[x] = s.menus.items[item].cost + o.afterCost[to]
+			o.waking[x] = max(o.waking[to], s.menus.ready[item]+o.after[to])
+		}
+	}
+}
+
+// beyond reports whether every plan that reaches a state (given as the position of its slopes) at a finish, having paid a
+// weighted cost, has a value above the limit.
+func (s *solver) beyond(to int, finish, paid, limit int64) bool {
+	o := &s.overlap
+	behind := o.behind[to : to+slopes]
+	for k := slopes - 1; k >= 0; k-- {
+		if paid+o.slope[k]*finish+behind[k] > limit {
+			return true
+		}
+	}
+	return false
+}
+
+func (s *solver) surviveOverlap(p *plan, list []entry, d direction, limit int64, scale uint) {
+	o, h := &s.overlap, &s.search
+	for i := range list {
+		e := &list[i]
+		a := &s.arcs[e.arc]
+		lo, hi := a.itemsHi, a.itemsLo
+		for layer := range s.layers {
+			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+				continue
+			}
+			if bound, at := s.through(e, i, from, to); bound <= limit {
+				l, r := s.within(a, o.pick[i*slopes+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
+				lo, hi = min(lo, l), max(hi, r)
+			}
+		}
+		for k := lo; k < hi; k++ {
+			x := &s.menus.items[k]
+			if x.cost > s.box.cost || s.menus.ready[k] > s.box.time {
+				continue
+			}
+			least := int64(unreachable)
+			for layer := range s.layers {
+				from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+				if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+					continue
+				}
+				bound, at := s.throughItem(k, d.a, from, to)
+				least = min(least, bound)
+				t, c := s.join(from+at, to+at, k)
+				h.known(t, c, p, scale)
+			}
+			if least <= limit {
+				h.survivors = append(h.survivors, survivor{x.time, x.cost, s.menus.ready[k], least, e.tail, e.head, a.segment, s.menus.option[k]})
+			}
+		}
+	}
+}
+
+// throughItem bounds the value of every plan through an item from and to states (given as positions of their slopes),
+// and names the slope of the best bound.
+func (s *solver) throughItem(item int32, weight int64, from, to int) (bound int64, at int) {
+	o := &s.overlap
+	x, ready := &s.menus.items[item], s.menus.ready[item]
+	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
+	bound = -unreachable
+	rest := int64(-unreachable)
+	for k := slopes - 1; k >= 0; k-- {
+		if k < slopes-1 {
+			rest += (o.slope[k+1] - o.slope[k]) * ready
+		}
+		rest = max(rest, behind[k])
+		if v := ahead[k] + o.slope[k]*x.time + rest; v > bound {
+			bound, at = v, k
+		}
+	}
+	return bound + weight*x.cost, at
+}
