@@ -63,14 +63,15 @@ func (p *permutation) columns(dst, src []float32, factors []float64) {
 	lo := int64(0)
 	for lo+lane <= p.dims[0] {
 		lanes := min(bundle, (p.dims[0]-lo)/lane)
-		var f []float64
-		if factors != nil {
-			f = factors[lo : lo+lanes*lane]
-		}
 		filled, written := int64(0), lo*row
 		flush := func() {
 			for k, to := int64(0), written; k < lanes*lane; k, to = k+1, to+row {
-				copy(dst[to:to+filled], tile[k*tileStride:])
+				out, in := dst[to:to+filled], tile[k*tileStride:k*tileStride+filled]
+				if factors == nil {
+					copy(out, in)
+				} else {
+					multiply(out, in, factors[lo+k])
+				}
 			}
 			written += filled
 			filled = 0
@@ -81,7 +82,7 @@ func (p *permutation) columns(dst, src []float32, factors []float64) {
 				from += index[i] * p.strides[k]
 			}
 			for left := last; left > 0; left-- {
-				collect(tile[filled:], src[from:from+lanes*lane], f)
+				collect(tile[filled:], src[from:from+lanes*lane])
 				from += far
 				if filled++; filled == tileWidth {
 					flush()
@@ -99,29 +100,28 @@ func (p *permutation) columns(dst, src []float32, factors []float64) {
 		out := dst[lo*row : (lo+1)*row]
 		rest.rows(out, src[lo:])
 		if factors != nil {
-			for i, v := range out {
-				out[i] = float32(float64(v) * factors[lo])
-			}
+			multiply(out, out, factors[lo])
 		}
 	}
 }
 
 // collect moves a part of a stored row, whole lanes of it, to a column of a tile.
-func collect(tile, row []float32, factors []float64) {
+func collect(tile, row []float32) {
 	for at := 0; at+lane <= len(row); at += lane {
 		v := (*[lane]float32)(row[at:])
 		t := (*[(lane-1)*tileStride + 1]float32)(tile[at*tileStride:])
-		if factors == nil {
-			t[0], t[tileStride], t[2*tileStride], t[3*tileStride] = v[0], v[1], v[2], v[3]
-			t[4*tileStride], t[5*tileStride], t[6*tileStride], t[7*tileStride] = v[4], v[5], v[6], v[7]
-			t[8*tileStride], t[9*tileStride], t[10*tileStride], t[11*tileStride] = v[8], v[9], v[10], v[11]
-			t[12*tileStride], t[13*tileStride], t[14*tileStride], t[15*tileStride] = v[12], v[13], v[14], v[15]
-			continue
-		}
-		f := (*[lane]float64)(factors[at:])
-		for k := range v {
-			t[k*tileStride] = float32(float64(v[k]) * f[k])
-		}
+		t[0], t[tileStride], t[2*tileStride], t[3*tileStride] = v[0], v[1], v[2], v[3]
+		t[4*tileStride], t[5*tileStride], t[6*tileStride], t[7*tileStride] = v[4], v[5], v[6], v[7]
+		t[8*tileStride], t[9*tileStride], t[10*tileStride], t[11*tileStride] = v[8], v[9], v[10], v[11]
+		t[12*tileStride], t[13*tileStride], t[14*tileStride], t[15*tileStride] = v[12], v[13], v[14], v[15]
+	}
+}
+
+// multiply fills out with in times a factor, in float64 and rounded once. The two may be the same.
+func multiply(out, in []float32, factor float64) {
+	out = out[:len(in)]
+	for i, v := range in {
+		out[i] = float32(float64(v) * factor)
 	}
 }
 

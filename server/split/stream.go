@@ -170,9 +170,7 @@ func (c *scaling) apply(part []float32, at int64) {
 	for len(part) > 0 {
 		factor := c.factors[at/c.inner%channels]
 		run := min(c.inner-at%c.inner, int64(len(part)))
-		for i, v := range part[:run] {
-			part[i] = float32(float64(v) * factor)
-		}
+		multiply(part[:run], part[:run], factor)
 		part = part[run:]
 		at += run
 	}
