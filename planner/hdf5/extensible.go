@@ -95,7 +95,7 @@ func (x *extensible) find(b *budget, n uint64) (chunk, error) {
 		pages = size / x.perPage
 	}
 	var addr uint64
-	present := []byte(nil) // which pages of the data block are there
+	present := []byte(nil) // which pages are there, over all data blocks of the super block
 	addresses := x.index[int(x.inIndex)*x.entry:]
 	if s < x.theoretical {
 		// Data blocks in super blocks 0..s-1: the sum of 2^(i/2).
@@ -125,7 +125,7 @@ func (x *extensible) find(b *budget, n uint64) (chunk, error) {
 			}
 			x.superOf = superAt
 		}
-		present = x.super[head+block*bitmap : head+(block+1)*bitmap]
+		present = x.super[head : head+blocks*bitmap]
 		c = f.cursor(x.super[head+blocks*bitmap+block*uint64(f.offsetSize):], x.what)
 		addr = c.addr()
 	}
@@ -148,7 +148,7 @@ func (x *extensible) find(b *budget, n uint64) (chunk, error) {
 		return x.element(x.data[head+within*uint64(x.entry):])
 	}
 	p := within / x.perPage
-	if present[p/8]>>(7-p%8)&1 == 0 {
+	if bit := block*pages + p; present[bit/8]>>(7-bit%8)&1 == 0 {
 		return chunk{addr: undefined}, nil
 	}
 	stride := x.perPage*uint64(x.entry) + 4

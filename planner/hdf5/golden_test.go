@@ -75,6 +75,17 @@ func TestGolden(t *testing.T) {
 	}
 }
 
+// TestGoldenOwn reads the files of testdata: every kind of chunk index, and objects that Keras does not write.
+func TestGoldenOwn(t *testing.T) {
+	dir := "testdata"
+	if large := os.Getenv("PARTITA_HDF5_GOLDEN"); large != "" {
+		dir = large // where make.py was run to make larger files
+	}
+	for name, want := range readGolden(t, filepath.Join(dir, "manifest.json")) {
+		t.Run(name, func(t *testing.T) { compare(t, open(t, filepath.Join(dir, name)), want) })
+	}
+}
+
 // compare reads everything in a file and compares it with what h5py found.
 func compare(t *testing.T, f *hdf5.File, want golden) {
 	attrs := map[string]any{}

@@ -107,7 +107,7 @@ func (b *binder) failure() error {
 		}
 	}
 	for _, e := range b.unreadable {
-		details = append(details, e.Found+" ("+e.Doing+")")
+		details = append(details, e.Doing+": "+e.Found)
 	}
 	if code == "" && len(b.unreadable) == 0 {
 		return nil
