@@ -169,3 +169,8 @@ func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
 	}
 	return "", 0, 0, true
 }
+
+// Whole tells which limit the whole model in one function exceeds; ok when none.
+func (t *Table) Whole() (limit Limit, needs, allowed int64, ok bool) {
+	return t.exceeds(0, len(t.nodes)-1)
+}

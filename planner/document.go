@@ -1,0 +1,91 @@
+package planner
+
+import (
+	"partita/planner/cost"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// blank writes down everything of a plan that does not depend on the point chosen.
+func (p *Problem) blank(r Request) *plan.Plan {
+	book := platform.PriceBook()
+	transport := r.Transport
+	if transport == "" {
+		transport = "auto"
+	}
+	times := "predicted"
+	if r.Calibration != nil {
+		times = "calibrated"
+	}
+	return &plan.Plan{
+		Format:    plan.Format,
+		Model:     p.model.document,
+		Platform:  p.platform.Name,
+		PriceBook: plan.PriceBook{Date: book.Date, Hash: book.Hash},
+		Request: plan.Request{
+			Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
+			MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: transport, Packaging: cost.PackagingZip, Quantization: "none",
+			GatewayMemoryMB: p.table.GatewayMemoryMB,
+		},
+		Times:  times,
+		Stages: []plan.Stage{},
+		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.instance.StartUs, DispatchUs: p.instance.DispatchUs,
+			FeesPicoUSD: p.platform.RequestPicoUSD},
+		Frontier:  p.frontier,
+		Baselines: p.baselines(r),
+	}
+}
+
+// fill accounts for a point of the frontier.
+func (p *Problem) fill(document *plan.Plan, point int) {
+	total := p.result.Frontier[point]
+	document.LatencyUs, document.CostPicoUSD = total.LatencyUs, total.CostPicoUSD
+	sum := int64(0)
+	for k, choice := range p.result.Stages(point) {
+		segment := &p.instance.Segments[choice.Segment]
+		option := segment.Options[choice.Option]
+		s := p.table.Stage(segment.I, segment.J, option.MemoryMB)
+		if s.Option() != option {
+			panic("planner: the account of a stage differs from its option in the instance")
+		}
+		document.Stages = append(document.Stages, plan.Stage{
+			Index: k + 1, FirstLayer: s.First + 1, LastLayer: s.Last, Layers: p.layers(s.First, s.Last), MemoryMB: s.MemoryMB,
+			MemoryNeededMB: s.MemoryNeededMB, WeightBytes: s.WeightBytes, PackageBytes: s.PackageBytes, InputBytes: s.InputBytes, OutputBytes: s.OutputBytes,
+			TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: cost.PackagingZip, InitUs: s.InitUs, InputUs: s.InputUs,
+			ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
+		})
+		sum += s.CostPicoUSD
+	}
+	ms := (total.LatencyUs + 999) / 1000
+	g := &document.Gateway
+	g.BilledUs = ms * 1000
+	g.CostPicoUSD = ms*p.instance.GatewayPicoUSDPerMs + g.FeesPicoUSD
+	if sum+g.CostPicoUSD != total.CostPicoUSD {
+		panic("planner: the parts of a plan's cost do not add up to it")
+	}
+}
+
+// layers names the layers of a stage for people.
+func (p *Problem) layers(first, last int) string {
+	all := p.model.graph.Layers
+	if last == first+1 {
+		return all[first].Name
+	}
+	return all[first].Name + " .. " + all[last-1].Name
+}
+
+// choices shortens a path through the instance to what a frontier's entry says.
+func (p *Problem) choices(path []solve.Choice) []plan.Choice {
+	short := make([]plan.Choice, len(path))
+	for i, c := range path {
+		segment := &p.instance.Segments[c.Segment]
+		short[i] = plan.Choice{LastLayer: p.instance.Nodes[segment.J].Cut, MemoryMB: segment.Options[c.Option].MemoryMB}
+	}
+	return short
+}
+
+// baselines lists what simpler ways of planning would give.
+func (p *Problem) baselines(r Request) []plan.Baseline {
+	return []plan.Baseline{}
+}

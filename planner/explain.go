@@ -1,0 +1,160 @@
+package planner
+
+import (
+	"fmt"
+	"strconv"
+	"strings"
+
+	"partita/planner/cost"
+	"partita/planner/plan"
+	"partita/planner/solve"
+)
+
+// obstacle is why a request has no plan, and the smallest change that would help.
+type obstacle struct {
+	reason string
+	advice *plan.Advice
+}
+
+// explainSlow says that even the fastest plan misses the SLO.
+func (p *Problem) explainSlow(r Request, fastest solve.Point) *obstacle {
+	least := printDuration(fastest.LatencyUs)
+	if r.SLOUs == 0 || fastest.LatencyUs > p.platform.TimeoutUs {
+		return &obstacle{reason: fmt.Sprintf("the fastest plan takes %s, and %s ends every function, the gateway among them, after %s",
+			least, p.platform.Name, printDuration(p.platform.TimeoutUs))}
+	}
+	return &obstacle{
+		reason: fmt.Sprintf("the SLO is %s; the fastest plan takes %s and costs %s USD per request", printDuration(r.SLOUs), least, printMoney(fastest.CostPicoUSD)),
+		advice: &plan.Advice{Option: "slo", Value: least},
+	}
+}
+
+// explainDear says that the cheapest plan fast enough is over the budget.
+func (p *Problem) explainDear(r Request, cheapest solve.Point) *obstacle {
+	within := ""
+	if r.SLOUs > 0 {
+		within = " within the SLO of " + printDuration(r.SLOUs)
+	}
+	least := printMoney(cheapest.CostPicoUSD)
+	return &obstacle{
+		reason: fmt.Sprintf("the budget is %s USD per request; the cheapest plan%s costs %s USD", printMoney(r.BudgetPicoUSD), within, least),
+		advice: &plan.Advice{Option: "budget", Value: least},
+	}
+}
+
+// explainNoPlan says why no plan exists whatever its latency and cost.
+func (p *Problem) explainNoPlan() *obstacle {
+	reach := p.result.Reach
+	switch {
+	case reach.FewestStages == 0:
+		return p.explainObstacles()
+	case reach.FewestStages > p.request.MaxStages:
+		return &obstacle{
+			reason: fmt.Sprintf("at least %d functions are needed, at most %d are allowed: %s", reach.FewestStages, p.request.MaxStages, p.whatDivides()),
+			advice: &plan.Advice{Option: "max-stages", Value: strconv.Itoa(reach.FewestStages)},
+		}
+	case reach.MostStages < p.request.MinStages:
+		reason := fmt.Sprintf("at least %d functions are wanted; the model has %d places to cut, so it makes %d at most", p.request.MinStages,
+			p.table.Cuts(), p.table.Cuts()+1)
+		if reach.MostStages < p.table.Cuts()+1 {
+			reason = fmt.Sprintf("at least %d functions are wanted; with what fits this platform and the sizes considered the model makes %d at most",
+				p.request.MinStages, reach.MostStages)
+		}
+		return &obstacle{reason: reason, advice: &plan.Advice{Option: "min-stages", Value: strconv.Itoa(reach.MostStages)}}
+	}
+	return &obstacle{
+		reason: fmt.Sprintf("the model can be served by %d to %d functions, but not by %d to %d", reach.FewestStages, reach.MostStages,
+			p.request.MinStages, p.request.MaxStages),
+		advice: &plan.Advice{Option: "min-stages", Value: strconv.Itoa(min(reach.FewestStages, p.request.MinStages))},
+	}
+}
+
+// whatDivides says which limit the whole model in one function would exceed.
+func (p *Problem) whatDivides() string {
+	limit, needs, allowed, ok := p.table.Whole()
+	if ok {
+		return "larger parts do not fit"
+	}
+	return "the whole model " + needed(limit, needs, allowed)
+}
+
+// explainObstacles names the layers that fit no function.
+func (p *Problem) explainObstacles() *obstacle {
+	obstacles := p.table.Obstacles()
+	if len(obstacles) == 0 {
+		return &obstacle{reason: "no way to cut the model fits the platform"}
+	}
+	const shown = 3
+	var parts []string
+	for i, o := range obstacles {
+		if i == shown {
+			parts = append(parts, fmt.Sprintf("and %d more", len(obstacles)-shown))
+			break
+		}
+		if o.Limit == cost.PayloadLimit {
+			parts = append(parts, fmt.Sprintf("what crosses the cut after layer %d %s", o.First, needed(o.Limit, o.Needs, o.Allowed)))
+			continue
+		}
+		parts = append(parts, p.layerRange(o.First, o.Last)+" "+needed(o.Limit, o.Needs, o.Allowed))
+	}
+	return &obstacle{reason: "some parts of the model that cannot be cut further fit no function of " + p.platform.Name + ": " + strings.Join(parts, "; "),
+		advice: p.adviseOn(obstacles)}
+}
+
+// adviseOn finds the one option that removes all obstacles, if one does.
+func (p *Problem) adviseOn(obstacles []cost.Obstacle) *plan.Advice {
+	limit := obstacles[0].Limit
+	most := int64(0)
+	for _, o := range obstacles {
+		if o.Limit != limit {
+			return nil
+		}
+		most = max(most, o.Needs)
+	}
+	switch limit {
+	case cost.MemoryLimit:
+		if most > p.platform.MaxMemoryMB {
+			return nil
+		}
+		size := p.platform.NearestMemory(most)
+		if size < most {
+			size += p.platform.MemoryStepMB
+		}
+		return &plan.Advice{Option: "memory", Value: strconv.FormatInt(size, 10)}
+	case cost.PayloadLimit:
+		return &plan.Advice{Option: "transport", Value: "auto"}
+	}
+	return nil
+}
+
+// layerRange names layers and their places.
+func (p *Problem) layerRange(first, last int) string {
+	for first+1 < last && p.model.graph.Layers[first].FirstNode == p.model.graph.Layers[first].LastNode {
+		first++ // an input has no work to speak of
+	}
+	if last == first+1 {
+		return fmt.Sprintf("layer %d (%s)", last, p.layers(first, last))
+	}
+	return fmt.Sprintf("layers %d to %d (%s)", first+1, last, p.layers(first, last))
+}
+
+// needed completes "... needs X, Y are allowed".
+func needed(limit cost.Limit, needs, allowed int64) string {
+	switch limit {
+	case cost.PackageLimit:
+		return fmt.Sprintf("needs a package of %s, the limit is %s", megabytes(needs), megabytes(allowed))
+	case cost.MemoryLimit:
+		return fmt.Sprintf("needs %d MB of memory, the largest size considered is %d MB", needs, allowed)
+	case cost.PayloadLimit:
+		return fmt.Sprintf("needs a payload of %s, the limit is %s", megabytes(needs), megabytes(allowed))
+	case cost.InitLimit:
+		return fmt.Sprintf("takes %s to start, the limit is %s", printDuration(needs), printDuration(allowed))
+	}
+	return fmt.Sprintf("takes %s, the limit is %s", printDuration(needs), printDuration(allowed))
+}
+
+// megabytes prints bytes in MB of 1,048,576 bytes, as platforms state their limits, with one decimal rounded up.
+func megabytes(bytes int64) string {
+	tenths := (bytes*10 + 1<<20 - 1) >> 20
+	return fmt.Sprintf("%d.%d MB", tenths/10, tenths%10)
+}

@@ -1,0 +1,130 @@
+package planner
+
+import (
+	"math/rand/v2"
+	"reflect"
+	"strings"
+	"testing"
+
+	"partita/planner/diag"
+)
+
+func TestDefaultsPrintAsTheTableSays(t *testing.T) {
+	r := DefaultRequest()
+	names, keys := map[string]bool{}, map[string]bool{}
+	for _, o := range Options() {
+		if got := o.Print(r); got != o.Default {
+			t.Errorf("%s: the default prints as %q, the table says %q", o.Name, got, o.Default)
+		}
+		if names[o.Name] || keys[o.Key] || o.Help == "" || strings.HasSuffix(o.Help, ".") {
+			t.Errorf("%s: name, key %q or help %q", o.Name, o.Key, o.Help)
+		}
+		names[o.Name], keys[o.Key] = true, true
+	}
+	if r.Query() != "" {
+		t.Errorf("the default request has the query %q", r.Query())
+	}
+	if _, err := r.check(); err != nil {
+		t.Errorf("the default request: %v", err)
+	}
+}
+
+func TestOptionsParse(t *testing.T) {
+	for _, c := range []struct{ option, text, printed string }{
+		{"slo", "2s", "2s"}, {"slo", "500ms", "500ms"}, {"slo", "1m30s", "90s"}, {"slo", "1500ms", "1.5s"}, {"slo", "750us", "750us"},
+		{"slo", "none", "none"}, {"slo", " 1.25s ", "1.25s"}, {"slo", "1.234567s", "1.234567s"},
+		{"budget", "0.0001", "0.0001"}, {"budget", "$1", "1"}, {"budget", "none", "none"}, {"budget", "0.000000000001", "0.000000000001"},
+		{"memory", "512,1024", "512,1024"}, {"memory", "1024, 512,512", "512,1024"}, {"memory", "128-3008/64", "128-3008/64"},
+		{"memory", "128-320/64,512", "128-320/64,512"}, {"memory", "128,192,256,320", "128-320/64"}, {"memory", "grid", "grid"}, {"memory", "128-129/1", "128,129"},
+		{"min-stages", "3", "3"}, {"max-stages", "1000", "1000"}, {"batch", "16", "16"}, {"platform", "local", "local"},
+		{"scenario", "warm", "warm"}, {"objective", "latency", "latency"}, {"transport", "s3", "s3"}, {"transport", "auto", "auto"},
+		{"gateway-memory", "256", "256"}, {"gateway-memory", "default", "default"},
+	} {
+		r := request(t, c.option+"="+c.text)
+		o, _ := OptionNamed(c.option)
+		if got := o.Print(r); got != c.printed {
+			t.Errorf("%s %q prints as %q, want %q", c.option, c.text, got, c.printed)
+		}
+		back, err := ParseQuery(r.Query())
+		if err != nil || !reflect.DeepEqual(back, r) {
+			t.Errorf("%s %q: the query %q reads as %+v, %v", c.option, c.text, r.Query(), back, err)
+		}
+	}
+}
+
+func TestOptionsRefuse(t *testing.T) {
+	for _, c := range []struct{ option, text, says string }{
+		{"slo", "-2s", "negative"}, {"slo", "2", "no duration"}, {"slo", "", "no duration"}, {"slo", "1ns", "less than a microsecond"},
+		{"slo", "0s", "less than a microsecond"}, {"slo", "25h", "more than a day"},
+		{"budget", "-1", "not a decimal"}, {"budget", "0", "nothing is free"}, {"budget", "0.0000000000001", "12 decimals"},
+		{"memory", "512,", "no whole number"}, {"memory", "big", "no whole number"}, {"memory", "1024-512/64", "FROM-TO/STEP"}, {"memory", "128-512", "FROM-TO/STEP"},
+		{"memory", "0", "between 1"}, {"memory", "99999999", "between 1"}, {"memory", strings.Repeat("1-32768/1,", 2) + "1", "more than"},
+		{"min-stages", "0", "between 1"}, {"max-stages", "1001", "between 1"}, {"batch", "x", "no whole number"},
+		{"platform", "moon", "aws-lambda-2020"}, {"scenario", "hot", "cold-overlapped"}, {"objective", "fun", "latency"}, {"transport", "", "inline"},
+		{"gateway-memory", "-1", "between 1"},
+	} {
+		before := DefaultRequest()
+		r := before
+		o, _ := OptionNamed(c.option)
+		err := o.Parse(&r, c.text)
+		if e := diag.As(err); e == nil || e.Kind != diag.Usage || e.Fix == "" || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s %q: %v, want a usage error saying %q", c.option, c.text, err, c.says)
+		}
+		if !reflect.DeepEqual(r, before) {
+			t.Errorf("%s %q: the request changed although it was refused", c.option, c.text)
+		}
+	}
+}
+
+func TestQuery(t *testing.T) {
+	r := request(t, "slo=500ms", "platform=local", "memory=512,1024", "max-stages=4")
+	if got := r.Query(); got != "slo=500ms&on=local&max=4&mb=512,1024" {
+		t.Errorf("query %q", got)
+	}
+	back, err := ParseQuery("?slo=500ms&on=local&max=4&mb=512%2C1024")
+	if err != nil || !reflect.DeepEqual(back, r) {
+		t.Errorf("percent-encoded: %+v, %v", back, err)
+	}
+	for _, bad := range []string{"speed=1", "slo=%zz", "slo=%2", "slo=-1s", "=", strings.Repeat("slo=1s&", 20000)} {
+		if _, err := ParseQuery(bad); diag.ExitCode(err) != 2 {
+			t.Errorf("%.40q: %v", bad, err)
+		}
+	}
+}
+
+// Whatever request can be made by options survives its query.
+func TestQueryRoundTrip(t *testing.T) {
+	rng := rand.New(rand.NewPCG(8, 1))
+	for range 300 {
+		r := DefaultRequest()
+		r.SLOUs = rng.Int64N(1 << rng.IntN(36))
+		r.BudgetPicoUSD = rng.Int64N(1 << rng.IntN(40))
+		r.MinStages = 1 + rng.IntN(5)
+		r.MaxStages = r.MinStages + rng.IntN(5)
+		for m := int64(100); rng.IntN(10) > 0; m += 1 + rng.Int64N(3) {
+			r.MemoryMB = append(r.MemoryMB, m)
+		}
+		back, err := ParseQuery(r.Query())
+		if err != nil || !reflect.DeepEqual(back, r) {
+			t.Fatalf("%+v\nquery %s\nreads as %+v, %v", r, r.Query(), back, err)
+		}
+	}
+}
+
+func FuzzParseQuery(f *testing.F) {
+	f.Add("slo=2s&on=local&mb=128-3008/64,3008")
+	f.Add("slo=%32s&budget=0.5&via=s3")
+	f.Fuzz(func(t *testing.T, query string) {
+		r, err := ParseQuery(query)
+		if err != nil {
+			if diag.As(err) == nil {
+				t.Fatalf("an error without a code: %v", err)
+			}
+			return
+		}
+		back, err := ParseQuery(r.Query())
+		if err != nil || !reflect.DeepEqual(back, r) {
+			t.Fatalf("%q reads as %+v, its query %q as %+v, %v", query, r, r.Query(), back, err)
+		}
+	})
+}

@@ -1,0 +1,216 @@
+// Package planner finds the cheapest way to serve a model on serverless functions: a model and a Request go in, a plan
+// document comes out.
+//
+// A Problem reads like the recipe it is: check the request against the platform, measure the model (package cost),
+// write the numeric problem, solve it (package solve), account for the plan chosen and write it down (package plan). It
+// does no input or output, reads no clock and starts no goroutine: the same model and request give the same plan and
+// the same hash everywhere.
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"partita/planner/cost"
+	"partita/planner/diag"
+	"partita/planner/graph"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// Platforms lists the platforms that a request may name, in the price book's order.
+func Platforms() []*platform.Platform {
+	var all []*platform.Platform
+	for _, name := range platform.Names() {
+		if p, err := platform.Get(name); err == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}
+
+// model is what a Problem needs of a model.
+type model struct {
+	graph    *graph.Graph
+	document plan.Model
+}
+
+// Problem is a request for a model, and once solved its answers. It is not safe for concurrent use.
+type Problem struct {
+	model    model
+	request  Request
+	platform *platform.Platform
+	table    *cost.Table
+	instance *solve.Instance
+	result   *solve.Result
+	frontier []plan.Point // of result
+}
+
+func newProblem(m model, r Request) (*Problem, error) {
+	p, err := r.check()
+	if err != nil {
+		return nil, err
+	}
+	settings := cost.Settings{
+		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB, Batch: r.Batch,
+		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration,
+	}
+	if settings.GatewayMemoryMB == 0 {
+		settings.GatewayMemoryMB = p.GatewayMemoryMB
+	}
+	table, err := cost.NewTable(m.graph, p, settings)
+	if err != nil {
+		return nil, err
+	}
+	instance, err := table.Instance()
+	if err != nil {
+		return nil, err
+	}
+	return &Problem{model: m, request: r, platform: p, table: table, instance: instance}, nil
+}
+
+// check finds the platform and refuses what no model could make sense of.
+func (r *Request) check() (*platform.Platform, error) {
+	p, err := platform.Get(r.Platform)
+	if err != nil {
+		return nil, err
+	}
+	bad := func(code, found, fix string) error {
+		return diag.New(diag.Usage, code, "checking the request", found, fix)
+	}
+	if r.MaxStages < r.MinStages || r.MinStages < 1 || r.MaxStages > maxStages {
+		return nil, bad("planner.bad-stages", fmt.Sprintf("at least %d and at most %d functions are wanted", r.MinStages, r.MaxStages),
+			fmt.Sprintf("use 1 <= min-stages <= max-stages <= %d", maxStages))
+	}
+	if r.SLOUs < 0 || r.SLOUs > maxSLOUs {
+		return nil, bad("planner.bad-slo", fmt.Sprintf("the SLO is %d microseconds", r.SLOUs), "use a time above zero and below a day, or none")
+	}
+	if r.BudgetPicoUSD < 0 {
+		return nil, bad("planner.bad-budget", fmt.Sprintf("the budget is %d pico-dollars", r.BudgetPicoUSD), "use an amount above zero, or none")
+	}
+	if r.Batch < 1 || r.Batch > cost.MaxBatch {
+		return nil, bad("planner.bad-batch", fmt.Sprintf("the batch is %d", r.Batch), fmt.Sprintf("use 1 to %d", cost.MaxBatch))
+	}
+	for _, choice := range []struct{ name, value string }{{"objective", r.Objective}, {"scenario", r.Scenario}, {"transport", r.Transport}} {
+		o, _ := OptionNamed(choice.name)
+		if !slices.Contains(o.Values, choice.value) && (choice.name != "transport" || choice.value != "") {
+			return nil, bad("planner.bad-choice", fmt.Sprintf("the %s is %.40q", choice.name, choice.value), "use one of "+strings.Join(o.Values, ", "))
+		}
+	}
+	return p, r.checkMemory(p, bad)
+}
+
+func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix string) error) error {
+	sells := fmt.Sprintf("it sells %d to %d MB in steps of %d MB", p.MinMemoryMB, p.MaxMemoryMB, p.MemoryStepMB)
+	refused := func(what string, m int64) error {
+		return bad("planner.memory-not-sold", fmt.Sprintf("%s: %s sells no functions of %d MB", what, p.Name, m),
+			fmt.Sprintf("%s; the nearest size is %d MB", sells, p.NearestMemory(m)))
+	}
+	for i, m := range r.MemoryMB {
+		if !p.Sells(m) {
+			return refused("memory", m)
+		}
+		if i > 0 && r.MemoryMB[i-1] >= m {
+			return bad("planner.bad-memory", "the memory sizes do not rise", "sort them, each once")
+		}
+	}
+	if r.MemoryMB != nil && len(r.MemoryMB) == 0 {
+		return bad("planner.bad-memory", "the list of memory sizes is empty", "give a size or leave the list out")
+	}
+	if r.GatewayMemoryMB != 0 && !p.Sells(r.GatewayMemoryMB) {
+		return refused("gateway-memory", r.GatewayMemoryMB)
+	}
+	return nil
+}
+
+// With asks something else about the same model.
+func (p *Problem) With(r Request) (*Problem, error) { return newProblem(p.model, r) }
+
+// Request gives the request that the problem answers.
+func (p *Problem) Request() Request { return p.request }
+
+// Instance gives the numeric problem. The caller must not change it.
+func (p *Problem) Instance() *solve.Instance { return p.instance }
+
+// Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
+func (p *Problem) Solve() *solve.Result {
+	if p.result == nil {
+		p.result = solve.Solve(p.instance, 0)
+		p.frontier = make([]plan.Point, len(p.result.Frontier))
+		for i, point := range p.result.Frontier {
+			p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Stages: p.choices(p.result.Stages(i))}
+		}
+	}
+	return p.result
+}
+
+// Plan gives the answer to the request, with its hash. A request that nothing satisfies is answered by a plan of status
+// infeasible that says why.
+func (p *Problem) Plan() (*plan.Plan, error) {
+	document := p.answer(p.request)
+	if _, err := document.Encode(); err != nil {
+		return nil, err
+	}
+	return document, nil
+}
+
+// At gives the cheapest plan within another SLO (0: none): a lookup in the frontier, fast enough to follow a slider. Its
+// hash is not computed; encoding it does that.
+func (p *Problem) At(sloUs int64) (*plan.Plan, error) {
+	r := p.request
+	r.Objective, r.SLOUs = LeastCost, sloUs
+	if _, err := r.check(); err != nil {
+		return nil, err
+	}
+	return p.answer(r), nil
+}
+
+// answer chooses from the frontier what a request wants that differs from the problem's in objective, SLO and budget at
+// most.
+func (p *Problem) answer(r Request) *plan.Plan {
+	result := p.Solve()
+	document := p.blank(r)
+	document.Status = plan.Status(result.Status)
+	document.GapPicoUSD = result.GapPicoUSD
+	point, why := p.choose(r)
+	if why != nil {
+		document.Status = plan.Infeasible
+		document.Reason, document.Advice = why.reason, why.advice
+		return document
+	}
+	p.fill(document, point)
+	return document
+}
+
+// choose finds the point of the frontier that a request wants. The gateway is itself a function, so a request ends with
+// its timeout whatever the SLO.
+func (p *Problem) choose(r Request) (point int, why *obstacle) {
+	result := p.Solve()
+	if len(result.Frontier) == 0 {
+		return -1, p.explainNoPlan()
+	}
+	slo := p.platform.TimeoutUs
+	if r.SLOUs > 0 && r.SLOUs < slo {
+		slo = r.SLOUs
+	}
+	cheapest, within := result.Cheapest(slo)
+	if !within {
+		return -1, p.explainSlow(r, result.Frontier[0])
+	}
+	if r.BudgetPicoUSD == 0 {
+		if r.Objective == LeastLatency {
+			return 0, nil
+		}
+		return cheapest, nil
+	}
+	fastest, affordable := result.Fastest(r.BudgetPicoUSD)
+	if !affordable || fastest > cheapest {
+		return -1, p.explainDear(r, result.Frontier[cheapest])
+	}
+	if r.Objective == LeastLatency {
+		return fastest, nil
+	}
+	return cheapest, nil
+}

@@ -1,0 +1,421 @@
+package planner
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+
+	"partita/internal/fixture"
+	"partita/planner/cost"
+	"partita/planner/diag"
+	"partita/planner/keras"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// mustModel reads a Keras architecture, gzipped or not.
+func mustModel(t testing.TB, path string) model {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.HasSuffix(path, ".gz") {
+		z, err := gzip.NewReader(bytes.NewReader(data))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if data, err = io.ReadAll(z); err != nil {
+			t.Fatal(err)
+		}
+	}
+	m, err := keras.Parse(data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	packed, err := plan.PackArchitecture("keras-json", m.Config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return model{m.Graph, plan.Model{Name: m.Graph.Name, Source: "keras-json", Digest: plan.Digest(m.Config), Architecture: packed}}
+}
+
+func tiny(t testing.TB) model { return mustModel(t, filepath.Join("testdata", "residual.json")) }
+
+func mustProblem(t testing.TB, m model, change ...string) *Problem {
+	t.Helper()
+	p, err := newProblem(m, request(t, change...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// request parses "name=value" as the command line does.
+func request(t testing.TB, change ...string) Request {
+	t.Helper()
+	r := DefaultRequest()
+	for _, c := range change {
+		name, value, _ := strings.Cut(c, "=")
+		o, ok := OptionNamed(name)
+		if !ok {
+			t.Fatalf("no option %s", name)
+		}
+		if err := o.Parse(&r, value); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return r
+}
+
+func mustPlan(t testing.TB, p *Problem) *plan.Plan {
+	t.Helper()
+	document, err := p.Plan()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return document
+}
+
+// whole checks that a feasible plan is consistent with its problem: its stages cover the model, its figures follow the
+// rules of the scenario and add up to its latency and cost.
+func whole(t *testing.T, p *Problem, d *plan.Plan) {
+	t.Helper()
+	if d.Status != plan.Optimal || len(d.Stages) == 0 {
+		t.Fatalf("status %s (%s), %d stages", d.Status, d.Reason, len(d.Stages))
+	}
+	next, finish, sum := 1, int64(0), d.Gateway.CostPicoUSD
+	for k, s := range d.Stages {
+		if s.Index != k+1 || s.FirstLayer != next || s.LastLayer < s.FirstLayer {
+			t.Fatalf("stage %d: layers %d to %d follow %d", s.Index, s.FirstLayer, s.LastLayer, next-1)
+		}
+		next = s.LastLayer + 1
+		start := finish + d.Gateway.DispatchUs
+		switch d.Request.Scenario {
+		case "cold-sequential":
+			start += s.InitUs
+		case "cold-overlapped":
+			start = max(start, s.InitUs)
+		}
+		finish = start + s.InputUs + s.ComputeUs + s.OutputUs
+		sum += s.CostPicoUSD
+		if s.MemoryNeededMB > s.MemoryMB || s.PackageBytes > p.platform.PackageLimitBytes || s.BilledUs%p.platform.GranularityUs != 0 {
+			t.Errorf("stage %+v does not fit the platform", s)
+		}
+		if k > 0 && (s.InputBytes != d.Stages[k-1].OutputBytes || s.TransportIn != d.Stages[k-1].TransportOut) {
+			t.Errorf("stage %d does not read what stage %d writes", k+1, k)
+		}
+	}
+	if next-1 != len(p.model.graph.Layers) {
+		t.Errorf("the stages end at layer %d of %d", next-1, len(p.model.graph.Layers))
+	}
+	if got := d.Gateway.StartUs + finish; got != d.LatencyUs {
+		t.Errorf("the stages take %d us, the plan says %d", got, d.LatencyUs)
+	}
+	if sum != d.CostPicoUSD {
+		t.Errorf("the parts cost %d, the plan says %d", sum, d.CostPicoUSD)
+	}
+	if len(d.Stages) < d.Request.MinStages || len(d.Stages) > d.Request.MaxStages {
+		t.Errorf("%d stages, %d to %d were wanted", len(d.Stages), d.Request.MinStages, d.Request.MaxStages)
+	}
+	for i := range d.Frontier {
+		if i > 0 && (d.Frontier[i].LatencyUs <= d.Frontier[i-1].LatencyUs || d.Frontier[i].CostPicoUSD >= d.Frontier[i-1].CostPicoUSD) {
+			t.Errorf("frontier points %d and %d: %+v, %+v", i-1, i, d.Frontier[i-1], d.Frontier[i])
+		}
+	}
+	data, err := d.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := plan.Decode(data); err != nil || back.Hash != d.Hash {
+		t.Errorf("the plan does not survive being written: %v", err)
+	}
+}
+
+func TestPlansAreWhole(t *testing.T) {
+	m := tiny(t)
+	for _, name := range platform.Names() {
+		for _, scenario := range []string{"warm", "cold-sequential", "cold-overlapped"} {
+			for _, stages := range []string{"1", "2", "4"} {
+				p := mustProblem(t, m, "platform="+name, "scenario="+scenario, "min-stages="+stages, "max-stages="+stages, "memory=128,512,1024,2048,3008")
+				whole(t, p, mustPlan(t, p))
+			}
+		}
+	}
+	p := mustProblem(t, m, "transport=s3", "min-stages=3", "batch=3", "memory=512,1024")
+	d := mustPlan(t, p)
+	whole(t, p, d)
+	if d.Stages[1].TransportIn != cost.S3 || d.Stages[0].TransportIn != cost.Inline {
+		t.Errorf("transports in %s, %s", d.Stages[0].TransportIn, d.Stages[1].TransportIn)
+	}
+}
+
+// The same request gives the same bytes.
+func TestPlansAreReproducible(t *testing.T) {
+	var first []byte
+	for range 3 {
+		data, err := mustPlan(t, mustProblem(t, tiny(t), "memory=512,1024", "slo=1s")).Encode()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if first == nil {
+			first = data
+		} else if !bytes.Equal(first, data) {
+			t.Fatal("two plans for one request differ")
+		}
+	}
+}
+
+func TestMoreFreedomNeverCostsMore(t *testing.T) {
+	m := tiny(t)
+	cheapest := func(change ...string) int64 {
+		d := mustPlan(t, mustProblem(t, m, change...))
+		if d.Status != plan.Optimal {
+			return 1<<63 - 1
+		}
+		return d.CostPicoUSD
+	}
+	rng := rand.New(rand.NewPCG(4, 2))
+	for range 12 {
+		scenario := "scenario=" + []string{"warm", "cold-sequential", "cold-overlapped"}[rng.IntN(3)]
+		on := "platform=" + platform.Names()[rng.IntN(4)]
+		sizes := []string{"512", "1024", "128", "1792", "3008", "768"}
+		rng.Shuffle(len(sizes), func(i, j int) { sizes[i], sizes[j] = sizes[j], sizes[i] })
+		previous := int64(1<<63 - 1)
+		for n := 1; n <= len(sizes); n++ {
+			now := cheapest(scenario, on, "slo=600ms", "max-stages=3", "memory="+strings.Join(sizes[:n], ","))
+			if now > previous {
+				t.Errorf("%s %s: %s costs %d, fewer sizes %d", scenario, on, sizes[:n], now, previous)
+			}
+			previous = now
+		}
+		previous = 1<<63 - 1
+		for k := 1; k <= 5; k++ {
+			now := cheapest(scenario, on, "slo=600ms", "memory=512,1792,3008", "max-stages="+strconv.Itoa(k))
+			if now > previous {
+				t.Errorf("%s %s: up to %d stages cost %d, fewer %d", scenario, on, k, now, previous)
+			}
+			previous = now
+		}
+	}
+}
+
+func TestLooserSLONeverCostsMore(t *testing.T) {
+	p := mustProblem(t, tiny(t), "platform=local", "memory=128-3008/64")
+	previous := int64(1<<63 - 1)
+	for us := int64(1000); us < 3_000_000; us += 1 + us/50 {
+		d, err := p.At(us)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Status == plan.Infeasible {
+			if us >= p.Solve().Frontier[0].LatencyUs {
+				t.Fatalf("SLO of %d us: %s", us, d.Reason)
+			}
+			continue
+		}
+		if d.LatencyUs > us || d.CostPicoUSD > previous {
+			t.Fatalf("SLO of %d us: latency %d, cost %d after %d", us, d.LatencyUs, d.CostPicoUSD, previous)
+		}
+		previous = d.CostPicoUSD
+	}
+	if previous == 1<<63-1 {
+		t.Fatal("no SLO was met")
+	}
+	// The lookup equals planning anew.
+	slo := p.Solve().Frontier[len(p.Solve().Frontier)/2].LatencyUs
+	looked, err := p.At(slo)
+	if err != nil {
+		t.Fatal(err)
+	}
+	anew := mustPlan(t, mustProblem(t, tiny(t), "platform=local", "memory=128-3008/64", "slo="+printDuration(slo)))
+	if _, err := looked.Encode(); err != nil || looked.Hash != anew.Hash {
+		t.Errorf("looked up: %s, planned: %s (%v)", looked.Hash, anew.Hash, err)
+	}
+}
+
+func TestObjectives(t *testing.T) {
+	m := tiny(t)
+	all := []string{"platform=local", "memory=128-3008/64"}
+	p := mustProblem(t, m, all...)
+	f := p.Solve().Frontier
+	fastest, leanest, middle := f[0], f[len(f)-1], f[len(f)/2]
+	if len(f) < 5 {
+		t.Fatalf("a frontier of %d points shows nothing", len(f))
+	}
+	for _, c := range []struct {
+		change []string
+		want   solve.Point
+	}{
+		{nil, leanest},
+		{[]string{"objective=latency"}, fastest},
+		{[]string{"objective=latency", "budget=" + printMoney(middle.CostPicoUSD)}, middle},
+		{[]string{"slo=" + printDuration(middle.LatencyUs)}, middle},
+		{[]string{"slo=" + printDuration(middle.LatencyUs), "budget=" + printMoney(middle.CostPicoUSD)}, middle},
+	} {
+		d := mustPlan(t, mustProblem(t, m, append(c.change, all...)...))
+		if d.LatencyUs != c.want.LatencyUs || d.CostPicoUSD != c.want.CostPicoUSD {
+			t.Errorf("%v: (%d, %d), want %+v", c.change, d.LatencyUs, d.CostPicoUSD, c.want)
+		}
+	}
+}
+
+// Every refusal by the mathematics is a plan that says why, and its advice works.
+func TestInfeasible(t *testing.T) {
+	m := tiny(t)
+	cuts := mustProblem(t, m).table.Cuts()
+	for _, c := range []struct {
+		change []string
+		says   string
+		option string
+	}{
+		{[]string{"slo=1ms"}, "the fastest plan takes", "slo"},
+		{[]string{"budget=0.000000000001"}, "the cheapest plan costs", "budget"},
+		{[]string{"slo=1ms", "objective=latency"}, "the fastest plan takes", "slo"},
+		{[]string{"min-stages=" + strconv.Itoa(cuts+2), "max-stages=100"}, "places to cut", "min-stages"},
+		{[]string{"memory=128", "batch=100", "transport=s3"}, "MB of memory", "memory"},
+	} {
+		d := mustPlan(t, mustProblem(t, m, append(c.change, "platform=local")...))
+		if d.Status != plan.Infeasible || !strings.Contains(d.Reason, c.says) || len(d.Stages) != 0 {
+			t.Errorf("%v: %s, %q", c.change, d.Status, d.Reason)
+			continue
+		}
+		if d.Advice == nil || d.Advice.Option != c.option {
+			t.Errorf("%v: advice %+v, want one on %s", c.change, d.Advice, c.option)
+			continue
+		}
+		followed := append(append([]string{"platform=local"}, c.change...), d.Advice.Option+"="+d.Advice.Value)
+		if d := mustPlan(t, mustProblem(t, m, followed...)); d.Status != plan.Optimal {
+			t.Errorf("%v: the advice leads to %s: %s", followed, d.Status, d.Reason)
+		}
+	}
+}
+
+func TestUnfitLayersAreNamed(t *testing.T) {
+	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
+	d := mustPlan(t, mustProblem(t, m))
+	if d.Status != plan.Infeasible || !strings.Contains(d.Reason, "fc1") || !strings.Contains(d.Reason, "250.0 MB") || d.Advice != nil {
+		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
+	}
+}
+
+func TestBadRequests(t *testing.T) {
+	m := tiny(t)
+	change := func(f func(r *Request)) Request {
+		r := DefaultRequest()
+		f(&r)
+		return r
+	}
+	for _, c := range []struct {
+		name    string
+		request Request
+		code    string
+		says    string
+	}{
+		{"unknown platform", change(func(r *Request) { r.Platform = "moon" }), "platform.unknown", "aws-lambda-arm64"},
+		{"stages crossed", change(func(r *Request) { r.MinStages, r.MaxStages = 5, 2 }), "planner.bad-stages", "min-stages <= max-stages"},
+		{"negative SLO", change(func(r *Request) { r.SLOUs = -1 }), "planner.bad-slo", "above zero"},
+		{"negative budget", change(func(r *Request) { r.BudgetPicoUSD = -1 }), "planner.bad-budget", "above zero"},
+		{"memory not sold", change(func(r *Request) { r.Platform, r.MemoryMB = "aws-lambda-2020", []int64{1000} }), "planner.memory-not-sold", "1024 MB"},
+		{"memory too large", change(func(r *Request) { r.MemoryMB = []int64{512, 20000} }), "planner.memory-not-sold", "10240 MB"},
+		{"no memory", change(func(r *Request) { r.MemoryMB = []int64{} }), "planner.bad-memory", "give a size"},
+		{"unsorted memory", change(func(r *Request) { r.MemoryMB = []int64{1024, 512} }), "planner.bad-memory", "sort"},
+		{"no batch", change(func(r *Request) { r.Batch = 0 }), "planner.bad-batch", "4096"},
+		{"scenario", change(func(r *Request) { r.Scenario = "lukewarm" }), "planner.bad-choice", "cold-overlapped"},
+		{"gateway", change(func(r *Request) { r.GatewayMemoryMB = 1 }), "planner.memory-not-sold", "128 MB"},
+		{"zero request", Request{}, "platform.unknown", "local"},
+	} {
+		_, err := newProblem(m, c.request)
+		if diag.CodeOf(err) != c.code || diag.ExitCode(err) != 2 || !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%s: %v, want %s saying %q", c.name, err, c.code, c.says)
+		}
+	}
+}
+
+// The optimum and the frontier against a solver that shares no code with this project.
+func TestAgainstAnIndependentSolver(t *testing.T) {
+	source := fixture.Shared(t, "check", "solve")
+	binary := filepath.Join(t.TempDir(), "solve")
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Dir = source
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building the independent solver: %v\n%s", err, out)
+	}
+	zoo := func(name string) model { return mustModel(t, fixture.Shared(t, "zoo", "keras3", name+".json.gz")) }
+	for _, c := range []struct {
+		name   string
+		m      model
+		change []string
+	}{
+		{"tiny, all sizes of 2020", tiny(t), []string{"platform=aws-lambda-2020", "max-stages=5"}},
+		{"tiny, forced", tiny(t), []string{"platform=local", "min-stages=4", "max-stages=4", "memory=256,512,1024,2048"}},
+		{"tiny, s3 and batch", tiny(t), []string{"platform=aws-lambda-arm64", "transport=s3", "batch=8", "memory=256-2048/256"}},
+		{"MobileNet", zoo("MobileNet"), []string{"platform=local", "memory=512,1024,1792,3008", "max-stages=3"}},
+		{"ResNet50", zoo("ResNet50"), []string{"platform=aws-lambda-x86_64", "memory=1024,3008", "max-stages=3"}},
+	} {
+		for _, scenario := range []string{"warm", "cold-sequential", "cold-overlapped"} {
+			p := mustProblem(t, c.m, append(c.change, "scenario="+scenario)...)
+			frontier := p.Solve().Frontier
+			for _, slo := range []int64{0, frontier[len(frontier)/2].LatencyUs} {
+				d, err := p.At(slo)
+				if err != nil {
+					t.Fatal(err)
+				}
+				whole(t, p, d)
+				args := []string{"-check", save(t, "instance.json", p.Instance()), save(t, "plan.json", d)}
+				if slo > 0 {
+					args = append(args, strconv.FormatInt(slo, 10))
+				}
+				if out, err := exec.Command(binary, args...).CombinedOutput(); err != nil || !bytes.Contains(out, []byte("equal")) {
+					t.Errorf("%s, %s, SLO %d: %v\n%s", c.name, scenario, slo, err, out)
+				}
+			}
+		}
+	}
+}
+
+func save(t *testing.T, name string, v any) string {
+	t.Helper()
+	data, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	path := filepath.Join(t.TempDir(), name)
+	if err := os.WriteFile(path, data, 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return path
+}
+
+func BenchmarkInstanceResNet50(b *testing.B) {
+	m := mustModel(b, fixture.Shared(b, "zoo", "keras3", "ResNet50.json.gz"))
+	for _, on := range []string{"aws-lambda-2020", "aws-lambda-x86_64", "local"} {
+		b.Run(on, func(b *testing.B) {
+			r := request(b, "platform="+on)
+			for b.Loop() {
+				if _, err := newProblem(m, r); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
+
+func BenchmarkAtResNet50(b *testing.B) {
+	p := mustProblem(b, mustModel(b, fixture.Shared(b, "zoo", "keras3", "ResNet50.json.gz")), "platform=aws-lambda-2020", "scenario=cold-sequential")
+	slo := p.Solve().Frontier[0].LatencyUs
+	for b.Loop() {
+		if _, err := p.At(slo); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
