@@ -3,6 +3,7 @@ package cost
 import (
 	"fmt"
 	"math"
+	"sort"
 
 	"partita/planner/diag"
 	"partita/planner/platform"
@@ -91,10 +92,7 @@ type optionWriter struct {
 func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 	t, p := w.t, w.t.Platform
 	sizes := t.sizes
-	low := 0
-	for low < len(sizes) && sizes[low].memoryMB < c.needMB {
-		low++
-	}
+	low := sort.Search(len(sizes), func(k int) bool { return sizes[k].memoryMB >= c.needMB })
 	if low == len(sizes) || c.hopUs > p.TimeoutUs {
 		return nil
 	}
@@ -118,32 +116,34 @@ func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 			fees += p.RequestPicoUSD
 		}
 	}
-	granularityMs := p.GranularityUs / 1000
-	wakeMs := wakeUs / 1000
-	n := len(w.chunk)
+	// Unsigned arithmetic divides by constants faster. Nothing here is negative, and platform bounds its figures so that
+	// no product passes 63 bits.
+	timeout, granularity := p.TimeoutUs, p.GranularityUs
+	hop, run1, wakeMs := c.hopUs, uint64(c.run1Ns), uint64(wakeUs/1000)
+	chunk := w.chunk
+	n := len(chunk)
 	cheapest := int64(math.MaxInt64)
 	for k := high; k >= low; k-- {
 		s := &sizes[k]
-		run := c.hopUs + (c.run1Ns*s.slowdown+(1000<<platform.SlowdownBits-1))/(1000<<platform.SlowdownBits)
-		if run > p.TimeoutUs {
+		run := hop + int64((run1*uint64(s.slowdown)+(1000<<platform.SlowdownBits-1))/(1000<<platform.SlowdownBits))
+		if run > timeout {
 			break
 		}
-		var ms int64
-		if granularityMs == 1 {
-			ms = int64(uint32(before+run+999) / 1000)
-		} else {
-			ms = (before + run + p.GranularityUs - 1) / p.GranularityUs * granularityMs
+		us := before + run
+		if granularity != 1000 {
+			us = (us + granularity - 1) / granularity * granularity
 		}
-		cost := int64(uint64((wakeMs+ms)*s.picoUSDPerGBs+msMBPerGBs/2)/msMBPerGBs) + fees
+		ms := uint64(us+999) / 1000
+		cost := fees + int64(((wakeMs+ms)*uint64(s.picoUSDPerGBs)+msMBPerGBs/2)/msMBPerGBs)
 		if cost >= cheapest {
 			continue
 		}
 		cheapest = cost
-		if n < len(w.chunk) && w.chunk[n].RunUs == run {
+		if n < len(chunk) && chunk[n].RunUs == run {
 			n++ // as fast and dearer
 		}
 		n--
-		w.chunk[n] = solve.Option{MemoryMB: s.memoryMB, InitUs: initUs, RunUs: run, CostPicoUSD: cost}
+		chunk[n] = solve.Option{MemoryMB: s.memoryMB, InitUs: initUs, RunUs: run, CostPicoUSD: cost}
 	}
 	options := w.chunk[n:len(w.chunk):len(w.chunk)]
 	w.chunk = w.chunk[:n]
