@@ -82,11 +82,16 @@ func residual(t testing.TB) (*graph.Graph, memory) {
 	return m.done(m.dense("predictions", x, 1000)), m.src
 }
 
-// BenchmarkSplit packs a network of ResNet50's size in four stages, and copies the same bytes in between. The metric
-// "of-copy" is the speed of splitting as a part of the speed of copying.
+// BenchmarkSplit packs a network of ResNet50's size in four stages.
 func BenchmarkSplit(b *testing.B) {
 	g, src := residual(b)
 	disk := store(b, g, src)
+	benchmarkSplit(b, g, disk, disk.file, disk.size)
+}
+
+// benchmarkSplit packs a model in four stages, and copies the file that holds its weights in between. The metric
+// "of-copy" is the speed of splitting as a part of the speed of copying.
+func benchmarkSplit(b *testing.B, g *graph.Graph, src weights.Source, file io.ReaderAt, size int64) {
 	n := native(b)
 	cuts := g.Cuts()
 	cuts = []int{cuts[len(cuts)/4], cuts[len(cuts)/2], cuts[3*len(cuts)/4]}
@@ -96,38 +101,40 @@ func BenchmarkSplit(b *testing.B) {
 	}
 	dir := b.TempDir()
 	var splitting, copying time.Duration
-	b.SetBytes(disk.size)
+	b.SetBytes(size)
 	for b.Loop() {
-		start := time.Now()
-		for k, s := range stages {
-			writeFile(b, filepath.Join(dir, fmt.Sprintf("stage-%d.zip", k)), func(f *os.File) error { return s.WritePackage(f, disk, n) })
-		}
-		splitting += time.Since(start)
+		splitting += writeFiles(b, dir, len(stages), func(k int, f *os.File) error { return stages[k].WritePackage(f, src, n) })
 		b.StopTimer()
-		start = time.Now()
-		writeFile(b, filepath.Join(dir, "copy"), func(f *os.File) error {
+		copying += writeFiles(b, dir, 1, func(_ int, f *os.File) error {
 			// A wrapped writer keeps io.CopyBuffer from asking the kernel to copy, which a split cannot do.
-			_, err := io.CopyBuffer(onlyWriter{f}, io.NewSectionReader(disk.file, 0, disk.size), make([]byte, 1<<20))
+			_, err := io.CopyBuffer(onlyWriter{f}, io.NewSectionReader(file, 0, size), make([]byte, 1<<20))
 			return err
 		})
-		copying += time.Since(start)
 		b.StartTimer()
 	}
 	b.ReportMetric(float64(copying)/float64(splitting), "of-copy")
 }
 
-func writeFile(b testing.TB, path string, write func(*os.File) error) {
-	f, err := os.Create(path)
-	if err != nil {
-		b.Fatal(err)
+// writeFiles times the writing of files, and removes them.
+func writeFiles(b testing.TB, dir string, count int, write func(int, *os.File) error) time.Duration {
+	start := time.Now()
+	for k := range count {
+		f, err := os.Create(filepath.Join(dir, fmt.Sprint(k)))
+		if err != nil {
+			b.Fatal(err)
+		}
+		if err := write(k, f); err != nil {
+			b.Fatal(err)
+		}
+		if err := f.Close(); err != nil {
+			b.Fatal(err)
+		}
 	}
-	if err := write(f); err != nil {
-		b.Fatal(err)
+	took := time.Since(start)
+	for k := range count {
+		if err := os.Remove(filepath.Join(dir, fmt.Sprint(k))); err != nil {
+			b.Fatal(err)
+		}
 	}
-	if err := f.Close(); err != nil {
-		b.Fatal(err)
-	}
-	if err := os.Remove(path); err != nil {
-		b.Fatal(err)
-	}
+	return took
 }

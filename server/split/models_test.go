@@ -235,6 +235,16 @@ func TestModels(t *testing.T) {
 	}
 }
 
+// BenchmarkSplitResNet50 packs a ResNet50 that Keras wrote, from its HDF5 file.
+func BenchmarkSplitResNet50(b *testing.B) {
+	mc := openCase(b, "k3_ResNet50")
+	f := mc.file(b, mc.wholeH5(b))
+	m, src := load(b, f)
+	info, err := f.Stat()
+	must(b, err)
+	benchmarkSplit(b, m.Graph, src, f, info.Size())
+}
+
 // TestTraces compares what crosses each cut with what Keras computes at that layer.
 func TestTraces(t *testing.T) {
 	runtimeReady(t)
