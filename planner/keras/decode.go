@@ -101,15 +101,14 @@ func fromTree(tree any, kerasVersion string) (*Model, error) {
 		declared = v
 	}
 	major := majorOf(declared)
-	inferred := inferMajor(top)
 	if major == 0 {
-		major = inferred
+		major = inferMajor(top)
 	}
-	canonical := map[string]any{"class_name": top["class_name"], "config": top["config"]}
-	if major != inferred {
-		canonical["keras_version"] = declared
+	canonical := map[string]any{"class_name": top["class_name"], "config": prune(top["config"])}
+	if inferMajor(canonical) != major {
+		canonical["keras_version"] = fmt.Sprintf("%d.0.0", major)
 	}
-	if b, ok := top["build_config"]; ok && top["class_name"] == "Sequential" {
+	if b, ok := top["build_config"]; ok && !hasInputShape(top["config"]) {
 		canonical["build_config"] = b
 	}
 	text, err := json.Marshal(canonical)
@@ -137,7 +136,7 @@ func topLevel(tree any) (map[string]any, error) {
 		return nil, notModel("the document holds "+describe(tree)+", not a model", "give the file that model.to_json() or model.save() wrote")
 	}
 	if _, ok := top["modelTopology"]; ok {
-		return nil, notModel("this is a TensorFlow.js model", "convert it with tensorflowjs_converter to Keras HDF5")
+		return nil, diag.New(diag.Invalid, "model.unsupported-format", doing, "this is a TensorFlow.js model", "convert it with tensorflowjs_converter to Keras HDF5")
 	}
 	class, _ := top["class_name"].(string)
 	switch class {
@@ -163,6 +162,40 @@ func topLevel(tree any) (map[string]any, error) {
 	return nil, notModel(fmt.Sprintf("its class_name is %q, not Model, Functional or Sequential", class), "give a Keras model file")
 }
 
+// prune copies a configuration without what has no part in what a trained model computes (how weights were first set,
+// penalised and constrained) and without what differs between files of one model (object numbers, the types and shapes
+// that Keras 3 repeats at every use of a tensor). It makes plans and links several times smaller.
+func prune(v any) any {
+	switch v := v.(type) {
+	case []any:
+		out := make([]any, len(v))
+		for i, e := range v {
+			out[i] = prune(e)
+		}
+		return out
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for name, e := range v {
+			switch {
+			case name == "module" && e == "keras.layers": // left out in HDF5 files
+			case name == "shared_object_id" || name == "build_config" || name == "registered_name" && e == nil || hasSuffix(name, withoutEffectSuffixes):
+			case name == "dtype":
+				if p := policyName(e); p != "" {
+					e = p
+				}
+				out[name] = prune(e)
+			case name == "config" && v["class_name"] == "__keras_tensor__":
+				c, _ := e.(map[string]any)
+				out[name] = map[string]any{"keras_history": c["keras_history"]}
+			default:
+				out[name] = prune(e)
+			}
+		}
+		return out
+	}
+	return v
+}
+
 func majorOf(version string) int {
 	switch {
 	case strings.HasPrefix(version, "0.") || strings.HasPrefix(version, "1."):
@@ -186,17 +219,35 @@ func inferMajor(top map[string]any) int {
 		if !ok {
 			continue
 		}
-		if module, ok := m["module"].(string); ok && module != "" {
+		c, _ := m["config"].(map[string]any)
+		module, _ := m["module"].(string)
+		if _, three := c["batch_shape"]; three || module != "" {
 			return 3
 		}
-		c, _ := m["config"].(map[string]any)
-		for _, option := range []string{"nb_filter", "border_mode", "dim_ordering", "input_dtype", "output_dim"} {
-			if _, ok := c[option]; ok && m["class_name"] != "Embedding" {
+		for _, option := range []string{"nb_filter", "border_mode", "dim_ordering", "input_dtype"} {
+			if _, one := c[option]; one {
 				return 1
 			}
 		}
 	}
 	return 2
+}
+
+// hasInputShape tells whether a configuration itself says what shape the model takes.
+func hasInputShape(config any) bool {
+	c, ok := config.(map[string]any)
+	if !ok {
+		return false
+	}
+	if _, functional := c["input_layers"]; functional || c["build_input_shape"] != nil {
+		return true
+	}
+	layers, _ := c["layers"].([]any)
+	if len(layers) == 0 {
+		return false
+	}
+	first, _ := layers[0].(map[string]any)
+	return first["class_name"] == "InputLayer"
 }
 
 func describe(v any) string {

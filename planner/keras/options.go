@@ -34,10 +34,11 @@ var withoutEffect = map[string]bool{
 var withoutEffectSuffixes = []string{"_initializer", "_regularizer", "_constraint", "_learning_rate_multiplier"}
 
 func ignorable(name string) bool {
-	if withoutEffect[name] {
-		return true
-	}
-	for _, s := range withoutEffectSuffixes {
+	return withoutEffect[name] || hasSuffix(name, withoutEffectSuffixes)
+}
+
+func hasSuffix(name string, suffixes []string) bool {
+	for _, s := range suffixes {
 		if strings.HasSuffix(name, s) {
 			return true
 		}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -50,6 +51,16 @@ func TestYAMLEqualsJSON(t *testing.T) {
 			}
 			if !bytes.Equal(got.Config, want.Config) {
 				t.Error("canonical configurations differ")
+			}
+			again, err := keras.Parse(want.Config)
+			if err != nil {
+				t.Fatalf("the canonical configuration: %v", err)
+			}
+			if g, w := again.Graph.Text(), want.Graph.Text(); g != w {
+				t.Errorf("the canonical configuration gives another graph:\n%s", firstDifference(g, w))
+			}
+			if !reflect.DeepEqual(again.Weights, want.Weights) || !bytes.Equal(again.Config, want.Config) {
+				t.Error("the canonical configuration gives another model")
 			}
 		})
 	}

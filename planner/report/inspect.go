@@ -1,0 +1,55 @@
+// Package report shows models and plans as documents for people and programs.
+package report
+
+import (
+	"partita/planner/graph"
+	"partita/planner/load"
+)
+
+// InspectFormat is the version of the Inspect document.
+const InspectFormat = "partita.inspect/1"
+
+// Inspect says what a model file holds.
+type Inspect struct {
+	Format       string   `json:"format"`
+	Name         string   `json:"name"`
+	Source       string   `json:"source"` // keras-json, keras-yaml, keras-h5 or keras-v3
+	KerasVersion string   `json:"kerasVersion,omitempty"`
+	Digest       string   `json:"digest"`
+	Layers       int      `json:"layers"`     // as the source framework counts them
+	Parameters   int64    `json:"parameters"` // likewise
+	WeightBytes  int64    `json:"weightBytes"`
+	MACs         int64    `json:"macs"` // of one inference
+	Inputs       []Tensor `json:"inputs"`
+	Outputs      []Tensor `json:"outputs"`
+	Cuts         int      `json:"cuts"` // places at which the model can be split
+	Preprocess   string   `json:"preprocess"`
+	HasWeights   bool     `json:"hasWeights"`
+}
+
+// Tensor is an input or output. A dimension of -1 is the batch.
+type Tensor struct {
+	Name  string  `json:"name"`
+	Shape []int64 `json:"shape"`
+	DType string  `json:"dtype"`
+}
+
+// NewInspect describes an opened model.
+func NewInspect(m *load.Model) *Inspect {
+	g := m.Graph
+	return &Inspect{
+		Format: InspectFormat, Name: m.Name, Source: m.Source, KerasVersion: m.KerasVersion, Digest: m.Digest,
+		Layers: g.LayerCount, Parameters: g.Parameters, WeightBytes: g.WeightBytes(), MACs: g.TotalWork().MACs,
+		Inputs: tensors(g, g.Inputs), Outputs: tensors(g, g.Outputs), Cuts: len(g.Cuts()),
+		Preprocess: m.Preprocess, HasWeights: m.HasWeights,
+	}
+}
+
+func tensors(g *graph.Graph, ports []graph.Port) []Tensor {
+	out := make([]Tensor, len(ports))
+	for i, p := range ports {
+		v := g.Value(p.Value)
+		out[i] = Tensor{Name: p.Name, Shape: append([]int64{}, v.Shape...), DType: v.DType.String()}
+	}
+	return out
+}
