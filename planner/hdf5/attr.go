@@ -236,9 +236,6 @@ func (f *File) strings(b *budget, t Type, data []byte) ([]string, error) {
 		if !utf8.ValidString(s) {
 			return nil, damaged("a text is not valid UTF-8")
 		}
-		if err := b.spend(int64(len(s)), "the texts"); err != nil {
-			return nil, err
-		}
 		out = append(out, s)
 	}
 	return out, nil

@@ -41,7 +41,7 @@ func (f *File) readTree2(b *budget, addr uint64, kind uint8, what string, visit 
 	if c.err != nil {
 		return c.err
 	}
-	if checksum(raw[:c.off]) != c.u32() {
+	if summed := raw[:c.off]; !f.intact(summed, c.u32()) {
 		return badChecksum("the index of " + what)
 	}
 	switch {
@@ -112,7 +112,7 @@ func (f *File) readNode2(b *budget, t *tree2, addr uint64, level, count int, wha
 	if c.err != nil {
 		return c.err
 	}
-	if checksum(raw[:c.off]) != c.u32() {
+	if summed := raw[:c.off]; !f.intact(summed, c.u32()) {
 		return badChecksum("the index of " + what)
 	}
 	if kind != t.kind {

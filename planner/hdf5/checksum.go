@@ -46,6 +46,9 @@ func checksum(b []byte) uint32 {
 	return z
 }
 
+// intact tells whether version 2 metadata has the checksum stored with it.
+func (f *File) intact(b []byte, stored uint32) bool { return f.trusting || checksum(b) == stored }
+
 // fletcher32 is the checksum of HDF5's filter of that name: Fletcher's sums over 16-bit words taken high byte first, an
 // odd last byte as the high byte of a word.
 func fletcher32(b []byte) uint32 {

@@ -154,7 +154,7 @@ type arrayHead struct {
 func (h *arrayHead) check(raw []byte) error {
 	end := len(raw) - 4
 	c := h.d.file.cursor(raw[end:], h.what)
-	if c.u32() != checksum(raw[:end]) {
+	if !h.d.file.intact(raw[:end], c.u32()) {
 		return badChecksum(h.what)
 	}
 	return nil

@@ -55,7 +55,7 @@ func (f *File) openFractalHeap(b *budget, addr uint64, what string) (*fractalHea
 	if filters != 0 {
 		return nil, unsupported("a filtered heap")
 	}
-	if checksum(raw[:c.off]) != c.u32() {
+	if summed := raw[:c.off]; !f.intact(summed, c.u32()) {
 		return nil, badChecksum(what)
 	}
 	if bits.OnesCount64(h.start) != 1 || bits.OnesCount64(h.maxDirect) != 1 || h.maxDirect < h.start ||
@@ -166,7 +166,7 @@ func (h *fractalHeap) child(b *budget, addr uint64, entries, entry int) (uint64,
 	if string(raw[:4]) != "FHIB" {
 		return 0, damaged("%s has an indirect block without signature", h.what)
 	}
-	if stored.u32() != checksum(raw[:end]) {
+	if !h.f.intact(raw[:end], stored.u32()) {
 		return 0, badChecksum(h.what)
 	}
 	c := h.f.cursor(raw[head+entry*h.f.offsetSize:end], h.what)
@@ -195,7 +195,7 @@ func (h *fractalHeap) checkBlock(b *budget, addr uint64, size int64) error {
 			return c.err
 		}
 		clear(raw[at : at+4]) // the sum is over the block with zeros in its place
-		if stored != checksum(raw) {
+		if !h.f.intact(raw, stored) {
 			return badChecksum(h.what)
 		}
 	}

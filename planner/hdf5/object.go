@@ -149,7 +149,7 @@ func (o *object) readVersion2(b *budget, what string) error {
 		}
 		end := len(raw) - 4
 		stored := o.file.cursor(raw[end:], what)
-		if stored.u32() != checksum(raw[:end]) {
+		if !o.file.intact(raw[:end], stored.u32()) {
 			return badChecksum(what)
 		}
 		c := o.file.cursor(raw[start:end], what)

@@ -451,18 +451,11 @@ func TestBindComposite(t *testing.T) {
 	}
 }
 
-// FuzzBind matches damaged files with a model.
+// FuzzBind matches damaged files with a model that fits those of its corpus.
 func FuzzBind(f *testing.F) {
-	for _, name := range []string{"k2_full.h5", "weights_only.h5", "model.weights.h5", "k2_latest.h5"} {
-		data, err := os.ReadFile(fixture.Shared(f, "models", "hdf5", "files", name))
-		if err != nil {
-			f.Fatal(err)
-		}
-		f.Add(data)
-	}
 	layers := []LayerWeights{
-		layer("conv1", "Conv2D", needs("kernel", 3, 3, 3, 8), needs("bias", 8)),
-		layer("dense", "Dense", needs("kernel", 32, 10), needs("bias", 10)),
+		layer("c", "Dense", needs("kernel", 2, 1), needs("bias", 1)),
+		layer("f", "Flatten"),
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
 		file, err := hdf5.Open(bytes.NewReader(data), int64(len(data)))
