@@ -5,7 +5,6 @@ package cloud
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"sync"
 	"time"
@@ -13,6 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
@@ -110,9 +110,11 @@ func Open(ctx context.Context, c Config) (*Cloud, error) {
 
 // loopbackClient ignores proxies, which cannot reach this machine's loopback, and never gives up on an answer: an
 // invocation may take as long as its function's timeout.
-func loopbackClient() *http.Client {
-	dialer := &net.Dialer{Timeout: 5 * time.Second}
-	return &http.Client{Transport: &http.Transport{DialContext: dialer.DialContext, MaxIdleConnsPerHost: 64, IdleConnTimeout: time.Minute}}
+func loopbackClient() *awshttp.BuildableClient {
+	return awshttp.NewBuildableClient().WithTransportOptions(func(t *http.Transport) {
+		t.Proxy = nil
+		t.MaxIdleConnsPerHost = 64
+	})
 }
 
 // Bucket gives the bucket's name.
