@@ -31,7 +31,7 @@ func Platforms() []*platform.Platform {
 	return all
 }
 
-// model is what a Problem needs of a model.
+// model is what a Problem keeps of a model.
 type model struct {
 	graph    *graph.Graph
 	document plan.Model

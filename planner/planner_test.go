@@ -16,14 +16,14 @@ import (
 	"partita/internal/fixture"
 	"partita/planner/cost"
 	"partita/planner/diag"
-	"partita/planner/keras"
+	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/solve"
 )
 
-// mustModel reads a Keras architecture, gzipped or not.
-func mustModel(t testing.TB, path string) model {
+// mustModel opens a model file, gzipped or not.
+func mustModel(t testing.TB, path string) *load.Model {
 	t.Helper()
 	data, err := os.ReadFile(path)
 	if err != nil {
@@ -38,22 +38,18 @@ func mustModel(t testing.TB, path string) model {
 			t.Fatal(err)
 		}
 	}
-	m, err := keras.Parse(data)
+	m, err := load.Open(load.File{Name: filepath.Base(path), Size: int64(len(data)), Reader: bytes.NewReader(data)})
 	if err != nil {
 		t.Fatal(err)
 	}
-	packed, err := plan.PackArchitecture("keras-json", m.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return model{m.Graph, plan.Model{Name: m.Graph.Name, Source: "keras-json", Digest: plan.Digest(m.Config), Architecture: packed}}
+	return m
 }
 
-func tiny(t testing.TB) model { return mustModel(t, filepath.Join("testdata", "residual.json")) }
+func tiny(t testing.TB) *load.Model { return mustModel(t, filepath.Join("testdata", "residual.json")) }
 
-func mustProblem(t testing.TB, m model, change ...string) *Problem {
+func mustProblem(t testing.TB, m *load.Model, change ...string) *Problem {
 	t.Helper()
-	p, err := newProblem(m, request(t, change...))
+	p, err := New(m, request(t, change...))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -269,6 +265,38 @@ func TestObjectives(t *testing.T) {
 	}
 }
 
+// A plan carries all of the model but its weights: what it holds opens as the same model, and plans the same.
+func TestThePlanHoldsTheModel(t *testing.T) {
+	for _, m := range []*load.Model{tiny(t), mustModel(t, fixture.Shared(t, "models", "k3_tiny_cnn", "model.h5")),
+		mustModel(t, fixture.Shared(t, "models", "k3_tiny_mlp", "model.json"))} {
+		r := request(t, "platform=local", "scenario=warm")
+		d, err := Make(m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if d.Model.Name != m.Name || d.Model.Layers != m.Graph.LayerCount || d.Model.Parameters != m.Graph.Parameters || d.Model.Digest != m.Digest ||
+			d.Model.WeightBytes != 4*m.Graph.Parameters || d.Model.MACs <= 0 || d.Model.Preprocess != m.Preprocess {
+			t.Errorf("%s: %+v", m.Name, d.Model)
+		}
+		format, data, err := d.Architecture()
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+		if err != nil {
+			t.Fatal(err)
+		}
+		e, err := Make(again, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		e.Model.Source = d.Model.Source
+		if _, err := e.Encode(); err != nil || e.Hash != d.Hash {
+			t.Errorf("%s: planned from the file %s, from its own plan %s, %v", m.Name, d.Hash, e.Hash, err)
+		}
+	}
+}
+
 // Every refusal by the mathematics is a plan that says why, and its advice works.
 func TestInfeasible(t *testing.T) {
 	m := tiny(t)
@@ -334,7 +362,7 @@ func TestBadRequests(t *testing.T) {
 		{"gateway", change(func(r *Request) { r.GatewayMemoryMB = 1 }), "planner.memory-not-sold", "128 MB"},
 		{"zero request", Request{}, "platform.unknown", "local"},
 	} {
-		_, err := newProblem(m, c.request)
+		_, err := New(m, c.request)
 		if diag.CodeOf(err) != c.code || diag.ExitCode(err) != 2 || !strings.Contains(err.Error(), c.says) {
 			t.Errorf("%s: %v, want %s saying %q", c.name, err, c.code, c.says)
 		}
@@ -350,10 +378,12 @@ func TestAgainstAnIndependentSolver(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building the independent solver: %v\n%s", err, out)
 	}
-	zoo := func(name string) model { return mustModel(t, fixture.Shared(t, "zoo", "keras3", name+".json.gz")) }
+	zoo := func(name string) *load.Model {
+		return mustModel(t, fixture.Shared(t, "zoo", "keras3", name+".json.gz"))
+	}
 	for _, c := range []struct {
 		name   string
-		m      model
+		m      *load.Model
 		change []string
 	}{
 		{"tiny, all sizes of 2020", tiny(t), []string{"platform=aws-lambda-2020", "max-stages=5"}},
@@ -402,7 +432,7 @@ func BenchmarkInstanceResNet50(b *testing.B) {
 		b.Run(on, func(b *testing.B) {
 			r := request(b, "platform="+on)
 			for b.Loop() {
-				if _, err := newProblem(m, r); err != nil {
+				if _, err := New(m, r); err != nil {
 					b.Fatal(err)
 				}
 			}
