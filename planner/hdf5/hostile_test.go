@@ -216,7 +216,7 @@ func TestChangedBytes(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for at := 0; at < len(data); at += 61 {
+		for at := 0; at < len(data); at += 149 {
 			was := data[at]
 			for _, now := range []byte{0, 0xff, was ^ 0x80, was + 1} {
 				data[at] = now
