@@ -1,0 +1,48 @@
+package deploy
+
+import (
+	"io"
+	"time"
+
+	"partita/runtime/wire"
+)
+
+// Blueprint is a deployment worked out to the last byte, before anything is made.
+type Blueprint struct {
+	Plan         planSummary
+	Architecture string // of the processor the functions need; "" is the cloud's default
+	Stages       []Part
+	Gateway      Part
+	LatencyUs    int64
+	CostPicoUSD  int64
+	Inputs       []wire.TensorSpec
+	Outputs      []wire.TensorSpec
+	Preprocess   string
+}
+
+// Part is one function of a deployment and its package.
+type Part struct {
+	Name           string // "stage-1" or "gateway"
+	Function       string
+	Description    string
+	Layers         string
+	MemoryMB       int64
+	TimeoutSeconds int64
+	Environment    map[string]string
+	WeightBytes    int64
+	TransportIn    string
+	PackageBytes   int64 // about; for progress
+	Write          func(w io.Writer) error
+	WakeEvent      []byte
+	// WakeRefused says that the function answers its wake with a diagnostic of its own: see gatewayWakeEvent.
+	WakeRefused bool
+}
+
+func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
+	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform,
+		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess}
+	for _, p := range b.Stages {
+		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn})
+	}
+	return m
+}

@@ -1,0 +1,175 @@
+package deploy
+
+import (
+	"context"
+	"debug/elf"
+	"fmt"
+	"io"
+	"strings"
+
+	"partita/planner/diag"
+	"partita/planner/graph"
+	"partita/planner/load"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+	"partita/runtime/wire"
+	"partita/server/split"
+)
+
+// A stage may take so much longer than predicted before it is stopped: predictions are for an idle machine, and the
+// first run after a deployment is slower than any other.
+const (
+	timeoutFactor   = 10
+	timeoutFloorSec = 60
+)
+
+// readPlan decodes a plan and refuses one that cannot be deployed.
+func readPlan(document []byte) (*plan.Plan, error) {
+	p, err := plan.Decode(document)
+	if err != nil {
+		return nil, err
+	}
+	if p.Status == plan.Infeasible {
+		return nil, diag.New(diag.Infeasible, "deploy.infeasible-plan", "reading the plan", "no plan satisfies what was asked: "+p.Reason, "change the request and plan again")
+	}
+	return p, nil
+}
+
+var preprocessings = []string{"caffe", "tf", "torch", "unit", "none"}
+
+func checkPreprocess(name string) error {
+	for _, known := range preprocessings {
+		if name == known || name == "" {
+			return nil
+		}
+	}
+	return diag.New(diag.Usage, "deploy.bad-preprocess", "choosing how images are prepared", "there is no way called "+quote(name), "use one of "+strings.Join(preprocessings, ", "))
+}
+
+// prepare works a deployment out: it rebuilds the model from the architecture in the plan, binds the uploaded weights to
+// it, and splits it where the plan says.
+func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Blueprint, error) {
+	p := r.plan
+	doing := "preparing " + r.Name
+	bought, err := platform.Get(p.Platform)
+	if err != nil {
+		return nil, err
+	}
+	architecture, err := d.architecture(bought)
+	if err != nil {
+		return nil, err
+	}
+	format, data, err := p.Architecture()
+	if err != nil {
+		return nil, err
+	}
+	model, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+	if err != nil {
+		return nil, err
+	}
+	if last := p.Stages[len(p.Stages)-1].LastLayer; last != len(model.Graph.Layers) {
+		return nil, diag.New(diag.Invalid, "plan.invalid", doing, fmt.Sprintf("the plan's stages end at layer %d and the model has %d", last, len(model.Graph.Layers)), "make the plan again")
+	}
+	source, err := model.Weights(load.File{Name: w.Name, Size: w.Size, Reader: w.Reader})
+	if err != nil {
+		return nil, err
+	}
+	var cuts []int
+	for _, s := range p.Stages[:len(p.Stages)-1] {
+		cuts = append(cuts, s.LastLayer)
+	}
+	stages, err := split.Stages(model.Graph, cuts, r.Name)
+	if err != nil {
+		return nil, err
+	}
+	b := &Blueprint{
+		Plan: summaryOf(p), Architecture: architecture, LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD, Preprocess: r.Preprocess,
+	}
+	if b.Preprocess == "" {
+		b.Preprocess = p.Model.Preprocess
+	}
+	limit := bought.TimeoutUs / 1e6
+	manifest := wire.GatewayManifest{
+		Format: wire.GatewayFormat, Deployment: r.Name, Bucket: d.options.Store.Bucket(), KeyPrefix: runsOf(r.Name),
+		Wake: p.Request.Scenario == string(solve.ColdOverlapped), Batch: max(p.Request.Batch, 1), Concurrency: max(d.options.Concurrency, 1), Preprocess: b.Preprocess,
+		Cost: wire.FunctionCost{MemoryMB: p.Gateway.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(p.Gateway.MemoryMB), PicoUSDPerRun: p.Gateway.FeesPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
+	}
+	manifest.Inputs, manifest.InputNames = ports(model.Graph, model.Graph.Inputs)
+	manifest.Outputs, manifest.OutputNames = ports(model.Graph, model.Graph.Outputs)
+	b.Inputs, b.Outputs = manifest.Inputs, manifest.Outputs
+	for i, stage := range stages {
+		s := &p.Stages[i]
+		name := fmt.Sprintf("stage-%d", s.Index)
+		predictedUs := s.InitUs + s.InputUs + s.ComputeUs + s.OutputUs
+		b.Stages = append(b.Stages, Part{
+			Name: name, Function: functionsOf(r.Name) + name, Layers: s.Layers,
+			Description: describePart(fmt.Sprintf("%s: stage %d of %d, %s", r.Name, s.Index, len(stages), s.Layers)),
+			MemoryMB:    s.MemoryMB, TimeoutSeconds: min(timeoutFloorSec+timeoutFactor*predictedUs/1e6, limit),
+			WeightBytes: stage.WeightBytes(), TransportIn: s.TransportIn, PackageBytes: s.PackageBytes,
+			Write:     func(w io.Writer) error { return stage.WritePackage(w, source, d.options.Native) },
+			WakeEvent: wakeEvent(),
+		})
+		manifest.Stages = append(manifest.Stages, wire.GatewayStage{
+			Function: functionsOf(r.Name) + name, TransportIn: s.TransportIn, TransportOut: s.TransportOut,
+			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: s.FeesPicoUSD - (s.Invocations-1)*bought.RequestPicoUSD},
+			Predicted: wire.PhaseTimes{InitUs: s.InitUs, InputUs: s.InputUs, ComputeUs: s.ComputeUs, OutputUs: s.OutputUs},
+		})
+	}
+	b.Gateway = Part{
+		Name: "gateway", Function: gatewayName(r.Name), MemoryMB: p.Gateway.MemoryMB,
+		Description: describePart(r.Name + ": gateway to " + p.Model.Name),
+		// It waits for all stages, for as many passes as a batch takes.
+		TimeoutSeconds: limit,
+		Write:          func(w io.Writer) error { return split.WriteGatewayPackage(w, manifest, d.options.Native.Bootstrap) },
+		WakeEvent:      gatewayWakeEvent(),
+		WakeRefused:    true,
+	}
+	return b, nil
+}
+
+// ports gives the tensors that users send or get, and the graph's names of the same.
+func ports(g *graph.Graph, list []graph.Port) (specs []wire.TensorSpec, names []string) {
+	for _, port := range list {
+		v := g.Value(port.Value)
+		specs = append(specs, wire.TensorSpec{Name: port.Name, DType: v.DType.String(), Shape: append([]int64{}, v.Shape...)})
+		names = append(names, v.Name)
+	}
+	return specs, names
+}
+
+// maxDescription is the most that Lambda takes as a function's description (AWS Lambda API reference, CreateFunction).
+const maxDescription = 256
+
+func describePart(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	if len(text) > maxDescription {
+		text = strings.ToValidUTF8(text[:maxDescription-3], "") + "..."
+	}
+	return text
+}
+
+// architecture gives the processor that the native files were built for, and refuses a plan that was made for another,
+// whose prices and times would not hold.
+func (d *Deployer) architecture(bought *platform.Platform) (string, error) {
+	for _, path := range []string{d.options.Native.Bootstrap, d.options.Native.Library} {
+		if err := readable(path); err != nil {
+			return "", diag.New(diag.Internal, "deploy.no-runtime", "looking for what runs in each function", "it cannot be read", "run make build, or name its folder in PARTITA_FUNCTION_DIR").Because(err)
+		}
+	}
+	file, err := elf.Open(d.options.Native.Bootstrap)
+	if err != nil {
+		return "", diag.New(diag.Internal, "deploy.no-runtime", "looking at "+d.options.Native.Bootstrap, "it is not a program for Linux", "run make build").Because(err)
+	}
+	defer file.Close()
+	built := map[elf.Machine]string{elf.EM_X86_64: "x86_64", elf.EM_AARCH64: "arm64"}[file.Machine]
+	if built == "" {
+		return "", diag.New(diag.Internal, "deploy.no-runtime", "looking at "+d.options.Native.Bootstrap, "it is a program for "+file.Machine.String(), "build it for x86_64 or arm64")
+	}
+	if built != bought.Architecture && !d.options.AnyArchitecture {
+		return "", diag.New(diag.Invalid, "deploy.other-architecture", "preparing the deployment",
+			fmt.Sprintf("the plan is for %s on %s and this server deploys functions for %s", bought.Name, bought.Architecture, built),
+			"plan for a platform of that architecture, or deploy from a machine of the other")
+	}
+	return built, nil
+}
