@@ -17,7 +17,8 @@ const maxFoldChannels = 1 << 20
 //	factor = gamma / sqrt(variance + epsilon)
 //
 // per output channel, the kernel becomes kernel * factor and the bias (bias - mean) * factor + beta (Ioffe and Szegedy,
-// "Batch Normalization", 2015, section 3.1, at inference). Both are computed in float64 and rounded once.
+// "Batch Normalization", 2015, section 3.1, at inference). The factor and the bias are computed in float64 and rounded
+// once; the kernel is multiplied in float32, which adds half a unit in the last place to what its storage loses anyway.
 type fold struct {
 	gamma, beta, mean, variance vector
 	bias                        *vector // of the linear operator; nil: none
@@ -290,7 +291,7 @@ func (m *matcher) name(v graph.ValueID) string {
 }
 
 // numbers computes the factors per channel and the folded bias.
-func (f *fold) numbers(src weights.Source) (factors []float64, bias []float32, err error) {
+func (f *fold) numbers(src weights.Source) (factors, bias []float32, err error) {
 	read := func(v *vector) []float32 {
 		if err != nil {
 			return nil
@@ -313,11 +314,12 @@ func (f *fold) numbers(src weights.Source) (factors []float64, bias []float32, e
 	if err != nil {
 		return nil, nil, err
 	}
-	factors = make([]float64, f.channels)
+	factors = make([]float32, f.channels)
 	bias = make([]float32, f.channels)
 	for c := range factors {
-		factors[c] = float64(gamma[c]) / math.Sqrt(float64(variance[c])+f.epsilon)
-		bias[c] = float32(float64((float64(old[c])-float64(mean[c]))*factors[c]) + float64(beta[c]))
+		factor := float64(gamma[c]) / math.Sqrt(float64(variance[c])+f.epsilon)
+		factors[c] = float32(factor)
+		bias[c] = float32(float64((float64(old[c])-float64(mean[c]))*factor) + float64(beta[c]))
 	}
 	return factors, bias, nil
 }

@@ -47,7 +47,7 @@ func (p *permutation) run(dst, src []float32) {
 
 // columns fills dst where output axis 0 is the stored tensor's last: lane neighbours along it are read together and
 // become elements of as many output rows. With factors, row k is multiplied by factors[k].
-func (p *permutation) columns(dst, src []float32, factors []float64) {
+func (p *permutation) columns(dst, src []float32, factors []float32) {
 	n := len(p.dims)
 	var middle []int
 	row := int64(1)
@@ -63,15 +63,14 @@ func (p *permutation) columns(dst, src []float32, factors []float64) {
 	lo := int64(0)
 	for lo+lane <= p.dims[0] {
 		lanes := min(bundle, (p.dims[0]-lo)/lane)
+		var f []float32
+		if factors != nil {
+			f = factors[lo : lo+lanes*lane]
+		}
 		filled, written := int64(0), lo*row
 		flush := func() {
 			for k, to := int64(0), written; k < lanes*lane; k, to = k+1, to+row {
-				out, in := dst[to:to+filled], tile[k*tileStride:k*tileStride+filled]
-				if factors == nil {
-					copy(out, in)
-				} else {
-					multiply(out, in, factors[lo+k])
-				}
+				copy(dst[to:to+filled], tile[k*tileStride:])
 			}
 			written += filled
 			filled = 0
@@ -82,7 +81,7 @@ func (p *permutation) columns(dst, src []float32, factors []float64) {
 				from += index[i] * p.strides[k]
 			}
 			for left := last; left > 0; left-- {
-				collect(tile[filled:], src[from:from+lanes*lane])
+				collect(tile[filled:], src[from:from+lanes*lane], f)
 				from += far
 				if filled++; filled == tileWidth {
 					flush()
@@ -100,28 +99,34 @@ func (p *permutation) columns(dst, src []float32, factors []float64) {
 		out := dst[lo*row : (lo+1)*row]
 		rest.rows(out, src[lo:])
 		if factors != nil {
-			multiply(out, out, factors[lo])
+			multiply(out, factors[lo])
 		}
 	}
 }
 
-// collect moves a part of a stored row, whole lanes of it, to a column of a tile.
-func collect(tile, row []float32) {
+// collect moves a part of a stored row, whole lanes of it, to a column of a tile, times the factors if there are any. It
+// is the innermost loop of a split, and written out so that no element is checked against bounds.
+func collect(tile, row, factors []float32) {
+	const s = tileStride
 	for at := 0; at+lane <= len(row); at += lane {
 		v := (*[lane]float32)(row[at:])
-		t := (*[(lane-1)*tileStride + 1]float32)(tile[at*tileStride:])
-		t[0], t[tileStride], t[2*tileStride], t[3*tileStride] = v[0], v[1], v[2], v[3]
-		t[4*tileStride], t[5*tileStride], t[6*tileStride], t[7*tileStride] = v[4], v[5], v[6], v[7]
-		t[8*tileStride], t[9*tileStride], t[10*tileStride], t[11*tileStride] = v[8], v[9], v[10], v[11]
-		t[12*tileStride], t[13*tileStride], t[14*tileStride], t[15*tileStride] = v[12], v[13], v[14], v[15]
+		t := (*[(lane-1)*s + 1]float32)(tile[at*s:])
+		if factors == nil {
+			t[0], t[s], t[2*s], t[3*s], t[4*s], t[5*s], t[6*s], t[7*s] = v[0], v[1], v[2], v[3], v[4], v[5], v[6], v[7]
+			t[8*s], t[9*s], t[10*s], t[11*s], t[12*s], t[13*s], t[14*s], t[15*s] = v[8], v[9], v[10], v[11], v[12], v[13], v[14], v[15]
+			continue
+		}
+		f := (*[lane]float32)(factors[at:])
+		t[0], t[s], t[2*s], t[3*s] = v[0]*f[0], v[1]*f[1], v[2]*f[2], v[3]*f[3]
+		t[4*s], t[5*s], t[6*s], t[7*s] = v[4]*f[4], v[5]*f[5], v[6]*f[6], v[7]*f[7]
+		t[8*s], t[9*s], t[10*s], t[11*s] = v[8]*f[8], v[9]*f[9], v[10]*f[10], v[11]*f[11]
+		t[12*s], t[13*s], t[14*s], t[15*s] = v[12]*f[12], v[13]*f[13], v[14]*f[14], v[15]*f[15]
 	}
 }
 
-// multiply fills out with in times a factor, in float64 and rounded once. The two may be the same.
-func multiply(out, in []float32, factor float64) {
-	out = out[:len(in)]
-	for i, v := range in {
-		out[i] = float32(float64(v) * factor)
+func multiply(part []float32, factor float32) {
+	for i, v := range part {
+		part[i] = v * factor
 	}
 }
 

@@ -147,7 +147,7 @@ func read(stored weights.Tensor, b *box, dst []float32) error {
 
 // scaling multiplies each element by the factor of its channel.
 type scaling struct {
-	factors []float64
+	factors []float32
 	inner   int64 // elements between a channel and the next
 }
 
@@ -160,7 +160,7 @@ func (c *scaling) apply(part []float32, at int64) {
 	if c.inner == 1 {
 		k := at % channels
 		for i, v := range part {
-			part[i] = float32(float64(v) * c.factors[k])
+			part[i] = v * c.factors[k]
 			if k++; k == channels {
 				k = 0
 			}
@@ -170,7 +170,7 @@ func (c *scaling) apply(part []float32, at int64) {
 	for len(part) > 0 {
 		factor := c.factors[at/c.inner%channels]
 		run := min(c.inner-at%c.inner, int64(len(part)))
-		multiply(part[:run], part[:run], factor)
+		multiply(part[:run], factor)
 		part = part[run:]
 		at += run
 	}

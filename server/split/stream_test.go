@@ -114,9 +114,9 @@ func TestPermutations(t *testing.T) {
 func TestScaling(t *testing.T) {
 	shape := graph.Shape{3, 4, 5}
 	for axis := range shape {
-		factors := make([]float64, shape[axis])
+		factors := make([]float32, shape[axis])
 		for i := range factors {
-			factors[i] = float64(i + 2)
+			factors[i] = float32(i + 2)
 		}
 		c := &scaling{factors: factors, inner: shape[axis+1:].Elements(1)}
 		for size := 1; size <= 60; size++ {
@@ -146,7 +146,7 @@ func TestFoldNumbers(t *testing.T) {
 		t.Fatal(err)
 	}
 	root := math.Sqrt(1.75)
-	if factors[0] != 1 || math.Abs(factors[1]-1/root) > 1e-15 || bias[0] != -0.5 || bias[1] != -1 {
+	if factors[0] != 1 || factors[1] != float32(1/root) || bias[0] != -0.5 || bias[1] != -1 {
 		t.Errorf("factors %v, bias %v", factors, bias)
 	}
 	old := v(4, 2)
@@ -186,7 +186,7 @@ func TestWeightsFile(t *testing.T) {
 		}
 		want := naive(src[x.weight.Key], x.weight.Perm)
 		inner := int64(1)
-		var factors []float64
+		var factors []float32
 		if x.fold != nil {
 			inner = x.shape[x.axis+1:].Elements(1)
 			if factors, _, err = x.fold.numbers(src); err != nil {
@@ -194,12 +194,12 @@ func TestWeightsFile(t *testing.T) {
 			}
 		}
 		for k := range want {
-			w := float64(want[k])
+			w := want[k]
 			if factors != nil {
 				w *= factors[int64(k)/inner%int64(len(factors))]
 			}
-			if got[k] != float32(w) {
-				t.Fatalf("%s[%d] is %v, want %v", x.name, k, got[k], float32(w))
+			if got[k] != w {
+				t.Fatalf("%s[%d] is %v, want %v", x.name, k, got[k], w)
 			}
 		}
 	}
