@@ -46,6 +46,8 @@ func (p *Problem) explainDear(r Request, cheapest solve.Point) *obstacle {
 func (p *Problem) explainNoPlan() *obstacle {
 	reach := p.result.Reach
 	switch {
+	case p.result.Status == solve.Stopped:
+		return &obstacle{reason: "the optimiser reached its limit of work before it found a plan"}
 	case reach.FewestStages == 0:
 		return p.explainObstacles()
 	case reach.FewestStages > p.request.MaxStages:

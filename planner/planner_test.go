@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"encoding/json"
+	"fmt"
 	"io"
 	"math/rand/v2"
 	"os"
@@ -325,6 +326,45 @@ func TestInfeasible(t *testing.T) {
 		if d := mustPlan(t, mustProblem(t, m, followed...)); d.Status != plan.Optimal {
 			t.Errorf("%v: the advice leads to %s: %s", followed, d.Status, d.Reason)
 		}
+	}
+}
+
+// perceptron makes a model of dense layers of 5,000 units, 100 MB of weights each.
+func perceptron(t testing.TB, layers int) *load.Model {
+	t.Helper()
+	var b strings.Builder
+	b.WriteString(`{"class_name":"Sequential","keras_version":"2.2.4","config":{"name":"perceptron","layers":[`)
+	for i := range layers {
+		first := ""
+		if i == 0 {
+			first = `"batch_input_shape":[null,5000],`
+		} else {
+			b.WriteString(",")
+		}
+		fmt.Fprintf(&b, `{"class_name":"Dense","config":{%s"name":"dense_%d","units":5000,"activation":"linear","use_bias":true}}`, first, i+1)
+	}
+	b.WriteString("]}}")
+	text := b.String()
+	m, err := load.Open(load.File{Name: "perceptron.json", Size: int64(len(text)), Reader: strings.NewReader(text)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+func TestTooFewFunctionsAllowed(t *testing.T) {
+	m := perceptron(t, 5) // two layers fit one package
+	d := mustPlan(t, mustProblem(t, m, "max-stages=2"))
+	if d.Status != plan.Infeasible || d.Advice == nil || *d.Advice != (plan.Advice{Option: "max-stages", Value: "3"}) ||
+		!strings.Contains(d.Reason, "at least 3 functions are needed") || !strings.Contains(d.Reason, "package") {
+		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
+	}
+	p := mustProblem(t, m, "max-stages=3")
+	whole(t, p, mustPlan(t, p))
+	// More functions than layers, on a model whose cuts all fit.
+	d = mustPlan(t, mustProblem(t, m, "min-stages=6"))
+	if d.Status != plan.Infeasible || d.Advice == nil || d.Advice.Value != "5" || !strings.Contains(d.Reason, "4 places to cut") {
+		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
 	}
 }
 
