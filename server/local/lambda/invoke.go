@@ -163,6 +163,10 @@ func (s *Service) runIn(e *environment, c call, warm bool) (out result, done boo
 	e.sink.begin()
 	var bad *failure
 	if warm {
+		if !e.process.Alive() {
+			s.pool.discard(e)
+			return result{}, false
+		}
 		e.process.SetActive(true)
 	} else {
 		begun := time.Now()

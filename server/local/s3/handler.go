@@ -36,6 +36,9 @@ func (s *Store) Handler() http.Handler {
 			return
 		}
 		inner.ServeHTTP(out, r)
+		if !out.begun { // an answer without a body
+			out.WriteHeader(http.StatusOK)
+		}
 	})
 }
 
@@ -216,6 +219,13 @@ func (w *response) WriteHeader(status int) {
 	for name := range h {
 		if strings.HasPrefix(name, "Access-Control-") {
 			h.Del(name)
+		}
+	}
+	// Names of user metadata are lower-case on S3, and some clients keep the case they see.
+	for name, values := range h {
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			delete(h, name)
+			h[strings.ToLower(name)] = values
 		}
 	}
 	if etag := h.Get(etagHeader); etag != "" {

@@ -94,6 +94,16 @@ func (p *Process) Done() <-chan struct{} { return p.done }
 // Removed is closed when the ended process's folder is gone.
 func (p *Process) Removed() <-chan struct{} { return p.removed }
 
+// Alive tells whether the process runs.
+func (p *Process) Alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+		return true
+	}
+}
+
 // Exit says how the ended process ended.
 func (p *Process) Exit() string {
 	<-p.done

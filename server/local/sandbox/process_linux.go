@@ -244,6 +244,18 @@ func (p *Process) PID() int { return p.process.Pid }
 // Done is closed when the process has ended.
 func (p *Process) Done() <-chan struct{} { return p.done }
 
+// Alive tells whether the process runs, without the delay with which Done is closed.
+func (p *Process) Alive() bool {
+	select {
+	case <-p.done:
+		return false
+	default:
+	}
+	var info unix.Siginfo
+	err := unix.Waitid(unix.P_PID, p.process.Pid, &info, unix.WEXITED|unix.WNOHANG|unix.WNOWAIT, nil)
+	return err == nil && info.Signo == 0
+}
+
 // Exit says how the ended process ended: "exit status 1", "signal: killed".
 func (p *Process) Exit() string {
 	<-p.done

@@ -1,0 +1,143 @@
+package local
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+)
+
+// otherClient finds a program of the AWS world, or skips the test.
+func otherClient(t *testing.T, name string, check ...string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		t.Skipf("%s is not installed", name)
+	}
+	if out, err := exec.Command(path, check...).CombinedOutput(); err != nil {
+		t.Skipf("%s %s: %v\n%s", name, strings.Join(check, " "), err, out)
+	}
+	return path
+}
+
+func awsEnv(h *harness) []string {
+	return append(os.Environ(), "AWS_ACCESS_KEY_ID=any", "AWS_SECRET_ACCESS_KEY=key", "AWS_DEFAULT_REGION=us-east-1",
+		"AWS_EC2_METADATA_DISABLED=true", "AWS_PAGER=", "AWS_CONFIG_FILE=/dev/null", "AWS_ENDPOINT_URL="+h.url, "AWS_MAX_ATTEMPTS=1")
+}
+
+func TestCommandLineOfAWS(t *testing.T) {
+	program := otherClient(t, "aws", "--version")
+	h := open(t, testOptions(t))
+	work := t.TempDir()
+	aws := func(args ...string) string {
+		t.Helper()
+		command := exec.Command(program, append([]string{"--endpoint-url", h.url}, args...)...)
+		command.Env, command.Dir = awsEnv(h), work
+		out, err := command.CombinedOutput()
+		if err != nil {
+			t.Fatalf("aws %s: %v\n%s", strings.Join(args, " "), err, out)
+		}
+		return string(out)
+	}
+	if err := os.WriteFile(filepath.Join(work, "f.zip"), testPackage(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	// Versions 1 and 2 read a payload in the argument differently, one in a file alike.
+	if err := os.WriteFile(filepath.Join(work, "event.json"), []byte(`{"echo":42}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<20) // 16 MB: a multipart upload
+	if err := os.WriteFile(filepath.Join(work, "large"), large, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	aws("lambda", "create-function", "--function-name", "cli", "--runtime", "provided.al2023", "--handler", "x", "--role", role,
+		"--zip-file", "fileb://f.zip", "--timeout", "20", "--tags", "a=b")
+	if out := aws("lambda", "list-functions"); !strings.Contains(out, `"FunctionName": "cli"`) {
+		t.Errorf("list-functions: %s", out)
+	}
+	if out := aws("lambda", "get-function", "--function-name", "cli"); !strings.Contains(out, `"State": "Active"`) || !strings.Contains(out, `"a": "b"`) {
+		t.Errorf("get-function: %s", out)
+	}
+	out := aws("lambda", "invoke", "--function-name", "cli", "--payload", "fileb://event.json", "--log-type", "Tail", "answer.json")
+	if !strings.Contains(out, `"StatusCode": 200`) || !strings.Contains(out, `"LogResult"`) {
+		t.Errorf("invoke: %s", out)
+	}
+	raw, err := os.ReadFile(filepath.Join(work, "answer.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer map[string]any
+	if err := json.Unmarshal(raw, &answer); err != nil || answer["echo"] != 42.0 {
+		t.Errorf("answer: %s", raw)
+	}
+	aws("lambda", "delete-function", "--function-name", "cli")
+
+	aws("s3", "mb", "s3://box")
+	aws("s3", "cp", "f.zip", "s3://box/folder/f.zip")
+	aws("s3", "cp", "large", "s3://box/large")
+	if out := aws("s3", "ls", "s3://box/"); !strings.Contains(out, "PRE folder/") || !strings.Contains(out, "16777216 large") {
+		t.Errorf("s3 ls: %s", out)
+	}
+	aws("s3", "cp", "s3://box/large", "s3://box/copy of large") // in parts, by the server
+	aws("s3", "cp", "s3://box/copy of large", "back")
+	if back, err := os.ReadFile(filepath.Join(work, "back")); err != nil || !bytes.Equal(back, large) {
+		t.Errorf("16 MB came back as %d bytes: %v", len(back), err)
+	}
+	aws("s3", "rb", "--force", "s3://box")
+}
+
+const boto = `
+import boto3, io, json, os, sys, zipfile
+l, s = boto3.client("lambda"), boto3.client("s3")
+s.create_bucket(Bucket="boto")
+package = open(sys.argv[1], "rb").read()
+s.put_object(Bucket="boto", Key="c/f +é.zip", Body=package, Metadata={"note": "x"})
+assert s.head_object(Bucket="boto", Key="c/f +é.zip")["Metadata"] == {"note": "x"}
+keys = [o["Key"] for o in s.list_objects_v2(Bucket="boto", Prefix="c/")["Contents"]]
+assert keys == ["c/f +é.zip"], keys
+assert s.get_object(Bucket="boto", Key="c/f +é.zip", Range="bytes=2-5")["Body"].read() == package[2:6]
+try:
+    s.put_object(Bucket="boto", Key="c/f +é.zip", Body=b"", IfNoneMatch="*")
+    raise AssertionError("overwritten")
+except s.exceptions.ClientError as e:
+    assert e.response["Error"]["Code"] == "PreconditionFailed", e.response
+made = l.create_function(FunctionName="boto", Runtime="provided.al2023", Handler="x", Role=sys.argv[2], Timeout=20,
+    Code={"S3Bucket": "boto", "S3Key": "c/f +é.zip"})
+assert made["State"] == "Pending", made
+l.get_waiter("function_active_v2").wait(FunctionName="boto")
+out = l.invoke(FunctionName="boto", Payload=json.dumps({"echo": "hé"}), LogType="Tail")
+assert json.load(out["Payload"])["echo"] == "hé" and "FunctionError" not in out, out
+out = l.invoke(FunctionName="boto", Payload=json.dumps({"exit": 4}))
+assert out["FunctionError"] == "Unhandled" and json.load(out["Payload"])["errorType"] == "Runtime.ExitError", out
+try:
+    l.get_function(FunctionName="none")
+    raise AssertionError("found")
+except l.exceptions.ResourceNotFoundException as e:
+    assert "Function not found" in str(e)
+l.delete_function(FunctionName="boto")
+s.delete_objects(Bucket="boto", Delete={"Objects": [{"Key": "c/f +é.zip"}]})
+s.delete_bucket(Bucket="boto")
+print("done")
+`
+
+func TestBoto3(t *testing.T) {
+	python := otherClient(t, "python3", "-c", "import boto3")
+	h := open(t, testOptions(t))
+	path := filepath.Join(t.TempDir(), "f.zip")
+	if err := os.WriteFile(path, testPackage(t), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	command := exec.Command(python, "-c", boto, path, role)
+	command.Env = awsEnv(h)
+	if out, err := command.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "done" {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if left, err := h.s3.ListBuckets(ctx, &s3.ListBucketsInput{}); err != nil || len(left.Buckets) > 0 {
+		t.Errorf("%v %v", left, err)
+	}
+}
