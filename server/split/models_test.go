@@ -23,8 +23,7 @@ import (
 
 	"partita/internal/fixture"
 	"partita/planner/graph"
-	"partita/planner/hdf5"
-	"partita/planner/keras"
+	"partita/planner/load"
 	"partita/planner/weights"
 	"partita/runtime/npy"
 )
@@ -92,42 +91,53 @@ func (c *modelCase) tensors(t testing.TB, list []caseTensor) map[string]tensor32
 	return found
 }
 
-// wholeH5 finds the case's model file that has both architecture and weights.
-func (c *modelCase) wholeH5(t testing.TB) caseFile {
-	for _, f := range c.Files {
-		if strings.HasSuffix(f.Format, "-h5-whole") {
-			return f
+// pair is an architecture's file and its weights', which may be one.
+type pair struct{ model, weights caseFile }
+
+// pairs lists every way to open the case's model, whole files first.
+func (c *modelCase) pairs(t testing.TB) (list []pair) {
+	t.Helper()
+	var config *caseFile
+	for i, f := range c.Files {
+		if f.Format == "keras3-json" || f.Format == "keras2-json" {
+			config = &c.Files[i]
 		}
 	}
-	t.Fatalf("%s has no whole model in HDF5", c.dir)
-	return caseFile{}
+	for _, f := range c.Files {
+		if strings.HasSuffix(f.Format, "-h5-whole") || f.Format == "keras-v3-zip" {
+			list = append(list, pair{f, f})
+		}
+	}
+	for _, f := range c.Files {
+		if config != nil && (strings.HasSuffix(f.Format, "-h5-weights") || strings.HasSuffix(f.Format, "-weights-h5")) {
+			list = append(list, pair{*config, f})
+		}
+	}
+	if len(list) == 0 {
+		t.Fatalf("%s has no model with weights", c.dir)
+	}
+	return list
 }
 
-// load reads a whole model.
-func load(t testing.TB, f *os.File) (*keras.Model, weights.Source) {
+// open opens a pair.
+func (c *modelCase) open(t testing.TB, p pair) (*graph.Graph, weights.Source, *os.File) {
 	t.Helper()
-	info, err := f.Stat()
-	must(t, err)
-	h, err := hdf5.Open(f, info.Size())
-	must(t, err)
-	config, ok, err := h.Root().Attr("model_config")
-	must(t, err)
-	if !ok {
-		t.Fatalf("%s has no model_config", f.Name())
-	}
-	text, err := config.Text()
-	must(t, err)
-	version := ""
-	if a, ok, err := h.Root().Attr("keras_version"); err == nil && ok {
-		version, err = a.Text()
+	file := func(f *os.File) load.File {
+		info, err := f.Stat()
 		must(t, err)
+		return load.File{Name: filepath.Base(f.Name()), Size: info.Size(), Reader: f}
 	}
-	m, err := keras.ParseVersion([]byte(text), version)
+	f := c.file(t, p.weights)
+	config := f
+	if p.model != p.weights {
+		config = c.file(t, p.model)
+	}
+	m, err := load.Open(file(config))
 	must(t, err)
 	must(t, m.Graph.Validate())
-	src, err := keras.Bind(m.Weights, h, "/")
+	src, err := m.Weights(file(f))
 	must(t, err)
-	return m, src
+	return m.Graph, src, f
 }
 
 // byPort renames tensors from the names users know to the graph's, and back.
@@ -196,15 +206,15 @@ func TestModels(t *testing.T) {
 		large bool
 	}{
 		{"k2_tiny_cnn", false}, {"k3_tiny_cnn", false}, {"k2_tiny_mlp", false}, {"k3_tiny_mlp", false}, {"k3_tiny_residual", false},
-		{"trained_mobilenet_v2", true}, {"k2_MobileNet", true}, {"k3_ResNet50", true},
+		{"k3_MobileNet", true}, {"trained_mobilenet_v2", true}, {"k2_MobileNet", true}, {"k3_ResNet50", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.large && testing.Short() {
 				t.Skip("a large model")
 			}
 			mc := openCase(t, c.name)
-			m, src := load(t, mc.file(t, mc.wholeH5(t)))
-			g := m.Graph
+			pairs := mc.pairs(t)
+			g, src, _ := mc.open(t, pairs[0])
 			given := byPort(t, g, g.Inputs, mc.tensors(t, mc.Inputs), false)
 			want := mc.tensors(t, mc.Outputs)
 			cuts := g.Cuts()
@@ -231,6 +241,15 @@ func TestModels(t *testing.T) {
 			}
 			plain := runPipeline(t, []*Stage{unfolded(t, g)}, src, given, ort.GraphOptimizationLevelEnableBasic)
 			mc.expect(t, "unfolded", byPort(t, g, g.Outputs, plain, true), want)
+
+			for _, p := range pairs[1:] {
+				g, src, _ := mc.open(t, p)
+				given := byPort(t, g, g.Inputs, mc.tensors(t, mc.Inputs), false)
+				stages, err := Stages(g, spread(g.Cuts(), 1), "test")
+				must(t, err)
+				got := runPipeline(t, stages, src, given, ort.GraphOptimizationLevelEnableAll)
+				mc.expect(t, p.model.File+" and "+p.weights.File, byPort(t, g, g.Outputs, got, true), want)
+			}
 		})
 	}
 }
@@ -238,11 +257,10 @@ func TestModels(t *testing.T) {
 // BenchmarkSplitResNet50 packs a ResNet50 that Keras wrote, from its HDF5 file.
 func BenchmarkSplitResNet50(b *testing.B) {
 	mc := openCase(b, "k3_ResNet50")
-	f := mc.file(b, mc.wholeH5(b))
-	m, src := load(b, f)
+	g, src, f := mc.open(b, mc.pairs(b)[0])
 	info, err := f.Stat()
 	must(b, err)
-	benchmarkSplit(b, m.Graph, src, f, info.Size())
+	benchmarkSplit(b, g, src, f, info.Size())
 }
 
 // TestTraces compares what crosses each cut with what Keras computes at that layer.
@@ -251,8 +269,7 @@ func TestTraces(t *testing.T) {
 	for _, name := range []string{"k2_tiny_cnn", "k3_tiny_cnn", "k2_tiny_mlp", "k3_tiny_mlp", "k3_tiny_residual", "trained_mobilenet_v2"} {
 		t.Run(name, func(t *testing.T) {
 			mc := openCase(t, name)
-			m, src := load(t, mc.file(t, mc.wholeH5(t)))
-			g := m.Graph
+			g, src, _ := mc.open(t, mc.pairs(t)[0])
 			trace := readTrace(t, filepath.Join(mc.dir, "trace.csv.gz"))
 			given := byPort(t, g, g.Inputs, mc.tensors(t, mc.Inputs), false)
 			stages, err := Stages(g, g.Cuts(), "test")
