@@ -1,0 +1,173 @@
+package stage
+
+import (
+	"bytes"
+	"compress/gzip"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+
+	ort "github.com/yalue/onnxruntime_go"
+
+	"partita/internal/fixture"
+	"partita/planner/load"
+	"partita/runtime/npy"
+	"partita/runtime/wire"
+	"partita/server/split"
+)
+
+// modelStage packs a whole model of the shared test data as one stage and gives its folder and the model's input.
+func modelStage(tb testing.TB, model string) (dir string, input []wire.Tensor) {
+	tb.Helper()
+	folder := fixture.Shared(tb, "models", filepath.Dir(model))
+	content, err := os.ReadFile(filepath.Join(folder, filepath.Base(model)))
+	if err != nil {
+		tb.Skip(err)
+	}
+	if strings.HasSuffix(model, ".gz") {
+		z, err := gzip.NewReader(bytes.NewReader(content))
+		if err != nil {
+			tb.Fatal(err)
+		}
+		if content, err = io.ReadAll(z); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	file := load.File{Name: strings.TrimSuffix(filepath.Base(model), ".gz"), Size: int64(len(content)), Reader: bytes.NewReader(content)}
+	m, err := load.Open(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	weights, err := m.Weights(file)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	stages, err := split.Stages(m.Graph, nil, "bench")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	dir = tb.TempDir()
+	if err := stages[0].WriteDir(dir, weights); err != nil {
+		tb.Fatal(err)
+	}
+	array, err := os.ReadFile(filepath.Join(folder, "input_0.npy"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	a, err := npy.Decode(array)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	item := int64(len(a.Data)) / a.Shape[0]
+	a.Shape[0] = 1
+	name := stages[0].Manifest.Inputs[0].Name
+	return dir, []wire.Tensor{{TensorSpec: wire.TensorSpec{Name: name, DType: a.DType, Shape: a.Shape}, Data: a.Data[:item]}}
+}
+
+var benchModels = []string{"trained_mobilenet_v2/model.h5", "k3_ResNet50/model.h5.gz"}
+
+// variants are the settings that were weighed against each other; the first is what functions use.
+func variants() map[string]settings {
+	return map[string]settings{
+		"as-in-functions":  defaults(1769, 1),
+		"all-prepacked":    {threads: 1, prepack: true, level: ort.GraphOptimizationLevelEnableAll},
+		"extended":         {threads: 1, level: ort.GraphOptimizationLevelEnableExtended},
+		"extended-prepack": {threads: 1, prepack: true, level: ort.GraphOptimizationLevelEnableExtended},
+		"two-threads":      defaults(3538, 2),
+		"no-optimisation":  {threads: 1, level: ort.GraphOptimizationLevelDisableAll},
+	}
+}
+
+// processorTime adds the processor time per operation to a benchmark: on a shared machine it is steadier than the clock.
+func processorTime(b *testing.B) (report func()) {
+	used := func() int64 {
+		var u syscall.Rusage
+		_ = syscall.Getrusage(syscall.RUSAGE_SELF, &u)
+		return u.Utime.Nano() + u.Stime.Nano()
+	}
+	start := used()
+	return func() { b.ReportMetric(float64(used()-start)/1e6/float64(b.N), "cpu-ms/op") }
+}
+
+// BenchmarkOpen is the init phase of a stage, from its folder to a session.
+func BenchmarkOpen(b *testing.B) {
+	library := fixture.Library(b)
+	for _, model := range benchModels {
+		dir, _ := modelStage(b, model)
+		for name, s := range variants() {
+			b.Run(filepath.Dir(model)+"/"+name, func(b *testing.B) {
+				defer processorTime(b)()
+				for b.Loop() {
+					stage, err := open(dir, library, nil, s)
+					if err != nil {
+						b.Fatal(err)
+					}
+					if err := stage.Close(); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkRun is one inference; BenchmarkPlainRun is the same in ONNX Runtime alone.
+func BenchmarkRun(b *testing.B) {
+	library := fixture.Library(b)
+	for _, model := range benchModels {
+		dir, input := modelStage(b, model)
+		for name, s := range variants() {
+			b.Run(filepath.Dir(model)+"/"+name, func(b *testing.B) {
+				stage, err := open(dir, library, nil, s)
+				if err != nil {
+					b.Fatal(err)
+				}
+				defer func() { _ = stage.Close() }()
+				if _, err := stage.Run(input); err != nil {
+					b.Fatal(err)
+				}
+				defer processorTime(b)()
+				for b.Loop() {
+					if _, err := stage.Run(input); err != nil {
+						b.Fatal(err)
+					}
+				}
+			})
+		}
+	}
+}
+
+// BenchmarkPlainRun runs the same file with tensors made once, and no checks.
+func BenchmarkPlainRun(b *testing.B) {
+	if err := environment(fixture.Library(b)); err != nil {
+		b.Fatal(err)
+	}
+	for _, model := range benchModels {
+		dir, input := modelStage(b, model)
+		b.Run(filepath.Dir(model), func(b *testing.B) {
+			s := defaults(1769, 1)
+			session, err := openSession(dir, fixture.Library(b), s)
+			if err != nil {
+				b.Fatal(err)
+			}
+			defer func() { _ = session.close() }()
+			in, err := ort.NewCustomDataTensor(ort.NewShape(input[0].Shape...), input[0].Data, ort.TensorElementDataTypeFloat)
+			if err != nil {
+				b.Fatal(err)
+			}
+			out := []ort.Value{nil}
+			if err := session.ort.Run([]ort.Value{in}, out); err != nil {
+				b.Fatal(err)
+			}
+			defer processorTime(b)()
+			for b.Loop() {
+				if err := session.ort.Run([]ort.Value{in}, out); err != nil {
+					b.Fatal(err)
+				}
+			}
+		})
+	}
+}
