@@ -12,11 +12,11 @@ import (
 
 // candidate is a stage between two nodes before its memory is chosen.
 type candidate struct {
-	run1Ns   int64
-	hopUs    int64 // input and output
-	initUs   int64
-	needMB   int64
-	feesPico int64
+	run1Ns      int64
+	hopUs       int64 // input and output
+	initUs      int64
+	needMB      int64
+	feesPicoUSD int64
 }
 
 // Instance writes down the numeric problem: every stage that fits the platform, each with the memory sizes that are
@@ -64,7 +64,7 @@ func (t *Table) Instance() (*solve.Instance, error) {
 			}
 			c.needMB = t.memoryNeededMB(weight, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)
 			c.hopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
-			c.feesPico = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
+			c.feesPicoUSD = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
 			options := w.options(&c, i == 0)
 			if len(options) == 0 {
 				continue
@@ -101,7 +101,7 @@ func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 		w.chunk = make([]solve.Option, max(len(sizes), 1<<14))
 	}
 	var before, wakeUs, initUs int64 // added to the run's billed time, and billed on its own
-	fees := p.RequestPicoUSD + c.feesPico
+	fees := p.RequestPicoUSD + c.feesPicoUSD
 	if first {
 		fees += p.RequestPicoUSD // the gateway's
 	}
