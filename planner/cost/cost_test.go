@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"partita/planner/cost"
+	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/platform"
 	"partita/planner/solve"
@@ -393,5 +394,30 @@ func TestComputeIsExactlyTheFixedPointLaw(t *testing.T) {
 		if got := table.Stage(0, 1, m).ComputeUs; got != q.Int64() {
 			t.Fatalf("%d ns at %d MB: %d us, want %s", ns, m, got, q)
 		}
+	}
+}
+
+func TestManyCutsCoarsenTheGrid(t *testing.T) {
+	b := newBuilder(3, 8)
+	b.conv("stem", "stem/kernel", 4)
+	for k := range 700 {
+		b.conv(fmt.Sprintf("conv%d", k), "shared/kernel", 4)
+	}
+	g := b.done()
+	p := mustPlatform(t, "aws-lambda-x86_64")
+	table := mustTable(t, g, p, cost.Settings{Scenario: solve.Warm})
+	if n := len(table.MemoryMB); n < 10 || n >= len(p.Grid(0)) {
+		t.Fatalf("%d sizes", n)
+	}
+	for i := 1; i < len(table.MemoryMB); i++ {
+		if a, b := table.MemoryMB[i-1], table.MemoryMB[i]; b <= a || b > 2*a || !p.Sells(b) {
+			t.Errorf("%d MB follows %d MB", b, a)
+		}
+	}
+	mustInstance(t, table)
+	// A grid that the user insists on is a limit, and says so.
+	table = mustTable(t, g, p, cost.Settings{Scenario: solve.Warm, MemoryMB: p.Grid(0)})
+	if _, err := table.Instance(); diag.CodeOf(err) != "cost.too-many-options" || diag.ExitCode(err) != 4 {
+		t.Errorf("error %v", err)
 	}
 }
