@@ -14,6 +14,7 @@ import (
 	"partita/internal/fixture"
 	"partita/planner/graph"
 	"partita/planner/weights"
+	"partita/runtime/stage"
 	"partita/runtime/wire"
 )
 
@@ -23,13 +24,27 @@ type tensor32 struct {
 	data  []float32
 }
 
-var startRuntime = sync.OnceValue(func() error { return ort.InitializeEnvironment(ort.WithLogLevelError()) })
+var runtimeStarted sync.Once
 
+// runtimeReady starts ONNX Runtime as the code in functions does, which refuses one that was started otherwise: by
+// opening a stage.
 func runtimeReady(t testing.TB) {
 	t.Helper()
-	ort.SetSharedLibraryPath(fixture.Library(t))
-	if err := startRuntime(); err != nil {
-		t.Fatal(err)
+	library := fixture.Library(t)
+	runtimeStarted.Do(func() {
+		m := newModel(t, "smallest")
+		g := m.done(m.same("relu", "Relu", m.input("x", 1)))
+		stages, err := Stages(g, nil, "test")
+		must(t, err)
+		dir := t.TempDir()
+		must(t, stages[0].WriteDir(dir, m.src))
+		must(t, os.Symlink(library, filepath.Join(dir, wire.LibraryFile)))
+		s, err := stage.Open(dir, nil)
+		must(t, err)
+		must(t, s.Close())
+	})
+	if !ort.IsInitialized() {
+		t.Fatal("ONNX Runtime did not start")
 	}
 }
 
