@@ -27,6 +27,9 @@ func register(parse func(o *options) operation, classes ...string) {
 // lower turns an architecture into a graph. Everything that is not supported is found before anything is emitted and
 // told in one error.
 func lower(m *modelConfig) (*graph.Graph, []LayerWeights, error) {
+	if err := m.refuseNested(); err != nil {
+		return nil, nil, err
+	}
 	steps, index, err := m.order()
 	if err != nil {
 		return nil, nil, err
@@ -111,6 +114,26 @@ func lower(m *modelConfig) (*graph.Graph, []LayerWeights, error) {
 		return nil, nil, diag.New(diag.Internal, "keras.wrong-graph", doing, "the operator graph that came of it is inconsistent", "report this as a fault").Because(err)
 	}
 	return g, stored, nil
+}
+
+// refuseNested reports models inside the model, with everything else that is not supported. It comes before the layers
+// are ordered, because versions of Keras count the calls of an inner model differently.
+func (m *modelConfig) refuseNested() error {
+	nested := false
+	all := make([]bool, len(m.layers))
+	for i, l := range m.layers {
+		all[i] = true
+		nested = nested || l.isModel()
+	}
+	if !nested {
+		return nil
+	}
+	_, _, err := m.readLayers(all)
+	return err
+}
+
+func (l *layerConfig) isModel() bool {
+	return l.class == "Model" || l.class == "Functional" || l.class == "Sequential"
 }
 
 // isFunction tells whether a "layer" is an operation of keras.ops on tensors, which Keras does not count as a layer.
@@ -211,7 +234,7 @@ func (o *options) operation() operation {
 	}
 	switch l.class {
 	case "Model", "Functional", "Sequential":
-		o.unsupported("build it as one model without nesting", "a model inside the model is not supported yet")
+		o.unsupported("build it as one model without nesting", "it is a model inside the model")
 	case "Lambda":
 		o.unsupported("replace it by layers of Keras and save again", "it holds Python bytecode, which is never run")
 	case "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer":
