@@ -59,7 +59,7 @@ func (f *fake) List(context.Context) ([]*deploy.Deployment, error) {
 }
 
 func (f *fake) Watch(_ context.Context, name string) (*deploy.Feed, error) {
-	if f.feed == nil {
+	if f.feed == nil || name != "demo" {
 		return nil, diag.New(diag.NotFound, "deploy.unknown", "", "there is none", "")
 	}
 	return f.feed, nil
@@ -70,6 +70,9 @@ func (f *fake) Destroy(_ context.Context, name string) (*deploy.Destroyed, error
 }
 
 func (f *fake) Invoke(_ context.Context, name string, in deploy.Invocation) (*wire.GatewayReply, error) {
+	if name != "demo" {
+		return nil, diag.New(diag.NotFound, "deploy.unknown", "", "there is no "+name, "")
+	}
 	f.invoked = in
 	return &wire.GatewayReply{
 		Outputs: []wire.Tensor{{TensorSpec: wire.TensorSpec{Name: "probs", DType: "uint8", Shape: []int64{1, 2}}, Data: []byte{1, 2}}},

@@ -44,8 +44,8 @@ func (a *endpoints) register(h huma.API) {
 	a.registerEvents(h)
 }
 
-// named is the input of endpoints about one deployment.
-type named struct {
+// Named is the input of endpoints about one deployment.
+type Named struct {
 	Name string `path:"name" doc:"name of the deployment" example:"resnet"`
 }
 
@@ -139,7 +139,7 @@ func (a *endpoints) list(ctx context.Context, _ *struct{}) (*listOutput, error) 
 	return &listOutput{DeploymentList{Format: DeploymentListFormat, Deployments: all}}, nil
 }
 
-func (a *endpoints) get(ctx context.Context, in *named) (*deploymentOutput, error) {
+func (a *endpoints) get(ctx context.Context, in *Named) (*deploymentOutput, error) {
 	d, err := a.o.Deployments.Get(ctx, in.Name)
 	if err != nil {
 		return nil, problemOf(err)
@@ -149,7 +149,7 @@ func (a *endpoints) get(ctx context.Context, in *named) (*deploymentOutput, erro
 
 type destroyOutput struct{ Body *deploy.Destroyed }
 
-func (a *endpoints) destroy(ctx context.Context, in *named) (*destroyOutput, error) {
+func (a *endpoints) destroy(ctx context.Context, in *Named) (*destroyOutput, error) {
 	d, err := a.o.Deployments.Destroy(ctx, in.Name)
 	if err != nil {
 		return nil, problemOf(err)
@@ -189,7 +189,7 @@ type OutputTensor struct {
 }
 
 type invokeInput struct {
-	named
+	Named
 	Body InvocationRequest
 }
 

@@ -18,7 +18,7 @@ import (
 const keepAlive = 15 * time.Second
 
 type eventsInput struct {
-	named
+	Named
 	LastEventID string `header:"Last-Event-ID" doc:"the last event already seen"`
 }
 

@@ -1,0 +1,92 @@
+package cli
+
+import (
+	"context"
+
+	"partita/planner"
+)
+
+type runner func(ctx context.Context, a *arguments, env *environment) error
+
+// Flags that several commands share.
+var (
+	jsonFlag    = flag{name: "json", help: "print a JSON document"}
+	weightsFlag = flag{name: "weights", value: "FILE", help: "the model's weights, when MODEL has none"}
+	serverFlags = []flag{
+		{name: "server", value: "URL", help: "the server to use (default $PARTITA_SERVER, else " + defaultServer + ")"},
+		{name: "token", value: "TOKEN", help: "the server's token (default $PARTITA_TOKEN)"},
+	}
+	yesFlag = flag{name: "yes", help: "do not ask"}
+)
+
+// commands is the table of commands: parsing, help and dispatch are all drawn from it.
+func commands() []command {
+	return []command{
+		{name: "serve", maxArgs: 0, summary: "serve the page, the interface and the local cloud", run: serve, flags: serveFlags()},
+		{name: "inspect", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "say what a model file holds", run: inspect,
+			detail: "MODEL is an architecture (JSON, YAML) or a whole model (.h5, .keras).", flags: []flag{weightsFlag, jsonFlag}},
+		{name: "plan", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "find the best way to serve a model", run: makePlan,
+			detail: "An infeasible request gives a plan that says why, and exit code 3.", flags: planFlags()},
+		{name: "instance", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "print the numeric problem that plan solves", run: instance,
+			detail: "The document is JSON in either case, for other solvers to check the optimum.", flags: planFlags()},
+		{name: "deploy", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "deploy a plan", run: deployPlan, flags: append([]flag{
+			{name: "weights", value: "FILE", help: "the model's weights"},
+			{name: "name", value: "NAME", help: "of the deployment: lower-case letters, digits and hyphens"},
+			{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the plan's choice)"},
+			yesFlag, jsonFlag}, serverFlags...)},
+		{name: "invoke", args: "NAME INPUT...", minArgs: 2, maxArgs: -1, summary: "send inputs through a deployment", run: invoke,
+			detail: "INPUT is an image, a .npy file, a pickled array or a JSON tensor; of a model with several inputs, NAME=FILE each.", flags: append([]flag{
+				{name: "output", value: "FILE", help: "write the first output tensor as .npy"},
+				{name: "output-dir", value: "DIR", help: "write every output tensor as NAME.npy"},
+				{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the deployment's choice)"},
+				{name: "top", value: "N", standard: "5", help: "classes shown of each item"},
+				jsonFlag}, serverFlags...)},
+		{name: "list", maxArgs: 0, summary: "list the deployments", run: list, flags: append([]flag{jsonFlag}, serverFlags...)},
+		{name: "destroy", args: "NAME", minArgs: 1, maxArgs: 1, summary: "remove a deployment and all that belongs to it", run: destroy,
+			flags: append([]flag{yesFlag, jsonFlag}, serverFlags...)},
+		{name: "version", maxArgs: 0, summary: "print the version", run: version, flags: []flag{jsonFlag}},
+	}
+}
+
+func find(name string) *command {
+	for _, c := range commands() {
+		if c.name == name {
+			return &c
+		}
+	}
+	return nil
+}
+
+// planFlags are the planner's own options as flags.
+func planFlags() []flag {
+	flags := []flag{weightsFlag}
+	for _, o := range planner.Options() {
+		value := "VALUE"
+		help := o.Help
+		if len(o.Values) > 0 {
+			value = "CHOICE"
+			help += ": "
+			for i, v := range o.Values {
+				if i > 0 {
+					help += ", "
+				}
+				help += v
+			}
+		}
+		flags = append(flags, flag{name: o.Name, value: value, standard: o.Default, help: help})
+	}
+	return append(flags, jsonFlag)
+}
+
+// request makes the planner's request of the flags that were given.
+func request(a *arguments) (planner.Request, error) {
+	r := planner.DefaultRequest()
+	for _, o := range planner.Options() {
+		if text, given := a.values[o.Name]; given {
+			if err := o.Parse(&r, text); err != nil {
+				return r, err
+			}
+		}
+	}
+	return r, nil
+}

@@ -1,0 +1,171 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+
+	"partita/planner/diag"
+	"partita/runtime/npy"
+	"partita/runtime/wire"
+	"partita/server/api"
+	"partita/server/deploy"
+)
+
+// Inputs up to inlineInput bytes travel in the request; longer ones are uploaded, so that no JSON document holds them.
+const (
+	inlineInput = 4 << 20
+	maxInput    = 2 << 30
+)
+
+// invocation is what invoke --json prints: the tensors themselves are written to files.
+type invocation struct {
+	Format  string            `json:"format"`
+	Outputs []wire.TensorSpec `json:"outputs"`
+	Top     [][]wire.Class    `json:"top"`
+	Trace   wire.Trace        `json:"trace"`
+}
+
+func invoke(ctx context.Context, a *arguments, env *environment) error {
+	c, err := newClient(a, env)
+	if err != nil {
+		return err
+	}
+	name := a.words[0]
+	if err := deploy.CheckName(name); err != nil {
+		return err
+	}
+	top, err := a.number("top", 0, 100000)
+	if err != nil {
+		return err
+	}
+	request := &api.InvocationRequest{Preprocess: a.text("preprocess"), Top: int(top)}
+	for _, word := range a.words[1:] {
+		input, err := readInput(ctx, c, word, len(a.words) > 2, env)
+		if err != nil {
+			return err
+		}
+		request.Inputs = append(request.Inputs, *input)
+	}
+	reply := &api.InvocationReply{}
+	if err := c.json(ctx, "invoking "+name, http.MethodPost, deploymentPath(name)+"/invocations", request, reply); err != nil {
+		for _, i := range request.Inputs {
+			if i.Upload != "" {
+				c.dropUpload(context.WithoutCancel(ctx), i.Upload)
+			}
+		}
+		return err
+	}
+	if err := writeOutputs(a, reply); err != nil {
+		return err
+	}
+	shown := &invocation{Format: deploy.InvocationFormat, Outputs: []wire.TensorSpec{}, Top: reply.Top, Trace: reply.Trace}
+	for _, o := range reply.Outputs {
+		shown.Outputs = append(shown.Outputs, wire.TensorSpec{Name: o.Name, DType: o.DType, Shape: o.Shape})
+	}
+	if a.on("json") {
+		return writeJSON(env.out, shown)
+	}
+	return showInvocation(env.out, shown)
+}
+
+// readInput reads one INPUT argument: FILE, or NAME=FILE. A file whose own name has an equals sign is taken as it is.
+func readInput(ctx context.Context, c *client, word string, several bool, env *environment) (*api.InvocationInput, error) {
+	input := &api.InvocationInput{}
+	path := word
+	if before, after, named := strings.Cut(word, "="); named {
+		if _, err := os.Stat(word); err != nil {
+			input.Name, path = before, after
+		}
+	}
+	if several && input.Name == "" {
+		return nil, usage(find("invoke"), "of several inputs each is NAME=FILE, and "+word+" is not")
+	}
+	f, size, err := openFile(path, env)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > maxInput {
+		return nil, diag.New(diag.Limit, "file.too-large", "reading "+path, fmt.Sprintf("it has %d bytes; an input has at most %d", size, int64(maxInput)), "send it in several parts")
+	}
+	input.ContentType = contentType(path)
+	if size > inlineInput {
+		u, err := c.upload(ctx, path, f, size)
+		if err != nil {
+			return nil, err
+		}
+		input.Upload = u.ID
+		return input, nil
+	}
+	input.Data = make([]byte, size)
+	if _, err := f.ReadAt(input.Data, 0); err != nil && size > 0 {
+		return nil, fileError("reading "+path, err)
+	}
+	return input, nil
+}
+
+// contentType is told by a file's name; "" leaves it to the gateway, which looks at the content.
+func contentType(path string) string {
+	return map[string]string{
+		".npy": wire.TypeNPY, ".pkl": wire.TypePickle, ".pickle": wire.TypePickle, ".json": wire.TypeJSON,
+		".jpg": wire.TypeJPEG, ".jpeg": wire.TypeJPEG, ".png": wire.TypePNG, ".webp": wire.TypeWebP,
+	}[strings.ToLower(filepath.Ext(path))]
+}
+
+func writeOutputs(a *arguments, reply *api.InvocationReply) error {
+	if path := a.text("output"); path != "" {
+		if len(reply.Outputs) == 0 {
+			return diag.New(diag.Internal, "invoke.no-output", "writing "+path, "the reply has no output tensor", "")
+		}
+		if err := writeTensor(path, &reply.Outputs[0]); err != nil {
+			return err
+		}
+	}
+	folder := a.text("output-dir")
+	if folder == "" {
+		return nil
+	}
+	if err := os.MkdirAll(folder, 0o777); err != nil {
+		return fileError("making "+folder, err)
+	}
+	for i := range reply.Outputs {
+		o := &reply.Outputs[i]
+		if err := writeTensor(filepath.Join(folder, fileName(o.Name)+".npy"), o); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// fileName makes a tensor's name one that stays in its folder: it comes from a model, and layers may have slashes in
+// their names.
+func fileName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if r == '/' || r == '\\' || r < ' ' {
+			return '_'
+		}
+		return r
+	}, name)
+	if strings.Trim(name, ".") == "" {
+		return "output" + name
+	}
+	return name
+}
+
+func writeTensor(path string, t *api.OutputTensor) (err error) {
+	f, err := os.Create(path)
+	if err != nil {
+		return fileError("writing "+path, err)
+	}
+	defer func() {
+		if closed := f.Close(); err == nil && closed != nil {
+			err = fileError("writing "+path, closed)
+		}
+	}()
+	array := &npy.Array{DType: t.DType, Shape: t.Shape, Data: t.Data}
+	return array.Write(f)
+}

@@ -1,0 +1,209 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"runtime"
+
+	"partita/planner"
+	"partita/planner/diag"
+	"partita/planner/load"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/report"
+)
+
+// openModel opens a model and, beside it, the file with its weights. The caller closes what it returns.
+func openModel(a *arguments, env *environment) (m *load.Model, close func(), err error) {
+	var opened []*os.File
+	close = func() {
+		for _, f := range opened {
+			f.Close()
+		}
+	}
+	var files []load.File
+	names := []string{a.words[0]}
+	if w := a.text("weights"); w != "" && w != a.words[0] {
+		names = append(names, w)
+	}
+	for _, name := range names {
+		f, size, err := openFile(name, env)
+		if err != nil {
+			close()
+			return nil, nil, err
+		}
+		opened = append(opened, f)
+		shown := name
+		if name == "-" {
+			shown = "standard input"
+		}
+		files = append(files, load.File{Name: shown, Size: size, Reader: f})
+	}
+	m, err = load.Open(files...)
+	if err != nil {
+		close()
+		return nil, nil, err
+	}
+	return m, close, nil
+}
+
+// openFile opens a file that can be read at any place. "-" is standard input, which is first copied to a temporary file
+// that is gone when it is closed.
+func openFile(name string, env *environment) (*os.File, int64, error) {
+	if name != "-" {
+		f, err := os.Open(name)
+		if err != nil {
+			return nil, 0, fileError("opening "+name, err)
+		}
+		info, err := f.Stat()
+		if err == nil && info.IsDir() {
+			err = fmt.Errorf("it is a folder")
+		}
+		if err != nil {
+			f.Close()
+			return nil, 0, fileError("opening "+name, err)
+		}
+		return f, info.Size(), nil
+	}
+	f, err := os.CreateTemp("", "partita-*")
+	if err != nil {
+		return nil, 0, fileError("keeping standard input", err)
+	}
+	os.Remove(f.Name())
+	size, err := io.Copy(f, env.in)
+	if err == nil {
+		_, err = f.Seek(0, io.SeekStart)
+	}
+	if err != nil {
+		f.Close()
+		return nil, 0, fileError("reading standard input", err)
+	}
+	return f, size, nil
+}
+
+// readFile reads a small file whole.
+func readFile(name string, limit int64, env *environment) ([]byte, error) {
+	f, size, err := openFile(name, env)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	if size > limit {
+		return nil, diag.New(diag.Limit, "file.too-large", "reading "+name, fmt.Sprintf("it has %d bytes; at most %d are read", size, limit), "is it the right file?")
+	}
+	data, err := io.ReadAll(io.LimitReader(f, limit))
+	if err != nil {
+		return nil, fileError("reading "+name, err)
+	}
+	return data, nil
+}
+
+func fileError(doing string, err error) error {
+	var path *os.PathError
+	if e, ok := err.(*os.PathError); ok {
+		path = e
+		err = path.Err
+	}
+	kind, code, fix := diag.Invalid, "file.unusable", "check the file and its permissions"
+	if os.IsNotExist(err) {
+		kind, code, fix = diag.NotFound, "file.absent", "check the path"
+	}
+	return diag.New(kind, code, doing, err.Error(), fix)
+}
+
+func baseName(name string) string {
+	if name == "-" {
+		return "weights"
+	}
+	return filepath.Base(name)
+}
+
+func inspect(_ context.Context, a *arguments, env *environment) error {
+	m, close, err := openModel(a, env)
+	if err != nil {
+		return err
+	}
+	defer close()
+	document := report.NewInspect(m)
+	if a.on("json") {
+		return writeJSON(env.out, document)
+	}
+	return showInspect(env.out, document)
+}
+
+// problemOf poses the problem that the arguments describe.
+func problemOf(a *arguments, env *environment) (*planner.Problem, func(), error) {
+	r, err := request(a)
+	if err != nil {
+		return nil, nil, err
+	}
+	m, close, err := openModel(a, env)
+	if err != nil {
+		return nil, nil, err
+	}
+	p, err := planner.New(m, r)
+	if err != nil {
+		close()
+		return nil, nil, err
+	}
+	return p, close, nil
+}
+
+func makePlan(_ context.Context, a *arguments, env *environment) error {
+	problem, close, err := problemOf(a, env)
+	if err != nil {
+		return err
+	}
+	defer close()
+	p, err := problem.Plan()
+	if err != nil {
+		return err
+	}
+	text, err := p.Encode()
+	if err != nil {
+		return err
+	}
+	if a.on("json") {
+		_, err = env.out.Write(append(text, '\n'))
+	} else {
+		err = showPlan(env.out, p)
+	}
+	if err == nil && p.Status == plan.Infeasible {
+		fix := ""
+		if p.Advice != nil {
+			fix = "try --" + p.Advice.Option + " " + p.Advice.Value
+		}
+		err = diag.New(diag.Infeasible, "plan.infeasible", "planning "+p.Model.Name, p.Reason, fix)
+	}
+	return err
+}
+
+func instance(_ context.Context, a *arguments, env *environment) error {
+	problem, close, err := problemOf(a, env)
+	if err != nil {
+		return err
+	}
+	defer close()
+	return writeJSON(env.out, problem.Instance())
+}
+
+// versionDocument is what version --json prints.
+type versionDocument struct {
+	Format    string `json:"format"`
+	Version   string `json:"version"`
+	Go        string `json:"go"`
+	Plan      string `json:"plan"`
+	PriceBook string `json:"priceBook"`
+}
+
+func version(_ context.Context, a *arguments, env *environment) error {
+	d := versionDocument{Format: "partita.version/1", Version: buildVersion, Go: runtime.Version(), Plan: plan.Format, PriceBook: platform.PriceBook().Date}
+	if a.on("json") {
+		return writeJSON(env.out, d)
+	}
+	_, err := fmt.Fprintf(env.out, "partita %s (%s, writes %s, prices of %s)\n", d.Version, d.Go, d.Plan, d.PriceBook)
+	return err
+}
