@@ -3,7 +3,16 @@ package hdf5
 import (
 	"encoding/binary"
 	"math"
+	"unsafe"
 )
+
+// bigEndian tells how this machine holds numbers in memory.
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
+// memory gives the bytes that numbers lie in, in this machine's order.
+func memory(numbers []float32) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(unsafe.SliceData(numbers))), 4*len(numbers))
+}
 
 // order gives the byte order of a type's numbers.
 func (t Type) order() binary.ByteOrder {

@@ -306,6 +306,9 @@ func (d *Dataset) ReadFloat32s(dst []float32, elementOffset int64) error {
 	if err != nil {
 		return d.failed(err)
 	}
+	if d.typ.Format == Float32 && d.typ.BigEndian == bigEndian {
+		return d.failed(d.read(memory(dst), elementOffset)) // nothing to convert
+	}
 	window := windows.Get().(*[conversionBytes]byte)
 	defer windows.Put(window)
 	for len(dst) > 0 {
