@@ -291,7 +291,7 @@ func (r *run) blame(i int, err error) error {
 		named.Doing = doing
 		return &named
 	}
-	if r.ctx.Err() != nil {
+	if r.ctx.Err() == context.DeadlineExceeded {
 		return diag.New(diag.Limit, "gateway.deadline", doing, "the time for this request ran out", "raise the gateway's timeout or send a smaller batch").Because(err)
 	}
 	return diag.New(diag.Unavailable, "gateway.stage-failed", doing, "it failed", "try again").Because(err)

@@ -137,8 +137,39 @@ func decodeImage(kind string, data []byte) (picture image.Image, err error) {
 	case wire.TypePNG:
 		return png.Decode(bytes.NewReader(data))
 	}
-	return webp.Decode(bytes.NewReader(data))
+	picture, err = webp.Decode(bytes.NewReader(data))
+	switch p := picture.(type) {
+	case *image.YCbCr:
+		return studioRange(p), err
+	case *image.NYCbCrA:
+		return studioRange(&p.YCbCr), err
+	}
+	return picture, err
 }
+
+// studioRange converts the picture of a lossy WebP. Its luma is 16 to 235 and its chroma 16 to 240 (RFC 6386, section 9.2,
+// by way of ITU-R BT.601), while image.YCbCr means JPEG's full range and would give duller colours.
+func studioRange(p *image.YCbCr) *image.RGBA {
+	bounds := p.Bounds()
+	rgba := image.NewRGBA(bounds)
+	for y := bounds.Min.Y; y < bounds.Max.Y; y++ {
+		row := rgba.Pix[rgba.PixOffset(bounds.Min.X, y):]
+		for x := bounds.Min.X; x < bounds.Max.X; x++ {
+			c := p.COffset(x, y)
+			// In units of 2^-16: 255/219 for luma, 255/112 times (1 - a colour's weight) for chroma.
+			luma := 76309*(int32(p.Y[p.YOffset(x, y)])-16) + 1<<15
+			blue, red := int32(p.Cb[c])-128, int32(p.Cr[c])-128
+			to := row[4*(x-bounds.Min.X):]
+			to[0] = clip(luma + 104597*red)
+			to[1] = clip(luma - 25675*blue - 53279*red)
+			to[2] = clip(luma + 132201*blue)
+			to[3] = 0xff
+		}
+	}
+	return rgba
+}
+
+func clip(v int32) uint8 { return uint8(min(max(v>>16, 0), 255)) }
 
 // resize gives the picture without its alpha, scaled to a width and height.
 func resize(picture image.Image, width, height int) *image.RGBA {
@@ -164,8 +195,6 @@ func opaque(picture image.Image) image.Image {
 		for i := 6; i+1 < len(p.Pix); i += 8 {
 			p.Pix[i], p.Pix[i+1] = 0xff, 0xff
 		}
-	case *image.NYCbCrA:
-		return &p.YCbCr
 	case *image.Paletted:
 		for i, c := range p.Palette {
 			n := color.NRGBAModel.Convert(c).(color.NRGBA)

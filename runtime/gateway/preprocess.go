@@ -76,8 +76,8 @@ func (t *table) apply(picture *image.RGBA, l layout) *npy.Array {
 			p := picture.Pix[4*i : 4*i+4 : 4*i+4]
 			var v uint8
 			if source == 3 {
-				// Luma of ITU-R BT.601, as Pillow's convert("L").
-				v = uint8((299*uint32(p[0]) + 587*uint32(p[1]) + 114*uint32(p[2]) + 500) / 1000)
+				// Luma of ITU-R BT.601 (0.299, 0.587, 0.114) in 16 bits, as Pillow's convert("L").
+				v = uint8((19595*uint32(p[0]) + 38470*uint32(p[1]) + 7471*uint32(p[2]) + 1<<15) >> 16)
 			} else {
 				v = p[source]
 			}
