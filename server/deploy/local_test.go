@@ -1,0 +1,270 @@
+package deploy
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"partita/internal/fixture"
+	"partita/planner"
+	"partita/planner/diag"
+	"partita/planner/load"
+	"partita/runtime/npy"
+	"partita/runtime/wire"
+	"partita/server/cloud"
+	"partita/server/local"
+	"partita/server/split"
+)
+
+func TestMain(m *testing.M) {
+	local.RunSandboxChild()
+	os.Exit(m.Run())
+}
+
+// startCloud runs a local cloud for the length of a test.
+func startCloud(t testing.TB) *cloud.Cloud {
+	t.Helper()
+	server := httptest.NewUnstartedServer(nil)
+	address := "http://" + server.Listener.Addr().String()
+	l, err := local.New(local.Options{Dir: t.TempDir(), EndpointURL: address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	server.Config.Handler = l.Handler()
+	server.Start()
+	t.Cleanup(func() {
+		if err := l.Close(); err != nil {
+			t.Error(err)
+		}
+		server.Close()
+	})
+	c, err := cloud.Open(t.Context(), cloud.Config{Endpoint: address, Bucket: "partita"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := c.EnsureBucket(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+// failing is a cloud of which one change fails.
+type failing struct {
+	*cloud.Cloud
+	changes atomic.Int64
+	failAt  int64
+}
+
+func (f *failing) change(do func() error) error {
+	if n := f.changes.Add(1); n == f.failAt {
+		return fmt.Errorf("change %d: %w", n, errDown)
+	}
+	return do()
+}
+
+func (f *failing) Put(ctx context.Context, key string, body io.ReadSeeker, size int64, contentType string) error {
+	return f.change(func() error { return f.Cloud.Put(ctx, key, body, size, contentType) })
+}
+
+func (f *failing) PutIf(ctx context.Context, key string, data []byte, version string) (newVersion string, err error) {
+	err = f.change(func() error {
+		newVersion, err = f.Cloud.PutIf(ctx, key, data, version)
+		return err
+	})
+	return newVersion, err
+}
+
+func (f *failing) Delete(ctx context.Context, keys ...string) error {
+	return f.change(func() error { return f.Cloud.Delete(ctx, keys...) })
+}
+
+func (f *failing) CreateFunction(ctx context.Context, spec cloud.FunctionSpec) error {
+	return f.change(func() error { return f.Cloud.CreateFunction(ctx, spec) })
+}
+
+func (f *failing) DeleteFunction(ctx context.Context, name string) error {
+	return f.change(func() error { return f.Cloud.DeleteFunction(ctx, name) })
+}
+
+func (f *failing) Invoke(ctx context.Context, name string, payload []byte) (answer *cloud.Invoked, err error) {
+	err = f.change(func() error {
+		answer, err = f.Cloud.Invoke(ctx, name, payload)
+		return err
+	})
+	return answer, err
+}
+
+// everything lists what is in a cloud.
+func everything(t testing.TB, c *cloud.Cloud) []string {
+	t.Helper()
+	all := []string{}
+	objects, err := c.List(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, o := range objects {
+		all = append(all, "object "+o.Key)
+	}
+	functions, err := c.Functions(t.Context(), "")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range functions {
+		all = append(all, "function "+f.Name)
+	}
+	return all
+}
+
+// tinyPlan plans a small real model in a number of stages.
+func tinyPlan(t testing.TB, stages int) (document, weights []byte) {
+	t.Helper()
+	weights, err := os.ReadFile(fixture.Shared(t, "models", "k3_tiny_cnn", "model.h5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	m, err := load.Open(load.File{Name: "model.h5", Size: int64(len(weights)), Reader: bytes.NewReader(weights)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := planner.DefaultRequest()
+	r.Platform, r.MinStages, r.MaxStages = "local", stages, stages
+	p, err := planner.Make(m, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if document, err = p.Encode(); err != nil {
+		t.Fatal(err)
+	}
+	return document, weights
+}
+
+func realDeployer(t testing.TB, store Store, functions Functions) *Deployer {
+	t.Helper()
+	native := fixture.Native(t)
+	return New(Options{Store: store, Functions: functions, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, Concurrency: 2,
+		Native: split.Native{Bootstrap: filepath.Join(native, "bootstrap"), Library: filepath.Join(native, "libonnxruntime.so")}})
+}
+
+// TestRealDeployment deploys a real model to the local cloud and compares what it computes.
+func TestRealDeployment(t *testing.T) {
+	document, weights := tinyPlan(t, 3)
+	c := startCloud(t)
+	d := realDeployer(t, c, c)
+	feed, err := start(d, "real", document, string(weights))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := outcome(t, feed); err != nil {
+		t.Fatal(err)
+	}
+	one, err := d.Get(t.Context(), "real")
+	if err != nil || len(one.Stages) != 3 || len(one.Inputs) != 1 || one.Inputs[0].Shape[0] != wire.Batch {
+		t.Fatalf("%+v, %v", one, err)
+	}
+	folder := fixture.Shared(t, "models", "k3_tiny_cnn")
+	input, err := os.ReadFile(filepath.Join(folder, "input_0.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := os.ReadFile(filepath.Join(folder, "expected_0.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	expected, err := npy.Decode(want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	reply, err := d.Invoke(t.Context(), "real", Invocation{Inputs: []InvocationInput{{Data: input}}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	got := &npy.Array{DType: reply.Outputs[0].DType, Shape: reply.Outputs[0].Shape, Data: reply.Outputs[0].Data}
+	g, w := got.Float64s(), expected.Float64s()
+	if len(g) != len(w) {
+		t.Fatalf("%d numbers, want %d", len(g), len(w))
+	}
+	for i := range w {
+		if difference := g[i] - w[i]; !(difference < 1e-4 && difference > -1e-4) {
+			t.Fatalf("number %d is %g, want %g", i, g[i], w[i])
+		}
+	}
+	if _, err := d.Destroy(t.Context(), "real"); err != nil {
+		t.Fatal(err)
+	}
+	if left := everything(t, c); len(left) != 0 {
+		t.Errorf("left after destroy: %v", left)
+	}
+}
+
+// TestRealFailureAnywhere fails each change of a real deployment in turn.
+func TestRealFailureAnywhere(t *testing.T) {
+	document, weights := tinyPlan(t, 1)
+	c := startCloud(t)
+	for at := int64(2); ; at++ { // the first is the upload's
+		f := &failing{Cloud: c, failAt: at}
+		feed, err := start(realDeployer(t, f, f), "demo", document, string(weights))
+		if err == nil {
+			err = outcome(t, feed)
+		}
+		if f.changes.Load() < at {
+			if err != nil {
+				t.Fatal(err)
+			}
+			if at < 12 {
+				t.Errorf("a deployment has only %d changes", at-1)
+			}
+			break
+		}
+		if !errors.Is(err, errDown) {
+			t.Errorf("failing change %d gives %v", at, err)
+		}
+		if left := everything(t, c); len(left) != 0 {
+			t.Errorf("failing change %d leaves %v", at, left)
+		}
+	}
+}
+
+// TestWrongWeights uploads the weights of another model.
+func TestWrongWeights(t *testing.T) {
+	document, _ := tinyPlan(t, 1)
+	other, err := os.ReadFile(fixture.Shared(t, "models", "k3_tiny_mlp", "model.h5"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := startCloud(t)
+	feed, err := start(realDeployer(t, c, c), "demo", document, string(other))
+	if err == nil {
+		err = outcome(t, feed)
+	}
+	if !strings.HasPrefix(diag.CodeOf(err), "weights.") {
+		t.Errorf("%v", err)
+	}
+	if left := everything(t, c); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
+
+// TestNoRuntime deploys from a server that lacks what runs in functions.
+func TestNoRuntime(t *testing.T) {
+	document, weights := tinyPlan(t, 1)
+	f := newFakeCloud()
+	d := New(Options{Store: f, Functions: f, Folder: t.TempDir(), Native: split.Native{Bootstrap: "/nowhere/bootstrap", Library: "/nowhere/lib"}})
+	feed, err := start(d, "demo", document, string(weights))
+	if err == nil {
+		err = outcome(t, feed)
+	}
+	if diag.CodeOf(err) != "deploy.no-runtime" || !strings.Contains(err.Error(), "make build") {
+		t.Errorf("%v", err)
+	}
+	if left := f.leftovers(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
