@@ -10,8 +10,8 @@ import (
 	"partita/planner/weights"
 )
 
-// windows is how many pieces of stored tensors are held at once: one being read, one being arranged, one in between.
-const windows = 3
+// windows is how many pieces of stored tensors are held at once: one being read, one being arranged.
+const windows = 2
 
 // pipeline writes stage.weights in three steps that go on at the same time: reading pieces of stored tensors, putting
 // them into output order and scaling them, and writing. Each takes about as long as the others. Its memory is that of

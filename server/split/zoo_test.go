@@ -130,7 +130,7 @@ func TestMemory(t *testing.T) {
 		t.Errorf("the package has %d bytes", w.written)
 	}
 	t.Logf("%d MB packed with at most %d MB in use", w.written/1e6, w.peak/1e6)
-	if w.peak > 96<<20 {
+	if w.peak > 64<<20 {
 		t.Errorf("%d bytes of memory in use", w.peak)
 	}
 }
