@@ -39,9 +39,9 @@ func (o *overlap) size(states int) {
 	o.turn, o.swerve = make([]int8, n), make([]int8, n)
 }
 
-// sweepOverlap makes the passes in one direction over a list for plans that take at least the given time, and gives the
-// best plan among the paths they describe.
-func (s *solver) sweepOverlap(list []entry, d direction, time int64) *plan {
+// sweepOverlap makes the passes in one direction over a list for the plans from p to q, and gives the best plan among
+// the paths they describe.
+func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	o := &s.overlap
 	for k := range o.slope {
 		o.slope[k] = d.b / (slopes - 1) * int64(k)
@@ -49,7 +49,7 @@ func (s *solver) sweepOverlap(list []entry, d direction, time int64) *plan {
 	o.slope[slopes-1] = d.b
 	s.weighOverlap(list, d)
 	s.forwardOverlap(list)
-	s.backwardOverlap(list, time)
+	s.backwardOverlap(list, p.time)
 	s.traceOverlap(list)
 
 	var best struct {
@@ -58,6 +58,7 @@ func (s *solver) sweepOverlap(list []entry, d direction, time int64) *plan {
 		layer, at int
 	}
 	best.value = unreachable
+	limit := s.known.ceiling(p, q, d)
 	for i := range list {
 		e := &list[i]
 		for layer := range s.layers {
@@ -65,14 +66,43 @@ func (s *solver) sweepOverlap(list []entry, d direction, time int64) *plan {
 			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 				continue
 			}
-			_, at := s.through(e, i, from, to)
+			bound, at := s.through(e, i, from, to)
+			if bound > limit {
+				continue
+			}
 			t, c := s.join(from+at, to+at, s.menus.corners[o.pick[i*slopes+at]])
+			s.known.learn(t, c)
 			if v := d.value(t, c); v < best.value {
 				best.value, best.entry, best.layer, best.at = v, i, layer, at
 			}
 		}
 	}
-	return s.joined(list, best.entry, best.layer, best.at)
+	s.known.settle()
+	z := s.joined(list, best.entry, best.layer, best.at)
+	s.polish(p, q, list, d)
+	s.plans = append(s.plans, z)
+	return z
+}
+
+// polish finds the good choices of options along the path that joined last made.
+func (s *solver) polish(p, q *plan, list []entry, d direction) {
+	h := &s.search
+	limit := s.known.ceiling(p, q, d)
+	scale := scaleOf(p, q)
+	h.survivors = h.survivors[:0]
+	h.forget()
+	for _, i := range s.pass.track {
+		s.surviveEntry(p, &list[i], int(i), d, limit, scale)
+	}
+	h.start = p.cost
+	h.limits(p, q, d, limit, scale)
+	if s.labelSearch(p, q, d, scale) {
+		for _, l := range h.fronts[s.states-1] {
+			s.known.learn(l.time, l.cost)
+		}
+		s.known.settle()
+	}
+	h.reset(s.states)
 }
 
 // through bounds the value of every plan through an entry from and to states (given as positions of their slopes), and
@@ -294,40 +324,43 @@ func (s *solver) beyond(to int, finish, paid, limit int64) bool {
 }
 
 func (s *solver) surviveOverlap(p *plan, list []entry, d direction, limit int64, scale uint) {
-	o, h := &s.overlap, &s.search
 	for i := range list {
-		e := &list[i]
-		a := &s.arcs[e.arc]
-		lo, hi := a.itemsHi, a.itemsLo
+		s.surviveEntry(p, &list[i], i, d, limit, scale)
+	}
+}
+
+func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64, scale uint) {
+	o, h := &s.overlap, &s.search
+	a := &s.arcs[e.arc]
+	lo, hi := a.itemsHi, a.itemsLo
+	for layer := range s.layers {
+		from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+		if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+			continue
+		}
+		if bound, at := s.through(e, i, from, to); bound <= limit {
+			l, r := s.within(a, o.pick[i*slopes+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
+			lo, hi = min(lo, l), max(hi, r)
+		}
+	}
+	for k := lo; k < hi; k++ {
+		x := &s.menus.items[k]
+		if x.cost > s.box.cost || s.menus.ready[k] > s.box.time {
+			continue
+		}
+		least := int64(unreachable)
 		for layer := range s.layers {
 			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
 			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 				continue
 			}
-			if bound, at := s.through(e, i, from, to); bound <= limit {
-				l, r := s.within(a, o.pick[i*slopes+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
-				lo, hi = min(lo, l), max(hi, r)
-			}
+			bound, at := s.throughItem(k, d.a, from, to)
+			least = min(least, bound)
+			t, c := s.join(from+at, to+at, k)
+			h.known(t, c, p, scale)
 		}
-		for k := lo; k < hi; k++ {
-			x := &s.menus.items[k]
-			if x.cost > s.box.cost || s.menus.ready[k] > s.box.time {
-				continue
-			}
-			least := int64(unreachable)
-			for layer := range s.layers {
-				from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-				if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
-					continue
-				}
-				bound, at := s.throughItem(k, d.a, from, to)
-				least = min(least, bound)
-				t, c := s.join(from+at, to+at, k)
-				h.known(t, c, p, scale)
-			}
-			if least <= limit {
-				h.survivors = append(h.survivors, survivor{x.time, x.cost, s.menus.ready[k], least, e.tail, e.head, a.segment, s.menus.option[k]})
-			}
+		if least <= limit {
+			h.survivors = append(h.survivors, survivor{x.time, x.cost, s.menus.ready[k], least, e.tail, e.head, a.segment, s.menus.option[k]})
 		}
 	}
 }

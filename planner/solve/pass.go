@@ -91,8 +91,8 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 				if p.time[from] == unreachable {
 					continue
 				}
-				item := s.extremeItem(a, p.time[from], byCost)
-				t, c := s.stage(p.time[from], item), p.cost[from]+s.menus.items[item].cost
+				x, _ := s.extreme(a, p.time[from], byCost)
+				t, c := x.time, p.cost[from]+x.cost
 				if t > maxTotal || c > maxTotal { // only a path of too many stages gets there
 					continue
 				}
@@ -123,8 +123,8 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 		for v := end; v != 0; {
 			a := &s.arcs[p.via[v]]
 			v -= s.step + int(a.head-a.tail)
-			item := s.extremeItem(a, p.time[v], byCost)
-			plan.path = append(plan.path, choice{a.segment, s.menus.option[item]})
+			_, option := s.extreme(a, p.time[v], byCost)
+			plan.path = append(plan.path, choice{a.segment, option})
 		}
 		reverse(plan.path)
 		if byCost {
@@ -144,30 +144,40 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 		for i := len(s.arcs) - 1; i >= 0; i-- {
 			a := &s.arcs[i]
 			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
-			s.quickest[from] = min(s.quickest[from], s.quickest[to]+s.menus.items[a.itemsLo].time)
-			s.leanest[from] = min(s.leanest[from], s.leanest[to]+a.cheapest)
+			s.quickest[from] = min(s.quickest[from], s.quickest[to]+a.fastest.time)
+			s.leanest[from] = min(s.leanest[from], s.leanest[to]+a.cheapest.cost)
 		}
 	}
 	return fastest, cheapest, true
 }
 
-// extremeItem gives the item that ends first after a finish, or the cheapest one.
-func (s *solver) extremeItem(a *arc, finish int64, byCost bool) int32 {
+// extreme gives the finish and the cost of the option of an arc that ends first after a finish, or that is cheapest, and
+// its index.
+func (s *solver) extreme(a *arc, finish int64, byCost bool) (x item, option int32) {
 	if a.even {
+		x, option = a.fastest, a.fastOption
 		if byCost {
-			return a.itemsHi - 1
+			x, option = a.cheapest, a.cheapOption
 		}
-		return a.itemsLo
+		x.time += finish
+		if s.menus.overlapped {
+			x.time = max(x.time, x.time-finish+a.shift)
+		}
+		return x, option
 	}
-	best := a.itemsLo
-	for k := a.itemsLo + 1; k < a.itemsHi; k++ {
-		t, u := s.stage(finish, k), s.stage(finish, best)
-		c, b := s.menus.items[k].cost, s.menus.items[best].cost
-		if byCost && (c < b || c == b && t < u) || !byCost && (t < u || t == u && c < b) {
-			best = k
+	options := s.in.Segments[a.segment].Options
+	for k := range options {
+		o := &options[k]
+		y := item{s.in.ends(finish, o), o.CostPicoUSD}
+		better := y.time < x.time || y.time == x.time && y.cost < x.cost
+		if byCost {
+			better = y.cost < x.cost || y.cost == x.cost && y.time < x.time
+		}
+		if k == 0 || better {
+			x, option = y, int32(k)
 		}
 	}
-	return best
+	return x, option
 }
 
 // stage gives the finish after an item.
@@ -180,37 +190,39 @@ func (s *solver) stage(finish int64, item int32) int64 {
 }
 
 // sweep makes the passes in one direction over a list and gives the plan that is least in it. In cold-overlapped the
-// bounds relax the waits for inits, so the plan is merely good, and the bounds hold for plans that take at least the
-// given time.
-func (s *solver) sweep(list []entry, d direction, time int64) *plan {
+// bounds relax the waits for inits, so the plan is merely good, and the bounds hold for plans no faster than p.
+func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 	if s.menus.overlapped {
-		return s.sweepOverlap(list, d, time)
+		return s.sweepOverlap(p, q, list, d)
 	}
 	s.weigh(list, d)
 	s.forward(list)
 	s.backward(list)
-	p := &s.pass
+	t := &s.pass
 	end := -1
 	for v := s.nodes - 1; v < s.states; v += s.nodes {
-		if s.isEnd(v) && (end < 0 || p.ahead[v] < p.ahead[end]) {
+		if s.isEnd(v) && (end < 0 || t.ahead[v] < t.ahead[end]) {
 			end = v
 		}
 	}
-	p.track = p.track[:0]
+	t.track = t.track[:0]
 	for v := end; v != 0; {
-		i := p.via[v]
-		p.track = append(p.track, i)
+		i := t.via[v]
+		t.track = append(t.track, i)
 		v -= s.step + int(list[i].head-list[i].tail)
 	}
-	plan := &plan{path: make([]choice, 0, len(p.track))}
-	for k := len(p.track) - 1; k >= 0; k-- {
-		i := p.track[k]
-		item := s.menus.corners[p.pick[i]]
-		plan.time = s.stage(plan.time, item)
-		plan.cost += s.menus.items[item].cost
-		plan.path = append(plan.path, choice{s.arcs[list[i].arc].segment, s.menus.option[item]})
+	z := &plan{path: make([]choice, 0, len(t.track))}
+	for k := len(t.track) - 1; k >= 0; k-- {
+		i := t.track[k]
+		item := s.menus.corners[t.pick[i]]
+		z.time = s.stage(z.time, item)
+		z.cost += s.menus.items[item].cost
+		z.path = append(z.path, choice{s.arcs[list[i].arc].segment, s.menus.option[item]})
 	}
-	return plan
+	s.plans = append(s.plans, z)
+	s.known.learn(z.time, z.cost)
+	s.known.settle()
+	return z
 }
 
 // weigh finds the least corner of every entry by bisection: along a hull values fall, then rise.

@@ -4,8 +4,8 @@ package solve
 func (s *solver) reach() Reach {
 	fewest, most := make([]int, s.nodes), make([]int, s.nodes)
 	r := Reach{FirstNode: s.nodes - 1}
-	for i := range s.whole { // by tail, so every path to a tail has been seen
-		a := &s.whole[i]
+	for i := range s.arcs { // by tail, so every path to a tail has been seen
+		a := &s.arcs[i]
 		if a.tail > 0 && most[a.tail] == 0 {
 			continue
 		}
@@ -18,8 +18,8 @@ func (s *solver) reach() Reach {
 	r.FewestStages, r.MostStages = fewest[s.nodes-1], most[s.nodes-1]
 	ends := make([]bool, s.nodes)
 	ends[s.nodes-1] = true
-	for i := len(s.whole) - 1; i >= 0; i-- {
-		if a := &s.whole[i]; ends[a.head] {
+	for i := len(s.arcs) - 1; i >= 0; i-- {
+		if a := &s.arcs[i]; ends[a.head] {
 			ends[a.tail] = true
 			r.FirstNode = min(r.FirstNode, int(a.tail))
 		}

@@ -43,8 +43,7 @@ type solver struct {
 	nodes     int
 	maxLabels int
 	menus     menus
-	whole     []arc // by tail
-	arcs      []arc // the same, cut down to what the box leaves
+	arcs      []arc // by tail
 
 	layers int // how often the nodes are repeated: 1 when the number of stages is free
 	step   int // from a state to the same node's state after one more stage: 0 when the number of stages is free
@@ -58,12 +57,15 @@ type solver struct {
 	pass    pass
 	overlap overlap
 	search  search
+	known   known
 
 	found   []found // by rising time
 	choices []choice
 	labels  int
-	gap     int64
+
 	stopped bool
+	plans   []*plan  // met on the way, for when the search is stopped
+	open    []window // what it left open
 }
 
 // found is a point of the frontier before the gateway's cost, with its path in solver.choices.
@@ -76,10 +78,8 @@ func newSolver(in *Instance, maxLabels int) *solver {
 	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: maxLabels}
 	s.menus.overlapped = in.Scenario == ColdOverlapped
 	count := make([]int32, s.nodes+1)
-	options := 0
 	for i := range in.Segments {
 		count[in.Segments[i].I+1]++
-		options += len(in.Segments[i].Options)
 	}
 	for v := range s.nodes {
 		count[v+1] += count[v]
@@ -90,22 +90,12 @@ func newSolver(in *Instance, maxLabels int) *solver {
 		order[count[v]] = int32(i)
 		count[v]++
 	}
-	s.menus.items = make([]item, 0, options)
-	s.menus.option = make([]int32, 0, options)
-	if s.menus.overlapped {
-		s.menus.ready = make([]int64, 0, options)
-	}
-	s.whole = make([]arc, 0, len(order))
-	var buffer []candidate
+	s.arcs = make([]arc, 0, len(order))
 	for _, i := range order {
-		g := &in.Segments[i]
-		if len(g.Options) == 0 {
-			continue
+		if g := &in.Segments[i]; len(g.Options) > 0 {
+			s.arcs = append(s.arcs, arc{tail: int32(g.I), head: int32(g.J), segment: i})
+			s.arcs[len(s.arcs)-1].survey(in, g.Options)
 		}
-		lo, hi := s.menus.add(in, g.Options, &buffer)
-		a := arc{tail: int32(g.I), head: int32(g.J), segment: i, itemsLo: lo, itemsHi: hi}
-		s.menus.finish(&a)
-		s.whole = append(s.whole, a)
 	}
 	return s
 }
@@ -118,9 +108,9 @@ func (s *solver) layered(layered bool) {
 		s.layers, s.step = s.in.stageLimit(), s.nodes
 		s.states = s.nodes * (s.layers + 1)
 	}
-	s.arcs = append(s.arcs[:0], s.whole...)
-	s.labels, s.gap, s.stopped = 0, 0, false
+	s.labels, s.stopped, s.plans, s.open = 0, false, nil, nil
 	s.found, s.choices, s.entries = s.found[:0], s.choices[:0], s.entries[:0]
+	s.menus.drop(0)
 	s.menus.corners = s.menus.corners[:0]
 	s.pass.size(s.states)
 	if s.menus.overlapped {
@@ -143,7 +133,12 @@ func (s *solver) run() *Result {
 	if !s.allowed(len(p.path)) || !s.allowed(len(q.path)) {
 		return nil
 	}
+	s.plans = append(s.plans, p, q)
 	s.box = item{q.time, p.cost}
+	s.known.points, s.known.fresh = s.known.points[:0], s.known.fresh[:0]
+	s.known.learn(p.time, p.cost)
+	s.known.learn(q.time, q.cost)
+	s.known.settle()
 	s.list()
 	if !s.root(p, q) {
 		return nil
@@ -155,37 +150,22 @@ func (s *solver) allowed(stages int) bool {
 	return s.in.MinStages <= stages && stages <= s.in.MaxStages
 }
 
-// list makes the first list: the arcs that can be part of a plan inside the box, with the hulls of their items in it.
+// list makes the first list: the arcs that can be part of a plan inside the box, with their items in it.
 func (s *solver) list() {
 	s.entries = s.entries[:0]
+	s.menus.drop(0)
 	for i := range s.arcs {
 		a := &s.arcs[i]
-		fastest := s.menus.items[a.itemsLo].time
 		keep := false
-		for k := range s.layers {
+		for k := 0; k < s.layers && !keep; k++ {
 			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
-			if s.thrift[from]+a.cheapest+s.leanest[to] <= s.box.cost && s.pass.time[from]+fastest+s.quickest[to] <= s.box.time {
-				keep = true
-				break
-			}
+			keep = s.thrift[from]+a.cheapest.cost+s.leanest[to] <= s.box.cost &&
+				s.pass.time[from]+a.fastest.time+s.quickest[to] <= s.box.time && a.shift+a.fastest.time+s.quickest[to] <= s.box.time
 		}
-		if !keep {
+		if !keep || !s.menus.fill(s.in, a, s.in.Segments[a.segment].Options, s.box) {
 			continue
 		}
-		lo, hi := a.itemsLo, a.itemsHi
-		for lo < hi && !s.menus.overlapped && s.menus.items[lo].cost > s.box.cost {
-			lo++
-		}
-		for lo < hi && s.menus.items[hi-1].time > s.box.time {
-			hi--
-		}
-		if lo == hi {
-			continue
-		}
-		a.itemsLo, a.itemsHi = lo, hi
-		if a.cornerLo, a.cornerHi = s.menus.hull(lo, hi, s.box.cost); a.cornerLo == a.cornerHi || a.shift > s.box.time {
-			continue
-		}
+		a.cornerLo, a.cornerHi = s.menus.hull(a.itemsLo, a.itemsHi)
 		s.entries = append(s.entries, entry{a.tail, a.head, int32(i), a.cornerLo, a.cornerHi})
 	}
 }
@@ -199,7 +179,7 @@ func (s *solver) root(p, q *plan) bool {
 	}
 	// The gateway bills its milliseconds, so a slower plan must save more than the gateway takes. Beyond the plan z that
 	// is least in cost plus gateway only a strip of one millisecond's price can hold cheaper plans: the price is rounded up.
-	z := s.sweep(s.entries[:all], d, p.time)
+	z := s.sweep(p, q, s.entries[:all], d)
 	if !s.allowed(len(z.path)) {
 		return false
 	}
@@ -208,9 +188,9 @@ func (s *solver) root(p, q *plan) bool {
 	}
 	strip := d.value(z.time, z.cost) + 999*s.in.GatewayPicoUSDPerMs
 	left := len(s.entries)
-	s.narrow(0, all, d, d.value(z.time, p.cost), true)
+	s.narrow(0, all, d, s.known.ceiling(p, z, d), true)
 	right := len(s.entries)
-	s.leaf(z, q, s.entries[:all], d, min(strip, d.value(q.time, z.cost)))
+	s.leaf(z, q, s.entries[:all], d, strip)
 	tail := append([]found(nil), s.found...)
 	s.found = s.found[:0]
 	if !s.between(p, z, left, right, d, direction{0, 1}) {
@@ -233,18 +213,27 @@ func (s *solver) splits(z, p, q *plan, d direction) bool {
 // from slow to fast. It gives false when a plan broke the stage limits.
 func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	d := s.direction(p, q).within(slow, fast)
-	z := s.sweep(s.entries[lo:hi], d, p.time)
+	z := s.sweep(p, q, s.entries[lo:hi], d)
 	if !s.allowed(len(z.path)) {
 		return false
 	}
+	if s.menus.overlapped {
+		n, m := s.known.before(p.time+1), s.known.before(q.time)
+		for ; n < m; n++ {
+			x := s.known.points[n]
+			if d.value(x.time, x.cost) < d.value(z.time, z.cost) || z.time <= p.time || z.time >= q.time {
+				z = &plan{time: x.time, cost: x.cost}
+			}
+		}
+	}
 	if !s.splits(z, p, q, d) {
-		s.leaf(p, q, s.entries[lo:hi], d, d.value(q.time, p.cost))
+		s.leaf(p, q, s.entries[lo:hi], d, unreachable)
 		return true
 	}
 	left := len(s.entries)
-	s.narrow(lo, hi, d, d.value(z.time, p.cost), true)
+	s.narrow(lo, hi, d, s.known.ceiling(p, z, d), true)
 	right := len(s.entries)
-	s.narrow(lo, hi, d, d.value(q.time, z.cost), false)
+	s.narrow(lo, hi, d, s.known.ceiling(z, q, d), false)
 	end := len(s.entries)
 	ok := s.between(p, z, left, right, d, fast) && s.between(z, q, right, end, slow, d)
 	s.entries = s.entries[:left]
@@ -270,41 +259,4 @@ func (s *solver) narrow(lo, hi int, d direction, limit int64, faster bool) {
 		}
 		s.entries = append(s.entries, e)
 	}
-}
-
-// keep appends a point found, unless one found before is as good.
-func (s *solver) keep(f found) {
-	for n := len(s.found); n > 0; n = len(s.found) {
-		last := &s.found[n-1]
-		if last.time <= f.time && last.cost <= f.cost {
-			return
-		}
-		if last.time < f.time || last.cost < f.cost {
-			break
-		}
-		s.found = s.found[:n-1]
-	}
-	s.found = append(s.found, f)
-}
-
-// result adds the gateway's cost and drops what it makes dominated.
-func (s *solver) result() *Result {
-	r := &Result{Status: Optimal, Labels: s.labels, first: make([]int32, 1, len(s.found)+1)}
-	if s.stopped {
-		r.Status, r.GapPicoUSD = Stopped, s.gap
-	}
-	r.Frontier = make([]Point, 0, len(s.found))
-	for _, f := range s.found {
-		p := s.in.total(f.time, f.cost)
-		if n := len(r.Frontier); n > 0 && p.CostPicoUSD >= r.Frontier[n-1].CostPicoUSD {
-			continue
-		}
-		if !s.allowed(int(f.hi - f.lo)) {
-			return nil
-		}
-		r.Frontier = append(r.Frontier, p)
-		r.choices = append(r.choices, s.choices[f.lo:f.hi]...)
-		r.first = append(r.first, int32(len(r.choices)))
-	}
-	return r
 }
