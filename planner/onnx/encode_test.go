@@ -115,7 +115,7 @@ func dump(t *testing.T, b []byte, kind, indent string) string {
 
 func TestLayout(t *testing.T) {
 	l := Layout{Location: "w"}
-	for _, c := range []struct{ length, offset, size int64 }{{4096, 0, 4096}, {4, 4096, 4100}, {0, 8192, 8192}, {5000, 8192, 13192}, {8, 16384, 16392}} {
+	for _, c := range []struct{ length, offset, size int64 }{{4096, 0, 4096}, {4, 4096, 4100}, {0, 0, 4100}, {5000, 8192, 13192}, {8, 16384, 16392}} {
 		if e := l.Place(c.length); e.Offset != c.offset || e.Length != c.length || e.Location != "w" || l.Size() != c.size {
 			t.Errorf("%d bytes went to %+v of %d", c.length, e, l.Size())
 		}

@@ -66,8 +66,11 @@ type Layout struct {
 	end      int64
 }
 
-// Place gives the next tensor, of a length in bytes, its place.
+// Place gives the next tensor, of a length in bytes, its place. A tensor without elements takes none.
 func (l *Layout) Place(length int64) *External {
+	if length == 0 {
+		return &External{Location: l.Location}
+	}
 	offset := (l.end + Alignment - 1) / Alignment * Alignment
 	l.end = offset + length
 	return &External{Location: l.Location, Offset: offset, Length: length}

@@ -117,6 +117,9 @@ func (p *pipeline) load(src weights.Source, tensors []tensor, pieces chan<- load
 	}
 	for i := range tensors {
 		t := &tensors[i]
+		if t.place.Length == 0 {
+			continue
+		}
 		at = 0
 		if err := l.tensor(t); err != nil {
 			return err

@@ -219,6 +219,25 @@ func TestWeightsFile(t *testing.T) {
 	}
 }
 
+// TestEmptyTensor writes a tensor without elements between others.
+func TestEmptyTensor(t *testing.T) {
+	layout := onnx.Layout{}
+	src := memory{}
+	var tensors []tensor
+	for k, n := range []int64{3, 0, 2} {
+		key := string(rune('a' + k))
+		src[key] = &stored{shape: graph.Shape{n}, data: []float32{1, 2, 3}[:n]}
+		tensors = append(tensors, tensor{name: key, shape: graph.Shape{n}, weight: &graph.Weight{Key: key, Stored: graph.Shape{n}}, place: layout.Place(4 * n)})
+	}
+	var out bytes.Buffer
+	if err := newPipeline(usual).write(&out, src, tensors); err != nil {
+		t.Fatal(err)
+	}
+	if got := floats(t, out.Bytes()); int64(4*len(got)) != layout.Size() || len(got) != 1026 || got[2] != 3 || got[3] != 0 || got[1024] != 1 || got[1025] != 2 {
+		t.Errorf("%d elements of %d bytes", len(got), layout.Size())
+	}
+}
+
 // TestDeterministic writes the same model twice.
 func TestDeterministic(t *testing.T) {
 	var first []byte
