@@ -1,0 +1,81 @@
+package ui
+
+import (
+	"fmt"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/planner/plan"
+)
+
+// answer is what the whole page is for: the price, the latency, and what the alternative would be.
+func (p *Page) answer() app.UI {
+	document := p.session.Plan
+	if document.Status == plan.Infeasible {
+		return app.Section().Class("card problem").ID("answer").Body(
+			app.H2().Text("Answer"),
+			app.P().Body(app.Strong().Text("No plan satisfies this. "), app.Text(document.Reason)),
+		)
+	}
+	stages := fmt.Sprintf("%d functions", len(document.Stages))
+	if len(document.Stages) == 1 {
+		stages = "1 function"
+	}
+	return app.Section().Class("card").ID("answer").Aria("live", "polite").Body(
+		app.H2().Text("Answer, predicted"),
+		app.Div().Class("headline").ID("cost").Text(perHundredThousand(document.CostPicoUSD)),
+		app.Div().Class("unit").Text("per 100,000 requests"),
+		app.Ul().Class("facts").Body(
+			app.Li().ID("latency").Text(duration(document.LatencyUs)+" "+startWords(document.Request.Scenario)),
+			app.Li().ID("stage-count").Text(stages),
+			app.Li().ID("comparison").Text(comparison(document)),
+		),
+	)
+}
+
+// startWords says which start a latency belongs to.
+func startWords(scenario string) string {
+	if scenario == "warm" {
+		return "warm"
+	}
+	return "cold"
+}
+
+// comparison says how the plan differs from the simplest alternative, in words.
+func comparison(document *plan.Plan) string {
+	for _, b := range document.Baselines {
+		if b.Name != "one-function" {
+			continue
+		}
+		if b.Status != "feasible" {
+			return "One function cannot serve this model within the limits"
+		}
+		if b.CostPicoUSD == document.CostPicoUSD && b.LatencyUs == document.LatencyUs {
+			return "One function is the best there is"
+		}
+		return difference(document.CostPicoUSD, b.CostPicoUSD, "cheaper", "dearer") + " and " +
+			slower(document.LatencyUs-b.LatencyUs) + " than one function"
+	}
+	return ""
+}
+
+func difference(ours, theirs int64, less, more string) string {
+	if ours == theirs || theirs == 0 {
+		return "As cheap"
+	}
+	percent := 100 * float64(theirs-ours) / float64(theirs)
+	if percent < 0 {
+		return fmt.Sprintf("%.0f %% %s", -percent, more)
+	}
+	return fmt.Sprintf("%.0f %% %s", percent, less)
+}
+
+func slower(us int64) string {
+	switch {
+	case us > 0:
+		return duration(us) + " slower"
+	case us < 0:
+		return duration(-us) + " faster"
+	}
+	return "as fast"
+}

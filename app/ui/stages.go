@@ -1,0 +1,134 @@
+package ui
+
+import (
+	"fmt"
+	"html"
+	"strings"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/planner/plan"
+)
+
+// stageColours is the number of stage classes in the style sheet; further stages start again.
+const stageColours = 8
+
+func stageClass(index int) string { return fmt.Sprintf("stage-%d", index%stageColours) }
+
+// stages is the table of the plan's functions.
+func (p *Page) stages() app.UI {
+	rows := p.session.Plan.Stages
+	if len(rows) == 0 {
+		return app.Div()
+	}
+	layers := p.session.Model.Graph.Layers
+	return app.Section().Class("card").Body(
+		app.H2().Text("Functions, predicted"),
+		app.Div().Class("scroll").Body(app.Table().ID("stages").Body(
+			app.THead().Body(app.Tr().Body(
+				app.Th().Text("#"), app.Th().Class("words").Text("layers"), app.Th().Text("memory"), app.Th().Text("weights"),
+				app.Th().Text("in"), app.Th().Text("out"), app.Th().Class("words").Text("arrives"), app.Th().Text("start"),
+				app.Th().Text("compute"), app.Th().Text("billed"), app.Th().Text("$ per 100,000"),
+			)),
+			app.TBody().Body(app.Range(rows).Slice(func(i int) app.UI {
+				s := rows[i]
+				return app.Tr().Body(
+					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(i+1)),
+					app.Td().Class("words").Text(layerSpan(layers[s.FirstLayer-1].Name, layers[s.LastLayer-1].Name, s.LastLayer-s.FirstLayer+1)),
+					app.Td().Text(count(s.MemoryMB)+" MB"),
+					app.Td().Text(bytes(s.WeightBytes)),
+					app.Td().Text(bytes(s.InputBytes)),
+					app.Td().Text(bytes(s.OutputBytes)),
+					app.Td().Class("words").Text(s.TransportIn),
+					app.Td().Text(duration(s.InitUs)),
+					app.Td().Text(duration(s.ComputeUs)),
+					app.Td().Text(duration(s.BilledUs)),
+					app.Td().Text(perHundredThousand(s.CostPicoUSD)),
+				)
+			})),
+		)),
+	)
+}
+
+func layerSpan(first, last string, layers int) string {
+	if layers == 1 {
+		return first
+	}
+	return fmt.Sprintf("%s … %s (%d)", first, last, layers)
+}
+
+// Size of the timeline's drawing in its own units.
+const (
+	timelineWidth, timelineLeft = 720.0, 80.0
+	timelineRow                 = 28.0
+)
+
+// timeline draws one request as a Gantt chart: what each function does when.
+func (p *Page) timeline() app.UI {
+	document := p.session.Plan
+	if len(document.Stages) == 0 {
+		return app.Div()
+	}
+	return app.Section().Class("card").Body(
+		app.H2().Text("One request, predicted"),
+		app.Raw(timelineSVG(document)),
+	)
+}
+
+func timelineSVG(document *plan.Plan) string {
+	spans := spansOf(document)
+	height := timelineRow*float64(len(spans)) + 24
+	scale := (timelineWidth - timelineLeft - 8) / float64(max(document.LatencyUs, 1))
+	var b strings.Builder
+	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, timelineWidth, height,
+		html.EscapeString(fmt.Sprintf("Timeline of one request over %d functions, %s in all", len(spans), duration(document.LatencyUs))))
+	for i, s := range spans {
+		top := timelineRow * float64(i)
+		fmt.Fprintf(&b, `<text x="0" y="%.1f">function %d</text>`, top+18, i+1)
+		if s.runUs > s.initUs {
+			fmt.Fprintf(&b, `<rect class="init edge %s" x="%.1f" y="%.1f" width="%.1f" height="20"><title>start %s</title></rect>`,
+				stageClass(i), timelineLeft+float64(s.initUs)*scale, top+4, float64(s.readyUs-s.initUs)*scale, duration(s.readyUs-s.initUs))
+		}
+		fmt.Fprintf(&b, `<rect class="edge %s" x="%.1f" y="%.1f" width="%.1f" height="20"><title>run %s</title></rect>`,
+			stageClass(i), timelineLeft+float64(s.runUs)*scale, top+4, float64(s.endUs-s.runUs)*scale, duration(s.endUs-s.runUs))
+	}
+	fmt.Fprintf(&b, `<text x="%g" y="%g">0</text><text x="%g" y="%g" text-anchor="end">%s</text></svg>`,
+		timelineLeft, height-4, timelineWidth-8, height-4, duration(document.LatencyUs))
+	return b.String()
+}
+
+// span is when a function starts (initUs to readyUs) and runs (runUs to endUs), from the request's arrival.
+type span struct{ initUs, readyUs, runUs, endUs int64 }
+
+// spansOf lays the stages out by the law of latency of the plan's scenario; what the gateway and the hops take beyond the
+// stages' own phases is before the first stage.
+func spansOf(document *plan.Plan) []span {
+	var total int64
+	overlapped := document.Request.Scenario == "cold-overlapped"
+	lay := func(startUs, dispatchUs int64) (spans []span, endUs int64) {
+		at := startUs
+		for _, s := range document.Stages {
+			work := s.InputUs + s.ComputeUs + s.OutputUs
+			one := span{initUs: at + dispatchUs}
+			switch {
+			case document.Request.Scenario == "warm":
+				one.readyUs = one.initUs
+				one.runUs = one.initUs
+			case overlapped:
+				one.initUs = startUs
+				one.readyUs = startUs + s.InitUs
+				one.runUs = max(at+dispatchUs, one.readyUs)
+			default:
+				one.readyUs = one.initUs + s.InitUs
+				one.runUs = one.readyUs
+			}
+			one.endUs = one.runUs + work
+			at = one.endUs
+			spans = append(spans, one)
+		}
+		return spans, at
+	}
+	_, total = lay(0, 0)
+	spans, _ := lay(max(0, document.LatencyUs-total), 0)
+	return spans
+}
