@@ -6,6 +6,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -61,10 +62,15 @@ func (s backend) ListBucket(name string, prefix *gofakes3.Prefix, page gofakes3.
 	return s.list(b, prefix.Prefix, prefix.Delimiter, page.Marker, limit), nil
 }
 
+var datePattern = regexp.MustCompile(`^\d{4}-\d\d-\d\d$`)
+
 // CreateBucket implements gofakes3.Backend.
 func (s backend) CreateBucket(name string) error {
 	if err := gofakes3.ValidateBucketName(name); err != nil {
 		return err
+	}
+	if datePattern.MatchString(name) {
+		return gofakes3.ErrorMessage(gofakes3.ErrInvalidBucketName, "paths that begin with a date are the Lambda API's at this endpoint")
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
