@@ -200,6 +200,9 @@ func readLayers(list []any, path string) ([]*layerConfig, error) {
 			}
 			l.name = l.path
 		}
+		if len(l.name) > maxNameBytes {
+			return nil, badConfig("%s has a name of %d bytes", l.path, len(l.name))
+		}
 		if other, taken := names[l.name]; taken {
 			return nil, badConfig("%s and %s are both named %q", other, l.path, l.name)
 		}

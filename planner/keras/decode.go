@@ -17,6 +17,7 @@ const (
 	maxDepth       = 128
 	maxLayers      = 10000
 	maxReferences  = 200000
+	maxNameBytes   = 512
 )
 
 // Model is an architecture with everything that follows from it.
@@ -146,13 +147,6 @@ func topLevel(tree any) (map[string]any, error) {
 		}
 		return top, nil
 	case "":
-		if c, ok := top["layers"].([]any); ok && len(c) > 0 { // what model.get_config() gives
-			kind := "Sequential"
-			if _, ok := top["input_layers"]; ok {
-				kind = "Functional"
-			}
-			return map[string]any{"class_name": kind, "config": top}, nil
-		}
 		return nil, notModel("the document has no class_name", "give the file that model.to_json() or model.save() wrote")
 	}
 	if _, ok := top["config"].(map[string]any); ok {

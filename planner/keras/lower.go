@@ -83,6 +83,9 @@ func lower(m *modelConfig) (*graph.Graph, []LayerWeights, error) {
 		}
 	}
 	g := l.g
+	if len(g.Nodes) == 0 {
+		return nil, nil, badConfig("the model computes nothing: its outputs are its inputs")
+	}
 	for _, r := range m.inputs {
 		t := tensors[index[tensorRef{layer: r.layer}]]
 		g.Inputs = append(g.Inputs, graph.Port{Name: r.layer, Value: t.values[asSource]})

@@ -280,6 +280,8 @@ func TestRefusedDocuments(t *testing.T) {
 		{"training", functional(in+relu("a", `[["x", 0, 0, {"training": true}]]`), io, `[["a", 0, 0]]`), "keras.unsupported-layer", "training=True"},
 		{"keyword", functional(in+relu("a", `[["x", 0, 0, {"states": 1}]]`), io, `[["a", 0, 0]]`), "keras.unsupported-layer", "argument states"},
 		{"open size", strings.Replace(functional(in+relu("a", `[["x", 0, 0]]`), io, `[["a", 0, 0]]`), "[null, 4]", "[null, null]", 1), "keras.unknown-size", "fixed input shape"},
+		{"nothing to compute", functional(in[:len(in)-2], io, io), "keras.bad-config", "computes nothing"},
+		{"long name", strings.ReplaceAll(functional(in+relu("a", `[["x", 0, 0]]`), io, `[["a", 0, 0]]`), `"a"`, `"`+strings.Repeat("a", 1000)+`"`), "keras.bad-config", "1000 bytes"},
 		{"no shape", `{"class_name": "Sequential", "config": [{"class_name": "ReLU", "config": {"name": "a"}}]}`, "keras.no-input-shape", "known shape"},
 		{"deep", strings.Repeat("[", 100000), "keras.too-large", "nests deeper"},
 		{"deep after a string", `{"a": "\"[", "b": ` + strings.Repeat("[", 200), "keras.too-large", "nests deeper"},

@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/goccy/go-yaml/ast"
 	"github.com/goccy/go-yaml/lexer"
@@ -39,6 +40,9 @@ func decodeYAML(text []byte) (tree any, err error) {
 			tree, err = nil, notYAML(fmt.Errorf("%v", r))
 		}
 	}()
+	if !utf8.Valid(text) {
+		return nil, notYAML(errors.New("it is not UTF-8 text"))
+	}
 	tokens := lexer.Tokenize(string(text))
 	if err := boundNesting(tokens); err != nil {
 		return nil, err
@@ -133,11 +137,14 @@ func boundNesting(tokens token.Tokens) error {
 	return nil
 }
 
-// yamlValue is data with its size, aliases expanded.
+// yamlValue is data with its size and depth, aliases expanded.
 type yamlValue struct {
-	data any
-	size int
+	data  any
+	size  int
+	depth int
 }
+
+func leaf(data any) yamlValue { return yamlValue{data, 1, 0} }
 
 type yamlReader struct {
 	anchors map[string]yamlValue
@@ -157,7 +164,7 @@ func (r *yamlReader) wrong(n ast.Node, format string, args ...any) error {
 
 func (r *yamlReader) node(n ast.Node, depth int) (yamlValue, error) {
 	if n == nil {
-		return yamlValue{nil, 1}, nil
+		return leaf(nil), nil
 	}
 	if depth > maxDepth {
 		return yamlValue{}, tooLarge("it nests deeper than %d levels, in line %d", maxDepth, n.GetToken().Position.Line)
@@ -175,6 +182,9 @@ func (r *yamlReader) node(n ast.Node, depth int) (yamlValue, error) {
 		if !ok {
 			return v, r.wrong(n, "alias *%s has no anchor before it", name)
 		}
+		if depth+v.depth > maxDepth {
+			return v, tooLarge("it nests deeper than %d levels, in line %d", maxDepth, n.GetToken().Position.Line)
+		}
 		return v, r.count(v.size, n)
 	case *ast.TagNode:
 		return r.tagged(n, depth)
@@ -184,7 +194,7 @@ func (r *yamlReader) node(n ast.Node, depth int) (yamlValue, error) {
 		return r.mapping(n, []*ast.MappingValueNode{n}, depth)
 	case *ast.SequenceNode:
 		out := make([]any, 0, len(n.Values))
-		size := 1
+		size, deep := 1, 0
 		for _, e := range n.Values {
 			v, err := r.node(e, depth+1)
 			if err != nil {
@@ -192,29 +202,30 @@ func (r *yamlReader) node(n ast.Node, depth int) (yamlValue, error) {
 			}
 			out = append(out, v.data)
 			size += v.size
+			deep = max(deep, v.depth)
 		}
-		return yamlValue{out, size}, r.count(1, n)
+		return yamlValue{out, size, deep + 1}, r.count(1, n)
 	case *ast.LiteralNode:
-		return yamlValue{n.Value.Value, 1}, r.count(1, n)
+		return leaf(n.Value.Value), r.count(1, n)
 	case *ast.NullNode:
-		return yamlValue{nil, 1}, r.count(1, n)
+		return leaf(nil), r.count(1, n)
 	case ast.ScalarNode:
 		t := n.GetToken()
 		if t.Type == token.SingleQuoteType || t.Type == token.DoubleQuoteType {
-			return yamlValue{t.Value, 1}, r.count(1, n)
+			return leaf(t.Value), r.count(1, n)
 		}
 		text := t.Value
 		if s, ok := n.(*ast.StringNode); ok {
 			text = s.Value
 		}
-		return yamlValue{plainScalar(text), 1}, r.count(1, n)
+		return leaf(plainScalar(text)), r.count(1, n)
 	}
 	return yamlValue{}, r.wrong(n, "%s is not expected here", n.Type())
 }
 
 func (r *yamlReader) mapping(n ast.Node, values []*ast.MappingValueNode, depth int) (yamlValue, error) {
 	out := make(map[string]any, len(values))
-	size := 1
+	size, deep := 1, 0
 	for _, e := range values {
 		if _, merge := e.Key.(*ast.MergeKeyNode); merge {
 			return yamlValue{}, r.wrong(e, "a merge key << is not expected in a model")
@@ -233,8 +244,9 @@ func (r *yamlReader) mapping(n ast.Node, values []*ast.MappingValueNode, depth i
 		}
 		out[key] = v.data
 		size += 1 + v.size
+		deep = max(deep, v.depth)
 	}
-	return yamlValue{out, size}, r.count(1, n)
+	return yamlValue{out, size, deep + 1}, r.count(1, n)
 }
 
 func keyOf(k ast.MapKeyNode) ast.Node {
@@ -262,10 +274,10 @@ func (r *yamlReader) tagged(n *ast.TagNode, depth int) (yamlValue, error) {
 		if err != nil {
 			return v, r.wrong(n, "!!binary is not base64: %v", err)
 		}
-		return yamlValue{string(data), v.size}, nil
+		return leaf(data), nil
 	case tag == "!!str" || tag == pythonTag+"str" || tag == pythonTag+"unicode":
 		if text, ok := n.Value.(ast.ScalarNode); ok {
-			return yamlValue{text.GetToken().Value, 1}, nil
+			return leaf(text.GetToken().Value), nil
 		}
 		return v, nil
 	case tag == "!!int" || tag == "!!float" || tag == pythonTag+"int" || tag == pythonTag+"long" || tag == pythonTag+"float":
@@ -282,18 +294,18 @@ func (r *yamlReader) tagged(n *ast.TagNode, depth int) (yamlValue, error) {
 	case tag == pythonTag+"object/apply:numpy.core.multiarray._reconstruct" ||
 		tag == pythonTag+"object/apply:numpy._core.multiarray._reconstruct":
 		if f, ok := numpyArray(v.data); ok {
-			return yamlValue{f, 1}, nil
+			return leaf(f), nil
 		}
 	case tag == pythonTag+"object/apply:numpy.core.multiarray.scalar" ||
 		tag == pythonTag+"object/apply:numpy._core.multiarray.scalar":
 		if list, ok := v.data.([]any); ok && len(list) == 2 {
 			if f, ok := numpyNumber(list[0], list[1]); ok {
-				return yamlValue{f, 1}, nil
+				return leaf(f), nil
 			}
 		}
 	}
 	if strings.HasPrefix(tag, pythonTag) {
-		return yamlValue{pythonObject(tag), 1}, nil
+		return yamlValue{pythonObject(tag), 1, 1}, nil
 	}
 	return v, r.wrong(n, "the tag %s is not known", tag)
 }
@@ -338,7 +350,7 @@ func numpyArray(v any) (float64, bool) {
 func numpyNumber(dtype, bytes any) (float64, bool) {
 	m, _ := dtype.(map[string]any)
 	code, _ := m["numpy"].(string)
-	raw, ok := bytes.(string)
+	b, ok := bytes.([]byte)
 	if !ok || len(code) < 3 {
 		return 0, false
 	}
@@ -346,7 +358,6 @@ func numpyNumber(dtype, bytes any) (float64, bool) {
 	if code[0] == '>' {
 		order = binary.BigEndian
 	}
-	b := []byte(raw)
 	switch kind := code[1:]; {
 	case kind == "f4" && len(b) == 4:
 		return float64(math.Float32frombits(order.Uint32(b))), true

@@ -164,6 +164,9 @@ func TestYAMLRefused(t *testing.T) {
 		{"unknown tag", sequential("    max_value: !custom 1\n"), "model.not-a-model", "tag !custom"},
 		{"long block mapping", longMapping("k%d:\n- a\n"), "keras.too-large", "more than 4096 entries"},
 		{"long flow mapping", "{" + longMapping("k%d: 1, ") + "}", "keras.too-large", "more than 4096 entries"},
+		{"deep through aliases", "a: &a " + strings.Repeat("[", 100) + strings.Repeat("]", 100) + "\nb: " + strings.Repeat("[", 100) + "*a" + strings.Repeat("]", 100), "keras.too-large", "nests deeper than 128 levels"},
+		{"not UTF-8", "a: \xff", "model.not-a-model", "UTF-8"},
+		{"binary as name", "class_name: Sequential\nconfig: [{class_name: ReLU, config: {name: !!binary /w==, batch_input_shape: [null, 4]}}]", "keras.bad-config", "no name"},
 		{"too long", strings.Repeat("#", 9<<20), "keras.too-large", "bytes"},
 	} {
 		_, err := keras.ParseYAML([]byte(c.text))
