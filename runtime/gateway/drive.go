@@ -283,10 +283,12 @@ func (r *run) blame(i int, err error) error {
 	doing := "running " + r.stageName(i)
 	if e := diag.As(err); e != nil {
 		named := *e
-		if e.Doing != "" && !strings.Contains(e.Doing, r.manifest.Stages[i].Function) {
-			doing += ": " + e.Doing
-		} else if e.Doing != "" {
-			doing = strings.Replace(e.Doing, "running "+r.manifest.Stages[i].Function, doing, 1)
+		what := e.Doing
+		for _, verb := range []string{"running ", "invoking "} {
+			what = strings.TrimPrefix(strings.TrimPrefix(what, verb+r.manifest.Stages[i].Function), ": ")
+		}
+		if what != "" {
+			doing += ": " + what
 		}
 		named.Doing = doing
 		return &named

@@ -295,7 +295,7 @@ func FuzzJSONTensor(f *testing.F) {
 	})
 }
 
-// FuzzRead tries everything that a user may send, within 256 MB of memory.
+// FuzzRead tries everything that a user may send to a gateway of little memory.
 func FuzzRead(f *testing.F) {
 	for _, picture := range testImages(f) {
 		f.Add(picture.File)
