@@ -77,11 +77,11 @@ func TestOptionsRefuse(t *testing.T) {
 }
 
 func TestQuery(t *testing.T) {
-	r := request(t, "slo=500ms", "platform=local", "memory=512,1024", "max-stages=4")
-	if got := r.Query(); got != "slo=500ms&on=local&max=4&mb=512,1024" {
+	r := request(t, "slo=500ms", "platform=local", "memory=512,1024", "max-stages=8")
+	if got := r.Query(); got != "slo=500ms&on=local&max=8&mb=512,1024" {
 		t.Errorf("query %q", got)
 	}
-	back, err := ParseQuery("?slo=500ms&on=local&max=4&mb=512%2C1024")
+	back, err := ParseQuery("?slo=500ms&on=local&max=8&mb=512%2C1024")
 	if err != nil || !reflect.DeepEqual(back, r) {
 		t.Errorf("percent-encoded: %+v, %v", back, err)
 	}

@@ -362,7 +362,7 @@ func TestTooFewFunctionsAllowed(t *testing.T) {
 	p := mustProblem(t, m, "max-stages=3")
 	whole(t, p, mustPlan(t, p))
 	// More functions than layers, on a model whose cuts all fit.
-	d = mustPlan(t, mustProblem(t, m, "min-stages=6"))
+	d = mustPlan(t, mustProblem(t, m, "min-stages=6", "max-stages=9"))
 	if d.Status != plan.Infeasible || d.Advice == nil || d.Advice.Value != "5" || !strings.Contains(d.Reason, "4 places to cut") {
 		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
 	}
