@@ -89,6 +89,11 @@ func deployPlan(ctx context.Context, a *arguments, env *environment) error {
 			}
 			return diag.New(diag.Interrupted, "interrupted", "deploying "+name, "interrupted", "")
 		}
+		if e := diag.As(err); e != nil && e.Code == "server.unreachable" {
+			lost := *e
+			lost.Fix = "start it again; partita destroy " + name + " removes what was deployed"
+			return &lost
+		}
 		return err
 	}
 	talk.end()

@@ -88,7 +88,7 @@ func parse(c *command, args []string) (*arguments, error) {
 }
 
 func usage(c *command, found string) *diag.Error {
-	return diag.New(diag.Usage, "usage.bad-arguments", "partita "+c.name, found, "partita "+c.name+" -h shows how it is used")
+	return diag.New(diag.Usage, "usage.bad-arguments", c.name, found, "partita "+c.name+" -h shows how it is used")
 }
 
 // nearest suggests the flag that a mistyped one probably means.

@@ -80,7 +80,7 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 		return diag.New(diag.Unavailable, "serve.cannot-listen", "starting the server", "the address "+a.text("addr")+" cannot be used", "stop what uses it, or choose another with --addr").Because(err)
 	}
 	defer listener.Close()
-	address := "http://" + listener.Addr().String()
+	address := "http://" + reachable(listener.Addr())
 
 	s := &server{log: log}
 	defer s.close()
@@ -171,11 +171,7 @@ func (s *server) startLocal(dir, region string, addr net.Addr) error {
 	s.endpoint = ""
 	var private net.Listener
 	if tcp, ok := addr.(*net.TCPAddr); ok && (tcp.IP.IsLoopback() || tcp.IP.IsUnspecified()) {
-		host := tcp.IP.String()
-		if tcp.IP.IsUnspecified() {
-			host = "127.0.0.1"
-		}
-		s.endpoint = "http://" + net.JoinHostPort(host, strconv.Itoa(tcp.Port)) + "/aws"
+		s.endpoint = "http://" + reachable(addr) + "/aws"
 	} else {
 		var err error
 		if private, err = net.Listen("tcp", "127.0.0.1:0"); err != nil {
@@ -195,6 +191,14 @@ func (s *server) startLocal(dir, region string, addr net.Addr) error {
 		s.serve(private, s.local.Handler())
 	}
 	return nil
+}
+
+// reachable gives an address at which this machine reaches a listener: one on all addresses is on loopback, too.
+func reachable(addr net.Addr) string {
+	if tcp, ok := addr.(*net.TCPAddr); ok && tcp.IP.IsUnspecified() {
+		return net.JoinHostPort("127.0.0.1", strconv.Itoa(tcp.Port))
+	}
+	return addr.String()
 }
 
 // serve answers requests on a listener until close. A request may be long, as uploads and invocations are, but its
@@ -268,7 +272,7 @@ func openData(dir string, env *environment) (path string, unlock func(), err err
 	}
 	unlock, err = lockFolder(filepath.Join(dir, "lock"))
 	if err != nil {
-		return "", nil, diag.New(diag.Conflict, "serve.data-in-use", doing, "another server uses "+dir, "stop it, or name another folder with --data").Because(err)
+		return "", nil, diag.New(diag.Conflict, "serve.data-in-use", doing, "another server uses "+dir, "stop it, or name another folder with --data")
 	}
 	// What an earlier process left unfinished here belongs to nobody.
 	temporary := filepath.Join(dir, "tmp")

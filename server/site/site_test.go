@@ -99,7 +99,6 @@ func TestWasmForms(t *testing.T) {
 	}
 }
 
-
 func TestPage(t *testing.T) {
 	h := handler(t, built())
 	r := get(h, "/")
