@@ -32,8 +32,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 		Stages: []plan.Stage{},
 		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.instance.StartUs, DispatchUs: p.instance.DispatchUs,
 			FeesPicoUSD: p.platform.RequestPicoUSD},
-		Frontier:  p.frontier,
-		Baselines: p.baselines(r),
+		Frontier: p.frontier,
 	}
 }
 
@@ -83,9 +82,4 @@ func (p *Problem) choices(path []solve.Choice) []plan.Choice {
 		short[i] = plan.Choice{LastLayer: p.instance.Nodes[segment.J].Cut, MemoryMB: segment.Options[c.Option].MemoryMB}
 	}
 	return short
-}
-
-// baselines lists what simpler ways of planning would give.
-func (p *Problem) baselines(r Request) []plan.Baseline {
-	return []plan.Baseline{}
 }

@@ -46,6 +46,7 @@ type Problem struct {
 	instance *solve.Instance
 	result   *solve.Result
 	frontier []plan.Point // of result
+	simple   *simplePlans // baselines, once asked for
 }
 
 func newProblem(m model, r Request) (*Problem, error) {
@@ -178,9 +179,10 @@ func (p *Problem) answer(r Request) *plan.Plan {
 	if why != nil {
 		document.Status = plan.Infeasible
 		document.Reason, document.Advice = why.reason, why.advice
-		return document
+	} else {
+		p.fill(document, point)
 	}
-	p.fill(document, point)
+	document.Baselines = p.baselines(r, len(document.Stages))
 	return document
 }
 

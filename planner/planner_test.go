@@ -156,6 +156,42 @@ func TestPlansAreWhole(t *testing.T) {
 	}
 }
 
+// No baseline beats the frontier, and each is where its name says.
+func TestBaselines(t *testing.T) {
+	for _, name := range platform.Names() {
+		for _, scenario := range []string{"warm", "cold-sequential", "cold-overlapped"} {
+			p := mustProblem(t, tiny(t), "platform="+name, "scenario="+scenario, "max-stages=6", "slo=5s")
+			d := mustPlan(t, p)
+			if len(d.Baselines) != 4 {
+				t.Fatalf("%d baselines", len(d.Baselines))
+			}
+			for _, b := range d.Baselines {
+				if b.Status != "feasible" {
+					t.Errorf("%s %s: %s is %s", name, scenario, b.Name, b.Status)
+					continue
+				}
+				point, ok := p.Solve().Cheapest(b.LatencyUs)
+				if !ok || p.Solve().Frontier[point].CostPicoUSD > b.CostPicoUSD {
+					t.Errorf("%s %s: %s at (%d, %d) beats the frontier", name, scenario, b.Name, b.LatencyUs, b.CostPicoUSD)
+				}
+				if last := b.Stages[len(b.Stages)-1].LastLayer; last != len(p.model.graph.Layers) {
+					t.Errorf("%s ends at layer %d", b.Name, last)
+				}
+			}
+			if n := len(d.Baselines[0].Stages); n != 1 {
+				t.Errorf("one function has %d", n)
+			}
+			if n := len(d.Baselines[2].Stages); n < 2 {
+				t.Errorf("equal layers in %d function", n)
+			}
+		}
+	}
+	d := mustPlan(t, mustProblem(t, perceptron(t, 5)))
+	if d.Baselines[0].Status != "infeasible" || d.Baselines[1].Status != "feasible" || len(d.Baselines[1].Stages) != 3 {
+		t.Errorf("a model too large for one function: %+v", d.Baselines)
+	}
+}
+
 // The same request gives the same bytes.
 func TestPlansAreReproducible(t *testing.T) {
 	var first []byte

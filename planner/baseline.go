@@ -1,0 +1,176 @@
+package planner
+
+import (
+	"math/rand/v2"
+
+	"partita/planner/plan"
+	"partita/planner/solve"
+)
+
+// Names of the baselines: what people do without an optimiser.
+const (
+	OneFunction = "one function" // the whole model in one function, at its best size
+	Greedy      = "greedy"       // fill each function as far as it goes, at the largest size that is worth its price
+	EqualLayers = "equal layers" // the same number of layers in each function, each at its cheapest size
+	Random      = "random"       // cuts and sizes by lot
+)
+
+// baselines gives the simpler plans of the same instance. They respect the limits of the platform and of the number of
+// stages; whether they meet the SLO is for the reader to compare. Layers are spread equally over as many functions as the
+// plan has, two at least. What does not depend on the SLO is computed once, so that the SLO can follow a slider.
+func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
+	if p.simple == nil {
+		p.simple = &simplePlans{
+			whole: p.wholeSegment(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
+		}
+	}
+	stages = max(stages, 2, p.instance.MinStages)
+	equal, known := p.simple.equal[stages]
+	if !known {
+		equal = p.baseline(EqualLayers, p.equalLayers(stages))
+		p.simple.equal[stages] = equal
+	}
+	return []plan.Baseline{p.baseline(OneFunction, p.oneFunction(r)), p.simple.greedy, equal, p.simple.random}
+}
+
+// simplePlans are the baselines computed so far.
+type simplePlans struct {
+	whole          int // segment of the whole model; -1: none
+	greedy, random plan.Baseline
+	equal          map[int]plan.Baseline // by number of stages
+}
+
+func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
+	b := plan.Baseline{Name: name, Status: "infeasible", Stages: []plan.Choice{}}
+	if path == nil {
+		return b
+	}
+	total, err := solve.Evaluate(p.instance, path)
+	if err != nil {
+		return b // too few or too many stages
+	}
+	b.Status, b.LatencyUs, b.CostPicoUSD, b.Stages = "feasible", total.LatencyUs, total.CostPicoUSD, p.choices(path)
+	return b
+}
+
+// wholeSegment finds the segment of the whole model.
+func (p *Problem) wholeSegment() int {
+	for s := range p.instance.Segments {
+		if segment := &p.instance.Segments[s]; segment.I == 0 && segment.J == len(p.instance.Nodes)-1 {
+			return s
+		}
+	}
+	return -1
+}
+
+// oneFunction takes the cheapest size within the SLO, or the fastest when none is.
+func (p *Problem) oneFunction(r Request) []solve.Choice {
+	s := p.simple.whole
+	if s < 0 {
+		return nil
+	}
+	best, bestTotal := -1, solve.Point{}
+	for o := range p.instance.Segments[s].Options {
+		total, err := solve.Evaluate(p.instance, []solve.Choice{{Segment: s, Option: o}})
+		if err != nil {
+			return nil // one stage is too few
+		}
+		late, bestLate := r.SLOUs > 0 && total.LatencyUs > r.SLOUs, r.SLOUs > 0 && bestTotal.LatencyUs > r.SLOUs
+		if best < 0 || bestLate && total.LatencyUs < bestTotal.LatencyUs || !late && !bestLate && total.CostPicoUSD < bestTotal.CostPicoUSD {
+			best, bestTotal = o, total
+		}
+	}
+	return []solve.Choice{{Segment: s, Option: best}}
+}
+
+// greedy goes from each node as far as a stage reaches.
+func (p *Problem) greedy() []solve.Choice {
+	in := p.instance
+	farthest := make([]int, len(in.Nodes)) // segment from each node, from 1; 0: none
+	for s := range in.Segments {
+		segment := &in.Segments[s]
+		if f := farthest[segment.I]; f == 0 || in.Segments[f-1].J < segment.J {
+			farthest[segment.I] = s + 1
+		}
+	}
+	var path []solve.Choice
+	for node := 0; node < len(in.Nodes)-1; node = in.Segments[path[len(path)-1].Segment].J {
+		s := farthest[node] - 1
+		if s < 0 {
+			return nil
+		}
+		path = append(path, solve.Choice{Segment: s, Option: len(in.Segments[s].Options) - 1})
+	}
+	return path
+}
+
+// equalLayers cuts as near to equal numbers of layers as the model allows.
+func (p *Problem) equalLayers(stages int) []solve.Choice {
+	in := p.instance
+	layers := len(p.model.graph.Layers)
+	if stages > len(in.Nodes)-1 {
+		return nil
+	}
+	nodes := []int{0}
+	for k := 1; k < stages; k++ {
+		want, best := k*layers/stages, -1
+		for n := nodes[k-1] + 1; n < len(in.Nodes)-1; n++ {
+			if best < 0 || distance(in.Nodes[n].Cut, want) < distance(in.Nodes[best].Cut, want) {
+				best = n
+			}
+		}
+		if best < 0 {
+			return nil
+		}
+		nodes = append(nodes, best)
+	}
+	nodes = append(nodes, len(in.Nodes)-1)
+	var path []solve.Choice
+	for s := range in.Segments { // by rising node, as the path is
+		segment := &in.Segments[s]
+		if k := len(path); k < stages && segment.I == nodes[k] && segment.J == nodes[k+1] {
+			cheapest := 0
+			for o := range segment.Options {
+				if segment.Options[o].CostPicoUSD < segment.Options[cheapest].CostPicoUSD {
+					cheapest = o
+				}
+			}
+			path = append(path, solve.Choice{Segment: s, Option: cheapest})
+		}
+	}
+	if len(path) != stages {
+		return nil
+	}
+	return path
+}
+
+func distance(a, b int) int { return max(a-b, b-a) }
+
+// random draws stages from the source on until they reach the sink, a fixed number of times at most. The draw is the
+// same every time.
+func (p *Problem) random() []solve.Choice {
+	in := p.instance
+	rng := rand.New(rand.NewPCG(2021, 7)) // any seed will do
+	from := make([][2]int, len(in.Nodes)) // the segments of a node follow each other: first and end
+	for s := range in.Segments {
+		f := &from[in.Segments[s].I]
+		if f[1] == 0 {
+			f[0] = s
+		}
+		f[1] = s + 1
+	}
+	const draws = 1000
+	for range draws {
+		var path []solve.Choice
+		node := 0
+		for node < len(in.Nodes)-1 && len(path) < in.MaxStages && from[node][1] > from[node][0] {
+			s := from[node][0] + rng.IntN(from[node][1]-from[node][0])
+			path = append(path, solve.Choice{Segment: s, Option: rng.IntN(len(in.Segments[s].Options))})
+			node = in.Segments[s].J
+		}
+		if _, err := solve.Evaluate(in, path); err == nil {
+			return path
+		}
+	}
+	return nil
+}
