@@ -98,7 +98,6 @@ func TestUsageErrors(t *testing.T) {
 		{[]string{"destroy", "../x", "--yes"}, 2, []string{"deploy.bad-name"}},
 		{[]string{"destroy", "demo"}, 2, []string{"--yes"}},
 		{[]string{"invoke", "demo"}, 2, []string{"INPUT"}},
-		{[]string{"invoke", "demo", "a=" + os.DevNull, "b"}, 2, []string{"NAME=FILE", "b is not"}},
 		{[]string{"invoke", "demo", "x.npy", "--top", "many"}, 2, []string{"many", "whole number"}},
 		{[]string{"list", "--server", "ftp://x"}, 2, []string{"ftp://x"}},
 		{[]string{"list", "--server", "http://127.0.0.1:9"}, 1, []string{"http://127.0.0.1:9", "server.unreachable", "partita serve"}},
@@ -357,6 +356,9 @@ func TestInvoke(t *testing.T) {
 	if r := partita(t, "", "invoke", "demo", odd, "--server", url); r.code != 0 || string(f.invoked.Inputs[0].Data) != "odd" || f.invoked.Inputs[0].ContentType != wire.TypePNG ||
 		!strings.Contains(r.stdout, "class    2  9") || !strings.Contains(r.stdout, "cold") {
 		t.Errorf("a file with = in its name: %+v", r)
+	}
+	if r := partita(t, "", "invoke", "demo", small, odd, "--server", url); r.code != 0 || len(f.invoked.Inputs) != 2 || f.invoked.Inputs[1].Name != "" {
+		t.Errorf("a batch of two files: %+v", r)
 	}
 	if r := partita(t, "piped", "invoke", "demo", "-", "--server", url); r.code != 0 || string(f.invoked.Inputs[0].Data) != "piped" || f.invoked.Inputs[0].ContentType != "" {
 		t.Errorf("standard input: %+v", r)

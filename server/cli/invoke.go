@@ -44,7 +44,7 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 	}
 	request := &api.InvocationRequest{Preprocess: a.text("preprocess"), Top: int(top)}
 	for _, word := range a.words[1:] {
-		input, err := readInput(ctx, c, word, len(a.words) > 2, env)
+		input, err := readInput(ctx, c, word, env)
 		if err != nil {
 			return err
 		}
@@ -72,17 +72,14 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 	return showInvocation(env.out, shown)
 }
 
-// readInput reads one INPUT argument: FILE, or NAME=FILE. A file whose own name has an equals sign is taken as it is.
-func readInput(ctx context.Context, c *client, word string, several bool, env *environment) (*api.InvocationInput, error) {
+// readInput reads one INPUT argument: FILE, or NAME=FILE. Several files of one input make a batch. A file whose own name has an equals sign is taken as it is.
+func readInput(ctx context.Context, c *client, word string, env *environment) (*api.InvocationInput, error) {
 	input := &api.InvocationInput{}
 	path := word
 	if before, after, named := strings.Cut(word, "="); named {
 		if _, err := os.Stat(word); err != nil {
 			input.Name, path = before, after
 		}
-	}
-	if several && input.Name == "" {
-		return nil, usage(find("invoke"), "of several inputs each is NAME=FILE, and "+word+" is not")
 	}
 	f, size, err := openFile(path, env)
 	if err != nil {
