@@ -58,9 +58,11 @@ func TestIndependentClient(t *testing.T) {
 		}
 	}
 	aws(t, p, "lambda", "get-function", "--function-name", "partita-seen-stage-1")
-	reply := filepath.Join(t.TempDir(), "reply.json")
-	answer := aws(t, p, "lambda", "invoke", "--function-name", "partita-seen-stage-1", "--cli-binary-format", "raw-in-base64-out",
-		"--payload", `{"format":"partita.event/1","kind":"wake","request":"by-hand"}`, reply)
+	event, reply := filepath.Join(t.TempDir(), "event.json"), filepath.Join(t.TempDir(), "reply.json")
+	if err := os.WriteFile(event, []byte(`{"format":"partita.event/1","kind":"wake","request":"by-hand"}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	answer := aws(t, p, "lambda", "invoke", "--function-name", "partita-seen-stage-1", "--payload", "fileb://"+event, reply)
 	if strings.Contains(answer, "FunctionError") {
 		raw, _ := os.ReadFile(reply)
 		t.Errorf("a wake by hand failed: %s %s", answer, raw)
