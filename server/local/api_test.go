@@ -159,11 +159,13 @@ func TestRefusedFunctions(t *testing.T) {
 		edit func(*lambda.CreateFunctionInput)
 		text string
 	}{
-		"memory too small":  {func(in *lambda.CreateFunctionInput) { in.MemorySize = aws.Int32(127) }, "greater than or equal to 128"},
-		"memory too large":  {func(in *lambda.CreateFunctionInput) { in.MemorySize = aws.Int32(10241) }, "less than or equal to 10240"},
-		"timeout 0":         {func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(0) }, "'timeout'"},
-		"timeout 901":       {func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(901) }, "'timeout'"},
-		"storage":           {func(in *lambda.CreateFunctionInput) { in.EphemeralStorage = &types.EphemeralStorage{Size: aws.Int32(100)} }, "'ephemeralStorage.size'"},
+		"memory too small": {func(in *lambda.CreateFunctionInput) { in.MemorySize = aws.Int32(127) }, "greater than or equal to 128"},
+		"memory too large": {func(in *lambda.CreateFunctionInput) { in.MemorySize = aws.Int32(10241) }, "less than or equal to 10240"},
+		"timeout 0":        {func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(0) }, "'timeout'"},
+		"timeout 901":      {func(in *lambda.CreateFunctionInput) { in.Timeout = aws.Int32(901) }, "'timeout'"},
+		"storage": {func(in *lambda.CreateFunctionInput) {
+			in.EphemeralStorage = &types.EphemeralStorage{Size: aws.Int32(100)}
+		}, "'ephemeralStorage.size'"},
 		"runtime":           {func(in *lambda.CreateFunctionInput) { in.Runtime = types.RuntimePython312 }, "provided.al2023"},
 		"no handler":        {func(in *lambda.CreateFunctionInput) { in.Handler = nil }, "mandatory"},
 		"role":              {func(in *lambda.CreateFunctionInput) { in.Role = ptr("me") }, "'role'"},
@@ -175,16 +177,18 @@ func TestRefusedFunctions(t *testing.T) {
 		"layers":            {func(in *lambda.CreateFunctionInput) { in.Layers = []string{"arn:aws:lambda:us-east-1:1:layer:x:1"} }, "layers"},
 		"image":             {func(in *lambda.CreateFunctionInput) { in.PackageType = types.PackageTypeImage }, "zip packages only"},
 		"no code":           {func(in *lambda.CreateFunctionInput) { in.Code = &types.FunctionCode{} }, "source for function code"},
-		"no such object":    {func(in *lambda.CreateFunctionInput) { in.Code = &types.FunctionCode{S3Bucket: ptr("none"), S3Key: ptr("x")} }, "NoSuchKey"},
-		"not a zip":         {code2([]byte("hello")), "Could not unzip"},
-		"empty zip":         {code2(mustZip(t)), "non-empty zip"},
-		"zip slip":          {code2(mustZip(t, zipEntry{"../out", nil, 0o644})), "leads out of the package"},
-		"absolute path":     {code2(mustZip(t, zipEntry{"/etc/passwd", nil, 0o644})), "leads out of the package"},
-		"backslash":         {code2(mustZip(t, zipEntry{`..\out`, nil, 0o644})), "leads out of the package"},
-		"link":              {code2(mustZip(t, link)), "link or a device"},
-		"twice":             {code2(mustZip(t, zipEntry{"a", nil, 0o644}, zipEntry{"a", nil, 0o644})), "twice"},
-		"bomb":              {code2(bomb), "Unzipped size must be smaller than 262144000 bytes"},
-		"damaged":           {code2(damaged(t)), "Could not unzip"},
+		"no such object": {func(in *lambda.CreateFunctionInput) {
+			in.Code = &types.FunctionCode{S3Bucket: ptr("none"), S3Key: ptr("x")}
+		}, "NoSuchKey"},
+		"not a zip":     {code2([]byte("hello")), "Could not unzip"},
+		"empty zip":     {code2(mustZip(t)), "non-empty zip"},
+		"zip slip":      {code2(mustZip(t, zipEntry{"../out", nil, 0o644})), "leads out of the package"},
+		"absolute path": {code2(mustZip(t, zipEntry{"/etc/passwd", nil, 0o644})), "leads out of the package"},
+		"backslash":     {code2(mustZip(t, zipEntry{`..\out`, nil, 0o644})), "leads out of the package"},
+		"link":          {code2(mustZip(t, link)), "link or a device"},
+		"twice":         {code2(mustZip(t, zipEntry{"a", nil, 0o644}, zipEntry{"a", nil, 0o644})), "twice"},
+		"bomb":          {code2(bomb), "Unzipped size must be smaller than 262144000 bytes"},
+		"damaged":       {code2(damaged(t)), "Could not unzip"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := create(c.edit)

@@ -10,7 +10,7 @@ func itoa(n int) string { return strconv.Itoa(n) }
 // validJSON tells whether a text is one JSON value, as encoding/json's Valid does.
 //
 // Payloads of tensors are strings of megabytes, and encoding/json walks them byte by byte through a state machine
-// (about 25 ms for 6 MB, more than a small stage computes). This walks a string eight bytes at a time.
+// (13 ms for 6 MB where this takes 2: BenchmarkValidJSON). This walks a string eight bytes at a time.
 func validJSON(text []byte) bool {
 	v := jsonWalker{text: text}
 	v.space()

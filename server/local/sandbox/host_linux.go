@@ -121,7 +121,7 @@ func (h *Host) Limits() []Limit {
 		add("processes", true, fmt.Sprintf("at most %d by control group version %d", maxProcesses, h.groups.version))
 	} else {
 		add("cpu", false, "functions use all processors: "+h.noGroups)
-		add("memory", true, fmt.Sprintf("watched every %d ms and ended when above, so a fast allocation may overshoot: %s",
+		add("memory", true, fmt.Sprintf("the process (not its children) is watched every %d ms and ended when above, so a fast allocation may overshoot: %s",
 			watchInterval.Milliseconds(), h.noGroups))
 		add("processes", false, "not limited: "+h.noGroups)
 	}

@@ -94,8 +94,11 @@ func modes(t *testing.T, test func(t *testing.T, h *Host)) {
 	for name, restrict := range map[string]func(*Host){
 		"as the machine permits": func(*Host) {},
 		"without namespace":      func(h *Host) { h.namespace, h.noSpace = false, "test" },
-		"without groups":         func(h *Host) { h.groups, h.noGroups = nil, "test" },
-		"without both":           func(h *Host) { h.namespace, h.noSpace, h.groups, h.noGroups = false, "test", nil, "test" },
+		"without groups":         withoutGroups,
+		"without both": func(h *Host) {
+			h.namespace, h.noSpace = false, "test"
+			withoutGroups(h)
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHost(t)
@@ -103,6 +106,13 @@ func modes(t *testing.T, test func(t *testing.T, h *Host)) {
 			test(t, h)
 		})
 	}
+}
+
+func withoutGroups(h *Host) {
+	if h.groups != nil {
+		h.groups.remove()
+	}
+	h.groups, h.noGroups = nil, "test"
 }
 
 func TestModes(t *testing.T) {
