@@ -254,7 +254,7 @@ func (c *cloud) invoke(w http.ResponseWriter, r *http.Request, name string) {
 }
 
 // packageDir lays out a function's package; library adds ONNX Runtime.
-func packageDir(t *testing.T, files map[string][]byte, library bool) string {
+func packageDir(t testing.TB, files map[string][]byte, library bool) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, data := range files {
@@ -270,7 +270,7 @@ func packageDir(t *testing.T, files map[string][]byte, library bool) string {
 	return dir
 }
 
-func mustJSON(t *testing.T, v any) []byte {
+func mustJSON(t testing.TB, v any) []byte {
 	t.Helper()
 	b, err := json.Marshal(v)
 	if err != nil {

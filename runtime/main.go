@@ -18,6 +18,7 @@ func main() {
 		if _, err := os.Stat(filepath.Join(root, wire.GatewayFile)); err == nil {
 			return gateway.Open(root, invoke.New(), store.New())
 		}
+		stage.TuneAllocator()
 		return stage.Open(root, store.New())
 	}))
 }

@@ -22,7 +22,7 @@ func values(name string, width int64) []wire.TensorSpec {
 }
 
 // stageFiles is a stage that gives v<i+1> = v<i> + i + 1.
-func stageFiles(t *testing.T, i int, width int64) map[string][]byte {
+func stageFiles(t testing.TB, i int, width int64) map[string][]byte {
 	info := func(name string, shape ...int64) onnx.ValueInfo {
 		return onnx.ValueInfo{Name: name, DType: graph.Float32, Shape: shape}
 	}
@@ -35,7 +35,7 @@ func stageFiles(t *testing.T, i int, width int64) map[string][]byte {
 		wire.WeightsFile: binary.LittleEndian.AppendUint32(nil, math.Float32bits(float32(i+1)))}
 }
 
-func gatewayFiles(t *testing.T, width int64, change func(*wire.GatewayManifest)) map[string][]byte {
+func gatewayFiles(t testing.TB, width int64, change func(*wire.GatewayManifest)) map[string][]byte {
 	m := &wire.GatewayManifest{Format: wire.GatewayFormat, Deployment: "d", Bucket: "bucket", KeyPrefix: "runs/d/", Batch: 2, Concurrency: 2, Wake: true,
 		Inputs: values("in", width), InputNames: []string{"v0"}, Outputs: values("out", width), OutputNames: []string{"v2"}, Cost: wire.FunctionCost{PicoUSDPerMs: 1}}
 	for i := range 2 {
