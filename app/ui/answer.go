@@ -5,6 +5,7 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
+	"partita/planner"
 	"partita/planner/plan"
 )
 
@@ -44,7 +45,7 @@ func startWords(scenario string) string {
 // comparison says how the plan differs from the simplest alternative, in words.
 func comparison(document *plan.Plan) string {
 	for _, b := range document.Baselines {
-		if b.Name != "one-function" {
+		if b.Name != planner.OneFunction {
 			continue
 		}
 		if b.Status != "feasible" {

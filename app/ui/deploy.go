@@ -230,21 +230,40 @@ func (p *Page) ask(app.Context, app.Event) {
 	})
 }
 
+// foundWords says whether a request found its functions running.
+func foundWords(r *state.Reply) string {
+	cold := 0
+	for _, s := range r.Trace.Stages {
+		if s.Cold {
+			cold++
+		}
+	}
+	switch cold {
+	case 0:
+		return "warm"
+	case len(r.Trace.Stages):
+		return "cold"
+	}
+	return "partly cold"
+}
+
 // reply shows the prediction and the measured trace beside the predicted one.
 func (p *Page) reply() app.UI {
 	r := p.deployed.reply
 	predicted := p.session.Plan.Stages
+	start := startWords(p.session.Plan.Request.Scenario)
 	return app.Div().ID("reply").Body(
 		app.If(len(r.Top) > 0, func() app.UI {
 			return app.Ol().ID("top").Body(app.Range(r.Top[0]).Slice(func(i int) app.UI {
 				return app.Li().Text(fmt.Sprintf("class %d: %.4f", r.Top[0][i].Index, r.Top[0][i].Score))
 			}))
 		}),
-		app.P().ID("measured").Text(fmt.Sprintf("Measured: %s, %s per 100,000 requests (predicted %s, %s)",
-			duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD), duration(p.session.Plan.LatencyUs), perHundredThousand(p.session.Plan.CostPicoUSD))),
+		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
+			foundWords(r), duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
+			start, duration(p.session.Plan.LatencyUs), perHundredThousand(p.session.Plan.CostPicoUSD))),
 		app.Div().Class("scroll").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
-				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted"), app.Th().Text("compute"),
+				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
 				app.Th().Text("predicted"), app.Th().Text("billed"), app.Th().Text("memory used"), app.Th().Text("$ per 100,000"), app.Th().Text("predicted"),
 			)),
 			app.TBody().Body(app.Range(r.Trace.Stages).Slice(func(i int) app.UI {

@@ -8,6 +8,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/planner/plan"
+	"partita/planner/solve"
 )
 
 // stageColours is the number of stage classes in the style sheet; further stages start again.
@@ -77,13 +78,15 @@ func (p *Page) timeline() app.UI {
 
 func timelineSVG(document *plan.Plan) string {
 	spans := spansOf(document)
-	height := timelineRow*float64(len(spans)) + 24
+	height := timelineRow*float64(len(spans)+1) + 24
 	scale := (timelineWidth - timelineLeft - 8) / float64(max(document.LatencyUs, 1))
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, timelineWidth, height,
 		html.EscapeString(fmt.Sprintf("Timeline of one request over %d functions, %s in all", len(spans), duration(document.LatencyUs))))
+	fmt.Fprintf(&b, `<text x="0" y="18">gateway</text><rect class="edge gateway" x="%g" y="4" width="%.1f" height="20"><title>%s</title></rect>`,
+		timelineLeft, float64(document.LatencyUs)*scale, "gateway "+duration(document.LatencyUs))
 	for i, s := range spans {
-		top := timelineRow * float64(i)
+		top := timelineRow * float64(i+1)
 		fmt.Fprintf(&b, `<text x="0" y="%.1f">function %d</text>`, top+18, i+1)
 		if s.runUs > s.initUs {
 			fmt.Fprintf(&b, `<rect class="init edge %s" x="%.1f" y="%.1f" width="%.1f" height="20"><title>start %s</title></rect>`,
@@ -100,35 +103,24 @@ func timelineSVG(document *plan.Plan) string {
 // span is when a function starts (initUs to readyUs) and runs (runUs to endUs), from the request's arrival.
 type span struct{ initUs, readyUs, runUs, endUs int64 }
 
-// spansOf lays the stages out by the law of latency of the plan's scenario; what the gateway and the hops take beyond the
-// stages' own phases is before the first stage.
+// spansOf lays the stages out by the law of latency of the plan's scenario; see package cost.
 func spansOf(document *plan.Plan) []span {
-	var total int64
-	overlapped := document.Request.Scenario == "cold-overlapped"
-	lay := func(startUs, dispatchUs int64) (spans []span, endUs int64) {
-		at := startUs
-		for _, s := range document.Stages {
-			work := s.InputUs + s.ComputeUs + s.OutputUs
-			one := span{initUs: at + dispatchUs}
-			switch {
-			case document.Request.Scenario == "warm":
-				one.readyUs = one.initUs
-				one.runUs = one.initUs
-			case overlapped:
-				one.initUs = startUs
-				one.readyUs = startUs + s.InitUs
-				one.runUs = max(at+dispatchUs, one.readyUs)
-			default:
-				one.readyUs = one.initUs + s.InitUs
-				one.runUs = one.readyUs
-			}
-			one.endUs = one.runUs + work
-			at = one.endUs
-			spans = append(spans, one)
+	start, dispatch := document.Gateway.StartUs, document.Gateway.DispatchUs
+	finish := start
+	var spans []span
+	for _, s := range document.Stages {
+		var one span
+		switch turn := finish + dispatch; solve.Scenario(document.Request.Scenario) {
+		case solve.Warm:
+			one = span{initUs: turn, readyUs: turn, runUs: turn}
+		case solve.ColdOverlapped:
+			one = span{initUs: start, readyUs: start + s.InitUs, runUs: max(turn, start+s.InitUs)}
+		default:
+			one = span{initUs: turn, readyUs: turn + s.InitUs, runUs: turn + s.InitUs}
 		}
-		return spans, at
+		one.endUs = one.runUs + s.InputUs + s.ComputeUs + s.OutputUs
+		finish = one.endUs
+		spans = append(spans, one)
 	}
-	_, total = lay(0, 0)
-	spans, _ := lay(max(0, document.LatencyUs-total), 0)
 	return spans
 }

@@ -189,7 +189,7 @@ func TestPage(t *testing.T) {
 	if top := b.text("top"); !strings.Contains(top, "class ") {
 		t.Errorf("no prediction: %q", top)
 	}
-	if measured := b.text("measured"); !strings.Contains(measured, "Measured: ") {
+	if measured := b.text("measured"); !strings.Contains(measured, "Measured, ") {
 		t.Errorf("no measured latency: %q", measured)
 	}
 	rows := b.evaluate(`document.querySelectorAll("#trace tbody tr").length`)
