@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"strings"
@@ -169,5 +170,40 @@ func BenchmarkPlainRun(b *testing.B) {
 				}
 			}
 		})
+	}
+}
+
+// A whole trained model as one stage gives what Keras gave.
+func TestTrainedModel(t *testing.T) {
+	library := fixture.Library(t)
+	dir, input := modelStage(t, benchModels[0])
+	stage, err := open(dir, library, nil, defaults(1769, 1))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = stage.Close() }()
+	outputs, err := stage.Run(input)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(filepath.Join(fixture.Shared(t, "models", filepath.Dir(benchModels[0])), "expected_0.npy"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	want, err := npy.Decode(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want, err = want.Convert("float64"); err != nil {
+		t.Fatal(err)
+	}
+	got, err := (&npy.Array{DType: outputs[0].DType, Shape: outputs[0].Shape, Data: outputs[0].Data}).Convert("float64")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, g := range got.Float64s() {
+		if w := want.Float64s()[i]; math.Abs(g-w) > 1e-4+1e-3*math.Abs(w) { // the case's own tolerance
+			t.Errorf("class %d: %v, want %v", i, g, w)
+		}
 	}
 }
