@@ -64,6 +64,9 @@ func ParseDType(name string) (DType, bool) {
 // Batch marks the batch dimension of a Shape: its size is chosen when the model runs.
 const Batch = -1
 
+// Free marks, in the shapes that RunShape gives, a dimension whose size the data decide when the model runs.
+const Free = -2
+
 // Shape is a tensor's shape; at most its first dimension is Batch.
 type Shape []int64
 
@@ -83,9 +86,12 @@ func (s Shape) Elements(batch int64) int64 {
 func (s Shape) String() string {
 	parts := make([]string, len(s))
 	for i, d := range s {
-		if d == Batch {
+		switch d {
+		case Batch:
 			parts[i] = "?"
-		} else {
+		case Free:
+			parts[i] = "*"
+		default:
 			parts[i] = fmt.Sprint(d)
 		}
 	}
@@ -106,6 +112,7 @@ type Value struct {
 	Producer int   // index of the node that makes it; -1 for inputs, weights and constants
 	Weight   *Weight
 	Const    *Const
+	Free     []int // rising: the dimensions whose size the data decide at run time; Shape has a typical size there, for planning
 }
 
 // Weight says where a value's numbers are stored and how to arrange them. The value is the stored tensor, its axes
@@ -142,6 +149,15 @@ type Attr struct {
 	Str    string
 	Ints   []int64
 	Floats []float32
+	Strs   []string
+	Tensor *TensorAttr
+}
+
+// TensorAttr is a small tensor that is an attribute.
+type TensorAttr struct {
+	DType DType
+	Shape Shape
+	Raw   []byte // little-endian, in C order
 }
 
 // AttrKind is the type of an attribute. The values are those of ONNX's AttributeProto.AttributeType.
@@ -149,11 +165,13 @@ type AttrKind int32
 
 // The attribute types that the graph carries.
 const (
-	AttrFloat  AttrKind = 1
-	AttrInt    AttrKind = 2
-	AttrString AttrKind = 3
-	AttrFloats AttrKind = 6
-	AttrInts   AttrKind = 7
+	AttrFloat   AttrKind = 1
+	AttrInt     AttrKind = 2
+	AttrString  AttrKind = 3
+	AttrTensor  AttrKind = 4
+	AttrFloats  AttrKind = 6
+	AttrInts    AttrKind = 7
+	AttrStrings AttrKind = 8
 )
 
 // Layer is one step of the source model in execution order. A layer that the source model calls twice is two steps that
@@ -184,6 +202,9 @@ type Graph struct {
 	Outputs    []Port
 	LayerCount int   // as the source framework counts layers (a shared layer once)
 	Parameters int64 // as the source framework counts them
+
+	Opset   int64            // version of the operators of ai.onnx, where the model is one of ONNX; 0: 17
+	Domains map[string]int64 // versions of other operator sets; one that is absent has version 1
 }
 
 // Value gives the value with an id.
@@ -191,6 +212,15 @@ func (g *Graph) Value(id ValueID) *Value { return &g.Values[id] }
 
 // Computed tells whether a value is made by a node or is an input of the model: what can cross a cut.
 func (v *Value) Computed() bool { return v.Weight == nil && v.Const == nil }
+
+// RunShape gives the shape as far as it is settled before the model runs: Batch and Free are not.
+func (v *Value) RunShape() Shape {
+	s := append(Shape{}, v.Shape...)
+	for _, i := range v.Free {
+		s[i] = Free
+	}
+	return s
+}
 
 // Attr finds a node's attribute; nil when it is absent.
 func (n *Node) Attr(name string) *Attr {

@@ -113,6 +113,12 @@ func (a *Attr) text() string {
 		for _, f := range a.Floats {
 			parts = append(parts, formatFloat(f))
 		}
+	case AttrStrings:
+		for _, s := range a.Strs {
+			parts = append(parts, strconv.Quote(s))
+		}
+	case AttrTensor:
+		return fmt.Sprintf("%s %s tensor", a.Tensor.Shape, a.Tensor.DType)
 	}
 	return strings.Join(parts, ",")
 }
