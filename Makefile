@@ -14,7 +14,7 @@ ORT_PACKAGE := runtime/onnxruntime/node_modules/onnxruntime-node
 ORT_LIBRARY := $(ORT_PACKAGE)/bin/napi-v6/linux/$(ORT_ARCH)/libonnxruntime.so.1
 
 # Go decides by content what to rebuild; these lists only spare starting it when no file is newer.
-GO_FILES := $(shell find app planner runtime server web internal -name '*.go' -not -path '*/node_modules/*') go.mod go.sum
+go_files = $(shell find $(1) -name '*.go' -not -name '*_test.go' -not -path '*/node_modules/*') go.mod go.sum
 EMBEDDED := $(shell find planner server web -type f -not -name '*.go' -not -path 'web/dist/*' -not -path '*/testdata/*')
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
@@ -29,11 +29,11 @@ run: build ## build everything and serve it on http://127.0.0.1:8080
 .PHONY: build
 build: bin/partita bin/function/bootstrap bin/function/libonnxruntime.so ## build bin/partita and all it needs
 
-bin/partita: $(GO_FILES) $(EMBEDDED) web/dist/app.wasm.br | tools
+bin/partita: $(call go_files,planner runtime server web app) $(EMBEDDED) web/dist/.built | tools
 	go build -trimpath -ldflags '-s -w -X partita/server/cli.buildVersion=$(VERSION)' -o $@ ./server
 	@touch $@
 
-bin/function/bootstrap: $(GO_FILES) | tools
+bin/function/bootstrap: $(call go_files,planner runtime) | tools
 	@mkdir -p $(@D)
 	CGO_ENABLED=1 go build -trimpath -ldflags '-s -w' -o $@ ./runtime
 	@touch $@
@@ -47,14 +47,13 @@ $(ORT_LIBRARY): runtime/onnxruntime/package-lock.json runtime/onnxruntime/packag
 	cd runtime/onnxruntime && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# The page: one WebAssembly program and its compressed forms.
-web/dist/app.wasm: $(GO_FILES) | tools
+# The page: one WebAssembly program and its compressed forms, which take long and are made only when it has changed.
+web/dist/.built: $(call go_files,planner app) $(EMBEDDED) web/precompress.mjs | tools
 	@mkdir -p $(@D)
-	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' -o $@ ./app
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' -o web/dist/app.wasm.new ./app
+	@if cmp -s web/dist/app.wasm.new web/dist/app.wasm && [ -f web/dist/app.wasm.br ]; then rm web/dist/app.wasm.new; \
+	else mv web/dist/app.wasm.new web/dist/app.wasm && node web/precompress.mjs web/dist/app.wasm; fi
 	@touch $@
-
-web/dist/app.wasm.br: web/dist/app.wasm web/precompress.mjs
-	node web/precompress.mjs $<
 
 .PHONY: tools
 tools:
@@ -100,4 +99,4 @@ bench: build ## print the measurements of the design's targets, as ratios in one
 
 .PHONY: clean
 clean: ## remove what the build made
-	rm -rf bin web/dist/app.wasm* runtime/onnxruntime/node_modules
+	rm -rf bin web/dist/app.wasm* web/dist/.built runtime/onnxruntime/node_modules
