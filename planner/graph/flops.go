@@ -26,6 +26,10 @@ var flopsPerElement = map[string]int64{
 	"Relu": 1, "Clip": 2, "LeakyRelu": 2, "PRelu": 2, "Elu": 10, "Selu": 10, "Sigmoid": 10, "Tanh": 10, "Softplus": 12,
 	"Softsign": 3, "HardSigmoid": 4, "HardSwish": 5, "Exp": 8, "Erf": 10, "Sqrt": 4, "Neg": 1, "Softmax": 12, "LogSoftmax": 14,
 	"BatchNormalization": 2, "Greater": 1, "Cast": 1,
+	"Abs": 1, "Log": 10, "Floor": 1, "Ceil": 1, "Round": 1, "Sign": 1, "Reciprocal": 1, "Sin": 12, "Cos": 12, "Tan": 14, "Sinh": 12,
+	"Cosh": 12, "Asin": 14, "Acos": 14, "Atan": 14, "Asinh": 14, "Acosh": 14, "Atanh": 14, "Not": 1, "ThresholdedRelu": 1, "Celu": 10,
+	"Less": 1, "LessOrEqual": 1, "GreaterOrEqual": 1, "Equal": 1, "And": 1, "Or": 1, "Xor": 1, "Pow": 14, "Mod": 4, "Where": 1,
+	"LayerNormalization": 8, "InstanceNormalization": 8, "Resize": 6, "ReduceL2": 2, "ReduceSumSquare": 2, "ReduceLogSumExp": 12,
 }
 
 // Work gives the work of one node for one input.
@@ -65,6 +69,28 @@ func (g *Graph) Work(node int) Work {
 	case "MatMul":
 		a := g.Values[n.Inputs[0]].Shape
 		w.MACs = mulSaturated(out, a[len(a)-1])
+	case "ConvTranspose":
+		// Each input element goes to the outputs of its group under the window: kernel is (in, out/groups, window...).
+		w.MACs = mulSaturated(g.Values[n.Inputs[0]].Shape.Elements(1), g.Values[n.Inputs[1]].Shape[1:].Elements(1))
+	case "LSTM", "GRU", "RNN":
+		// Each step of time multiplies the input and the state by all weights; the gates cost some 30 operations a unit.
+		time := g.Values[n.Inputs[0]].Shape[0]
+		r := g.Values[n.Inputs[2]].Shape
+		w.MACs = mulSaturated(time, addSaturated(g.Values[n.Inputs[1]].Shape.Elements(1), r.Elements(1)))
+		w.FLOPs = mulSaturated(time, mulSaturated(30, r[0]*r[2]))
+	case "Einsum":
+		w.MACs = g.einsumMACs(n)
+	case "ReduceMean", "ReduceMax", "ReduceMin", "ReduceProd", "ReduceSum", "ReduceL1", "ReduceL2", "ReduceLogSumExp", "ReduceSumSquare",
+		"ArgMax", "ArgMin", "CumSum":
+		w.FLOPs = mulSaturated(g.Values[n.Inputs[0]].Shape.Elements(1), max(1, flopsPerElement[n.Op]))
+	case "TopK":
+		e := g.Values[n.Inputs[0]].Shape.Elements(1)
+		w.FLOPs = mulSaturated(e, int64(bits.Len64(uint64(e)))) // comparisons of a sort
+	case "Gather", "GatherND":
+		// Of a table it reads what it gives; the rest of the table lies still.
+		if !g.Values[n.Inputs[0]].Computed() {
+			w.WeightBytes = min(w.WeightBytes, w.OutputBytes)
+		}
 	case "MaxPool", "AveragePool":
 		window := int64(1)
 		for _, k := range n.Attr("kernel_shape").Ints {

@@ -28,7 +28,11 @@ func Infer(g *Graph, n *Node) ([]Inferred, error) {
 		}
 		in[i] = &g.Values[id]
 	}
+	many, several := manyRules[n.Op]
 	rule, ok := rules[n.Op]
+	if several {
+		ok, rule.minInputs = true, many.minInputs
+	}
 	if !ok || n.Domain != "" {
 		return nil, fmt.Errorf("%s %s: no shape rule for this operator", n.Op, n.Name)
 	}
@@ -40,22 +44,34 @@ func Infer(g *Graph, n *Node) ([]Inferred, error) {
 			return nil, fmt.Errorf("%s %s: input %d is left out", n.Op, n.Name, i)
 		}
 	}
-	out, err := rule.infer(n, in)
+	var out []Inferred
+	var err error
+	if several {
+		out, err = many.infer(n, in)
+	} else {
+		var one Inferred
+		one, err = rule.infer(n, in)
+		out = []Inferred{one}
+	}
+	for i := range out {
+		if err == nil {
+			err = out[i].Shape.Check()
+		}
+	}
 	if err != nil {
 		return nil, fmt.Errorf("%s %s: %w", n.Op, n.Name, err)
 	}
-	if err := out.Shape.Check(); err != nil {
-		return nil, fmt.Errorf("%s %s: %w", n.Op, n.Name, err)
-	}
-	return []Inferred{out}, nil
+	return out, nil
 }
 
-// Check tells whether a shape is one that the graph carries: at most the first dimension is Batch, the others are
-// positive, and the elements stay within MaxElements.
+// Check tells whether a shape is one that the graph carries: at most one dimension is Batch (the first, except within
+// recurrent layers, whose operators want the time first), the others are positive, and the elements stay within
+// MaxElements.
 func (s Shape) Check() error {
-	n := int64(1)
+	n, batch := int64(1), false
 	for i, d := range s {
-		if d == Batch && i == 0 {
+		if d == Batch && !batch {
+			batch = true
 			continue
 		}
 		if d <= 0 {

@@ -190,12 +190,14 @@ func inferPad(_ *Node, in []*Value) (Inferred, error) {
 	return Inferred{out, in[0].DType}, nil
 }
 
+// inferSlice knows starts and ends that lie within the input, and steps; a negative step runs backwards, to an end that
+// may lie before the first element.
 func inferSlice(_ *Node, in []*Value) (Inferred, error) {
 	x := in[0].Shape
-	if len(in) != 4 {
-		return Inferred{}, fmt.Errorf("starts, ends and axes are needed, steps are not known")
+	if len(in) < 4 || len(in) > 5 {
+		return Inferred{}, fmt.Errorf("starts, ends and axes are needed")
 	}
-	var lists [3][]int64
+	lists := make([][]int64, len(in)-1)
 	for i := range lists {
 		var err error
 		if lists[i], err = constants(in[i+1]); err != nil {
@@ -203,15 +205,34 @@ func inferSlice(_ *Node, in []*Value) (Inferred, error) {
 		}
 	}
 	starts, ends, axes := lists[0], lists[1], lists[2]
-	if len(starts) != len(ends) || len(starts) != len(axes) {
-		return Inferred{}, fmt.Errorf("starts, ends and axes differ in length")
+	if len(starts) != len(ends) || len(starts) != len(axes) || len(lists) > 3 && len(lists[3]) != len(starts) {
+		return Inferred{}, fmt.Errorf("starts, ends, axes and steps differ in length")
 	}
 	out := append(Shape(nil), x...)
 	for i, a := range axes {
-		if a < 0 || a >= int64(len(x)) || x[a] == Batch || starts[i] < 0 || ends[i] > x[a] || starts[i] >= ends[i] {
-			return Inferred{}, fmt.Errorf("[%d, %d) of axis %d does not fit %s", starts[i], ends[i], a, x)
+		step := int64(1)
+		if len(lists) > 3 {
+			step = lists[3][i]
 		}
-		out[a] = ends[i] - starts[i]
+		if a < 0 || a >= int64(len(x)) || x[a] == Batch || step == 0 {
+			return Inferred{}, fmt.Errorf("axis %d with step %d does not fit %s", a, step, x)
+		}
+		if step > 0 {
+			if starts[i] < 0 || ends[i] > x[a] || starts[i] >= ends[i] {
+				return Inferred{}, fmt.Errorf("[%d, %d) of axis %d does not fit %s", starts[i], ends[i], a, x)
+			}
+			out[a] = (ends[i] - starts[i] + step - 1) / step
+			continue
+		}
+		// Ends count from the end where they are negative; one before the first element is -size-1 or less.
+		end := ends[i]
+		if end < 0 {
+			end = max(end+x[a], -1)
+		}
+		if starts[i] < 0 || starts[i] >= x[a] || end >= starts[i] || step < -MaxElements {
+			return Inferred{}, fmt.Errorf("[%d, %d) backwards of axis %d does not fit %s", starts[i], ends[i], a, x)
+		}
+		out[a] = (starts[i] - end - step - 1) / -step
 	}
 	return Inferred{out, in[0].DType}, nil
 }

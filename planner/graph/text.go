@@ -30,6 +30,10 @@ func (g *Graph) Text() string {
 			outs := make([]string, len(n.Outputs))
 			shapes := make([]string, len(n.Outputs))
 			for i, id := range n.Outputs {
+				if id == None {
+					outs[i], shapes[i] = "-", "-"
+					continue
+				}
 				outs[i], shapes[i] = g.Values[id].Name, g.shapeAndType(id)
 			}
 			ins := make([]string, len(n.Inputs))

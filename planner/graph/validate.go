@@ -43,10 +43,13 @@ func (g *Graph) Validate() error {
 				return fmt.Errorf("node %s uses %s before it is made", n.Name, g.Values[id].Name)
 			}
 		}
-		if len(n.Outputs) != len(inferred) {
+		if len(n.Outputs) == 0 || len(n.Outputs) > len(inferred) {
 			return fmt.Errorf("node %s has %d outputs, inference says %d", n.Name, len(n.Outputs), len(inferred))
 		}
 		for k, id := range n.Outputs {
+			if id == None && len(inferred) > 1 {
+				continue
+			}
 			if id < 0 || int(id) >= len(g.Values) || made[id] || g.Values[id].Producer != i || !g.Values[id].Computed() {
 				return fmt.Errorf("output %d of node %s is not a value of its own", k, n.Name)
 			}
