@@ -14,6 +14,7 @@ type Attr struct {
 	owner *object
 	space space
 	data  []byte
+	texts []string // of variable-length strings that another reader read
 }
 
 const maxAttributes = 1 << 16 // of one object
@@ -58,6 +59,9 @@ func (o *object) Attrs() ([]Attr, error) {
 
 // eachAttr visits the attributes, those in the object header first, until visit returns false.
 func (o *object) eachAttr(visit func(Attr) bool) error {
+	if o.listed() != nil {
+		return o.eachListedAttr(visit)
+	}
 	b := newBudget()
 	count := 0
 	for i := range o.messages {
@@ -163,6 +167,9 @@ func (a Attr) failed(err error) error {
 // Strings gives the value of a text attribute, one string per element. An attribute without elements gives none, whatever
 // its type: Keras writes empty lists of strings as empty lists of numbers.
 func (a Attr) Strings() ([]string, error) {
+	if len(a.texts) > 0 {
+		return slices.Clone(a.texts), nil
+	}
 	s, err := a.owner.file.strings(newBudget(), a.Type, a.data)
 	if err != nil {
 		return nil, a.failed(err)

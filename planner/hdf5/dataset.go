@@ -71,6 +71,9 @@ type layout struct {
 
 // asDataset reads what the header says about a dataset.
 func (f *File) asDataset(b *budget, o *object) (*Dataset, error) {
+	if o.listed() != nil {
+		return o.listedDataset()
+	}
 	if !o.isDataset() {
 		return nil, wrongType("%s is no dataset", o.path)
 	}
@@ -95,19 +98,27 @@ func (f *File) asDataset(b *budget, o *object) (*Dataset, error) {
 	if d.fill, err = o.fillValue(d.typ.Size); err != nil {
 		return nil, err
 	}
-	if d.typ.Class == Opaque && d.typ.Size == 2 {
-		if a, ok, err := o.Attr("dtype"); err != nil {
-			return nil, err
-		} else if ok && a.space.elements == 1 && (a.Type.Class == String || a.Type.VarString) {
-			if s, err := a.Text(); err != nil {
-				return nil, err
-			} else if s == "bfloat16" {
-				d.typ.Format = BFloat16
-			}
-		}
+	if err := d.findBFloat16(); err != nil {
+		return nil, err
 	}
 	d.unusable = d.locate()
 	return d, nil
+}
+
+// findBFloat16 recognises the type that HDF5 has no word for.
+func (d *Dataset) findBFloat16() error {
+	if d.typ.Class != Opaque || d.typ.Size != 2 {
+		return nil
+	}
+	a, ok, err := d.Attr("dtype")
+	if err != nil || !ok || a.space.elements != 1 || a.Type.Class != String && !a.Type.VarString {
+		return err
+	}
+	s, err := a.Text()
+	if err == nil && s == "bfloat16" {
+		d.typ.Format = BFloat16
+	}
+	return err
 }
 
 // locate reads the layout and the filters, and checks that what they promise can be in the file.
@@ -151,7 +162,16 @@ func (d *Dataset) locate() error {
 			return f.inside(d.layout.addr, bytes, "its data")
 		}
 	}
-	// Only compressed chunks and fill values make a dataset larger than the file.
+	return d.checkSize()
+}
+
+// checkSize refuses a dataset that no file of this size can hold: only compressed chunks and fill values make one larger.
+func (d *Dataset) checkSize() error {
+	f := d.file
+	if d.space.elements > 1<<62/int64(d.typ.Size) {
+		return limit("it has %d elements of %d bytes", d.space.elements, d.typ.Size)
+	}
+	bytes := d.space.elements * int64(d.typ.Size)
 	if most := unstoredBytes + f.size*maxDeflate; bytes > most {
 		return limit("its shape %s takes %d bytes, which a file of %d bytes cannot hold", shapeText(d.space.dims), bytes, f.size)
 	}
@@ -306,6 +326,9 @@ func (d *Dataset) ReadFloat32s(dst []float32, elementOffset int64) error {
 	if err != nil {
 		return d.failed(err)
 	}
+	if d.file.elements != nil && d.typ.Format != BFloat16 {
+		return d.failed(d.file.elements.ReadFloat32s(int(d.addr), dst, elementOffset))
+	}
 	if d.typ.Format == Float32 && d.typ.BigEndian == bigEndian {
 		return d.failed(d.read(memory(dst), elementOffset)) // nothing to convert
 	}
@@ -332,6 +355,10 @@ func (d *Dataset) Strings() ([]string, error) {
 	if err != nil {
 		return nil, d.failed(err)
 	}
+	if d.file.elements != nil && d.typ.VarString {
+		s, err := d.file.elements.Strings(int(d.addr))
+		return s, d.failed(err)
+	}
 	raw := make([]byte, d.space.elements*int64(d.typ.Size))
 	if err := d.read(raw, 0); err != nil {
 		return nil, d.failed(err)
@@ -344,6 +371,9 @@ func (d *Dataset) Strings() ([]string, error) {
 func (d *Dataset) read(dst []byte, element int64) error {
 	if len(dst) == 0 {
 		return nil
+	}
+	if d.file.elements != nil {
+		return d.file.elements.ReadRaw(int(d.addr), dst, element)
 	}
 	at := element * int64(d.typ.Size)
 	switch {

@@ -33,6 +33,9 @@ type File struct {
 	heaps     map[uint64]*collection
 
 	chunks chunkCache
+
+	catalog  *Catalog // of a file that another reader reads; addresses are places in it
+	elements Elements
 }
 
 var signature = []byte("\x89HDF\r\n\x1a\n")

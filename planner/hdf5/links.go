@@ -9,6 +9,9 @@ const (
 
 // readLinks collects a group's links, in whichever of the three ways the format knows they are stored.
 func (f *File) readLinks(b *budget, o *object, l *links) error {
+	if o.listed() != nil {
+		return o.listLinks(b, l)
+	}
 	if m := o.find(msgSymbolTable); m != nil {
 		c := f.cursor(m.data, "the symbol table of "+o.path)
 		tree, heap := c.addr(), c.addr()

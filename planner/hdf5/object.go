@@ -53,12 +53,20 @@ func (o *object) find(kind uint16) *message {
 
 // isGroup tells a group by the messages that only groups have.
 func (o *object) isGroup() bool {
+	if c := o.listed(); c != nil {
+		return c.Kind == GroupObject
+	}
 	return o.find(msgSymbolTable) != nil || o.find(msgLinkInfo) != nil || o.find(msgLink) != nil ||
 		o.find(msgGroupInfo) != nil
 }
 
 // isDataset tells a dataset by its layout.
-func (o *object) isDataset() bool { return o.find(msgLayout) != nil && o.find(msgDatatype) != nil }
+func (o *object) isDataset() bool {
+	if c := o.listed(); c != nil {
+		return c.Kind == DatasetObject
+	}
+	return o.find(msgLayout) != nil && o.find(msgDatatype) != nil
+}
 
 // block is a part of an object header.
 type block struct {
@@ -69,6 +77,9 @@ type block struct {
 // readObject reads the object header at an address.
 func (f *File) readObject(b *budget, addr uint64, path string) (*object, error) {
 	o := &object{file: f, addr: addr, path: path}
+	if f.catalog != nil {
+		return o, b.spend(minimumCharge, path)
+	}
 	what := "the object header of " + path
 	if err := f.inside(addr, 16, what); err != nil {
 		return nil, err
