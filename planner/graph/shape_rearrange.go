@@ -1,0 +1,682 @@
+package graph
+
+import (
+	"fmt"
+	"strings"
+)
+
+// Rules of the operators that multiply matrices, rearrange tensors or make them of shapes.
+
+func ruleGemm(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	a, b := c.in[0].Shape, c.in[1].Shape
+	if len(a) != 2 || len(b) != 2 {
+		return fmt.Errorf("inputs %s and %s are not matrices", a, b)
+	}
+	rows, inner, inner2, columns := a[0], a[1], b[0], b[1]
+	if c.int("transA", 0) != 0 {
+		rows, inner = inner, rows
+	}
+	if c.int("transB", 0) != 0 {
+		inner2, columns = columns, inner2
+	}
+	if inner != inner2 {
+		return fmt.Errorf("inputs %s and %s do not multiply", a, b)
+	}
+	if bias := c.input(2); bias != nil {
+		if s, err := broadcast(Shape{rows, columns}, bias.Shape); err != nil || !s.Equal(Shape{rows, columns}) {
+			return fmt.Errorf("bias %s does not broadcast to %s", bias.Shape, Shape{rows, columns})
+		}
+	}
+	c.set(0, c.in[0].DType, rows, columns)
+	return nil
+}
+
+func matmul(a, b Shape) (Shape, error) {
+	if len(a) == 0 || len(b) == 0 {
+		return nil, fmt.Errorf("a scalar does not multiply as a matrix")
+	}
+	left, right := a, b
+	if len(a) == 1 {
+		left = Shape{1, a[0]}
+	}
+	if len(b) == 1 {
+		right = Shape{b[0], 1}
+	}
+	if left[len(left)-1] != right[len(right)-2] {
+		return nil, fmt.Errorf("inputs %s and %s do not multiply", a, b)
+	}
+	out, err := broadcast(left[:len(left)-2], right[:len(right)-2])
+	if err != nil {
+		return nil, err
+	}
+	if len(a) > 1 {
+		out = append(out, left[len(left)-2])
+	}
+	if len(b) > 1 {
+		out = append(out, right[len(right)-1])
+	}
+	return out, nil
+}
+
+func ruleMatMul(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	out, err := matmul(c.in[0].Shape, c.in[1].Shape)
+	c.set(0, c.in[0].DType, out...)
+	return err
+}
+
+func ruleQLinearMatMul(c *call) error {
+	if err := c.need(8); err != nil {
+		return err
+	}
+	out, err := matmul(c.in[0].Shape, c.in[3].Shape)
+	c.set(0, c.in[7].DType, out...)
+	return err
+}
+
+// ruleEinsum: the terms name the axes with letters; an ellipsis stands for any axes, which broadcast.
+func ruleEinsum(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	equation := strings.ReplaceAll(c.text("equation", ""), " ", "")
+	left, right, explicit := strings.Cut(equation, "->")
+	terms := strings.Split(left, ",")
+	if len(terms) != len(c.in) {
+		return fmt.Errorf("equation %q is not one of %d tensors", equation, len(c.in))
+	}
+	sizes := map[byte]int64{}
+	counts := map[byte]int{}
+	var middle Shape
+	for i, term := range terms {
+		if c.in[i] == nil {
+			return fmt.Errorf("input %d is left out", i)
+		}
+		x := c.in[i].Shape
+		head, tail, ellipsis := strings.Cut(term, "...")
+		rest := len(x) - len(head) - len(tail)
+		if rest < 0 || !ellipsis && rest != 0 {
+			return fmt.Errorf("term %q does not fit %s", term, x)
+		}
+		for k, letters := 0, head+tail; k < len(letters); k++ {
+			d := x[k]
+			if k >= len(head) {
+				d = x[k+rest]
+			}
+			if old, ok := sizes[letters[k]]; ok && old != d && old != 1 && d != 1 {
+				return fmt.Errorf("axis %q has the sizes %d and %d", letters[k], old, d)
+			}
+			sizes[letters[k]] = max(sizes[letters[k]], d)
+			counts[letters[k]]++
+		}
+		var err error
+		if middle, err = broadcast(middle, x[len(head):len(head)+rest]); err != nil {
+			return err
+		}
+	}
+	if !explicit {
+		right = "..."
+		for l := byte('A'); l <= 'z'; l++ {
+			if counts[l] == 1 {
+				right += string(rune(l))
+			}
+		}
+	}
+	head, tail, ellipsis := strings.Cut(right, "...")
+	var out Shape
+	add := func(letters string) error {
+		for k := 0; k < len(letters); k++ {
+			d, ok := sizes[letters[k]]
+			if !ok {
+				return fmt.Errorf("equation %q makes the axis %q of nothing", equation, letters[k])
+			}
+			out = append(out, d)
+		}
+		return nil
+	}
+	if err := add(head); err != nil {
+		return err
+	}
+	if ellipsis {
+		out = append(out, middle...)
+	}
+	if err := add(tail); err != nil {
+		return err
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleReshape(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	target, err := c.in[1].integers()
+	if err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	if len(target) > maxRank {
+		return fmt.Errorf("it reshapes to %d dimensions", len(target))
+	}
+	out := make(Shape, len(target))
+	open, rest := -1, int64(1)
+	for i, d := range target {
+		switch {
+		case d == 0 && c.int("allowzero", 0) == 0:
+			if i >= len(x) {
+				return fmt.Errorf("shape %v copies a dimension that %s lacks", target, x)
+			}
+			out[i] = x[i]
+		case d == -1 && open < 0:
+			open = i
+			continue
+		case d < 0:
+			return fmt.Errorf("shape %v is not one", target)
+		default:
+			out[i] = d
+		}
+		rest = mulSaturated(rest, out[i])
+	}
+	have := x.Elements(1)
+	if open >= 0 {
+		if rest == 0 || have%rest != 0 {
+			return fmt.Errorf("%s does not reshape to %v", x, target)
+		}
+		out[open] = have / rest
+	} else if rest != have {
+		return fmt.Errorf("%s does not reshape to %v", x, target)
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleFlatten(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	k := c.int("axis", 1)
+	if k < 0 {
+		k += int64(len(x))
+	}
+	if k < 0 || k > int64(len(x)) {
+		return fmt.Errorf("%s has no axis %d", x, k)
+	}
+	c.set(0, c.in[0].DType, product(x[:k]), product(x[k:]))
+	return nil
+}
+
+func ruleSqueeze(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	list, err := c.operand("axes", 13, 1)
+	if err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	set, err := axes(list, len(x))
+	if err != nil {
+		return err
+	}
+	var out Shape
+	for i, d := range x {
+		switch {
+		case set[i] && d != 1:
+			return fmt.Errorf("axis %d of %s is not of size 1", i, x)
+		case !set[i] && (list != nil || d != 1):
+			out = append(out, d)
+		}
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleUnsqueeze(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	list, err := c.operand("axes", 13, 1)
+	if err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	if len(x)+len(list) > maxRank {
+		return fmt.Errorf("it has %d axes", len(list))
+	}
+	set, err := axes(list, len(x)+len(list))
+	if err != nil {
+		return err
+	}
+	out := make(Shape, len(set))
+	next := 0
+	for i := range out {
+		if set[i] {
+			out[i] = 1
+		} else {
+			out[i] = x[next]
+			next++
+		}
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+// order gives the permutation of a Transpose; without one it reverses the axes.
+func (c *call) order(rank int) ([]int64, error) {
+	perm, ok := c.list("perm")
+	if !ok {
+		for i := rank - 1; i >= 0; i-- {
+			perm = append(perm, int64(i))
+		}
+	}
+	if len(perm) != rank {
+		return nil, fmt.Errorf("perm %v does not fit %d dimensions", perm, rank)
+	}
+	used := make([]bool, rank)
+	for _, p := range perm {
+		if p < 0 || p >= int64(rank) || used[p] {
+			return nil, fmt.Errorf("perm %v is not a permutation", perm)
+		}
+		used[p] = true
+	}
+	return perm, nil
+}
+
+func ruleTranspose(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	perm, err := c.order(len(x))
+	if err != nil {
+		return err
+	}
+	out := make(Shape, len(x))
+	for i, p := range perm {
+		out[i] = x[p]
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleConcat(c *call) error {
+	if err := c.need(max(1, len(c.in))); err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	k, err := axis(c.int("axis", 1), len(x))
+	if err != nil {
+		return err
+	}
+	out := append(Shape{}, x...)
+	for _, t := range c.in[1:] {
+		if len(t.Shape) != len(x) || t.DType != c.in[0].DType {
+			return fmt.Errorf("%s %s and %s %s do not concatenate", x, c.in[0].DType, t.Shape, t.DType)
+		}
+		for i, d := range t.Shape {
+			if i == k {
+				out[i] = addSaturated(out[i], d)
+			} else if d != x[i] {
+				return fmt.Errorf("%s and %s do not concatenate along axis %d", x, t.Shape, k)
+			}
+		}
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleSplit(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	k, err := axis(c.int("axis", 0), len(x))
+	if err != nil {
+		return err
+	}
+	sizes, err := c.operand("split", 13, 1)
+	if err != nil {
+		return err
+	}
+	if sizes == nil {
+		// Equal parts; from opset 18 on the last may be smaller.
+		n := int64(len(c.out))
+		each := (x[k] + n - 1) / n
+		for left := x[k]; int64(len(sizes)) < n; left -= each {
+			sizes = append(sizes, max(min(each, left), 0))
+		}
+		if x[k]%n != 0 && c.opset < 18 {
+			return fmt.Errorf("axis %d of %s does not split into %d equal parts", k, x, n)
+		}
+	}
+	if len(sizes) != len(c.out) {
+		return fmt.Errorf("it splits into %d parts and has %d outputs", len(sizes), len(c.out))
+	}
+	total := int64(0)
+	for i, size := range sizes {
+		if size < 0 {
+			return fmt.Errorf("a part has the size %d", size)
+		}
+		total = addSaturated(total, size)
+		out := append(Shape{}, x...)
+		out[k] = size
+		c.set(i, c.in[0].DType, out...)
+	}
+	if total != x[k] {
+		return fmt.Errorf("parts of %v do not make up axis %d of %s", sizes, k, x)
+	}
+	return nil
+}
+
+// span is one axis of a slice.
+type span struct{ axis, start, step, count int64 }
+
+// spans gives what a Slice takes of each axis that it names.
+func (c *call) spans(x Shape) ([]span, error) {
+	var lists [4][]int64 // starts, ends, axes, steps
+	for i, name := range []string{"starts", "ends", "axes", "steps"} {
+		var err error
+		if lists[i], err = c.operand(name, 10, i+1); err != nil {
+			return nil, err
+		}
+	}
+	starts, ends, over, steps := lists[0], lists[1], lists[2], lists[3]
+	if over == nil {
+		for i := range starts {
+			over = append(over, int64(i))
+		}
+	}
+	if steps == nil {
+		for range starts {
+			steps = append(steps, 1)
+		}
+	}
+	if len(starts) != len(ends) || len(starts) != len(over) || len(starts) != len(steps) {
+		return nil, fmt.Errorf("starts, ends, axes and steps differ in length")
+	}
+	if _, err := axes(over, len(x)); err != nil {
+		return nil, err
+	}
+	list := make([]span, len(starts))
+	for i := range list {
+		k, _ := axis(over[i], len(x))
+		size, start, end, step := x[k], starts[i], ends[i], steps[i]
+		if step == 0 {
+			return nil, fmt.Errorf("a step is 0")
+		}
+		low, high := int64(0), size
+		if step < 0 {
+			low, high = -1, size-1
+		}
+		place := func(at int64) int64 {
+			if at < 0 {
+				at += size
+				if at < 0 {
+					return low
+				}
+			}
+			return min(max(at, low), high)
+		}
+		start, end = place(start), place(end)
+		count := int64(0)
+		if step > 0 && end > start {
+			count = (end-start-1)/step + 1
+		} else if step < 0 && end < start {
+			count = (start-end-1)/-max(step, -1<<62) + 1
+		}
+		list[i] = span{int64(k), start, step, count}
+	}
+	return list, nil
+}
+
+func ruleSlice(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	out := append(Shape{}, c.in[0].Shape...)
+	list, err := c.spans(out)
+	if err != nil {
+		return err
+	}
+	for _, s := range list {
+		out[s.axis] = s.count
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func rulePad(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	pads, err := c.operand("pads", 11, 1)
+	if err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	over, err := c.operand("axes", 18, 3)
+	if err != nil {
+		return err
+	}
+	if c.opset < 18 || over == nil {
+		over = nil
+		for i := range x {
+			over = append(over, int64(i))
+		}
+	}
+	if len(pads) != 2*len(over) {
+		return fmt.Errorf("%d pads for %d axes", len(pads), len(over))
+	}
+	if _, err := axes(over, len(x)); err != nil {
+		return err
+	}
+	out := append(Shape{}, x...)
+	for i, a := range over {
+		k, _ := axis(a, len(x))
+		before, after := pads[i], pads[i+len(over)]
+		if before < -MaxElements || after < -MaxElements || before > MaxElements || after > MaxElements {
+			return fmt.Errorf("pads %v are out of range", pads)
+		}
+		if out[k] += before + after; out[k] < 0 {
+			return fmt.Errorf("pads %v cut off more than %s has", pads, x)
+		}
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleTile(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	repeats, err := c.in[1].integers()
+	if err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	if len(repeats) != len(x) {
+		return fmt.Errorf("%d repeats for %s", len(repeats), x)
+	}
+	out := make(Shape, len(x))
+	for i := range out {
+		if repeats[i] < 0 {
+			return fmt.Errorf("repeats %v are not", repeats)
+		}
+		out[i] = mulSaturated(x[i], repeats[i])
+	}
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleExpand(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	target, err := c.in[1].integers()
+	if err != nil {
+		return err
+	}
+	out, err := broadcast(c.in[0].Shape, target)
+	c.set(0, c.in[0].DType, out...)
+	return err
+}
+
+func ruleGather(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	x := c.in[0].Shape
+	k, err := axis(c.int("axis", 0), len(x))
+	if err != nil {
+		return err
+	}
+	out := append(append(append(Shape{}, x[:k]...), c.in[1].Shape...), x[k+1:]...)
+	c.set(0, c.in[0].DType, out...)
+	return nil
+}
+
+func ruleGatherElements(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	c.set(0, c.in[0].DType, c.in[1].Shape...)
+	return nil
+}
+
+func ruleGatherND(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	x, at, batch := c.in[0].Shape, c.in[1].Shape, c.int("batch_dims", 0)
+	if len(at) == 0 || batch < 0 || batch >= int64(len(at)) || at[len(at)-1] < 0 || at[len(at)-1] > int64(len(x))-batch {
+		return fmt.Errorf("indices %s do not fit %s", at, x)
+	}
+	out := append(Shape{}, at[:len(at)-1]...)
+	c.set(0, c.in[0].DType, append(out, x[batch+at[len(at)-1]:]...)...)
+	return nil
+}
+
+func ruleShape(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	from, to := c.shapeRange()
+	c.set(0, Int64, max(to-from, 0))
+	return nil
+}
+
+// shapeRange gives the axes that a Shape operator tells: since opset 15 a part of them.
+func (c *call) shapeRange() (from, to int64) {
+	rank := int64(len(c.in[0].Shape))
+	place := func(at int64) int64 {
+		if at < 0 {
+			at += rank
+		}
+		return min(max(at, 0), rank)
+	}
+	return place(c.int("start", 0)), place(c.int("end", rank))
+}
+
+func ruleSize(c *call) error {
+	err := c.need(1)
+	c.set(0, Int64)
+	return err
+}
+
+func ruleRange(c *call) error {
+	if err := c.need(3); err != nil {
+		return err
+	}
+	for _, t := range c.in[:3] {
+		if t.Shape.Elements(1) != 1 || t.DType != c.in[0].DType {
+			return fmt.Errorf("start, limit and step are not numbers of one type")
+		}
+		if !t.Filled {
+			return ErrDataDecide
+		}
+	}
+	count := 0.0
+	if c.in[0].DType == Float32 {
+		start, limit, step := c.in[0].Floats[0], c.in[1].Floats[0], c.in[2].Floats[0]
+		count = (float64(limit) - float64(start)) / float64(step)
+	} else {
+		start, limit, step := c.in[0].Ints[0], c.in[1].Ints[0], c.in[2].Ints[0]
+		if step == 0 {
+			return fmt.Errorf("its step is 0")
+		}
+		count = (float64(limit) - float64(start)) / float64(step)
+	}
+	n := int64(count)
+	switch {
+	case !(count < float64(MaxElements)):
+		return fmt.Errorf("its range has no end")
+	case count <= 0:
+		n = 0
+	case float64(n) < count:
+		n++
+	}
+	c.set(0, c.in[0].DType, n)
+	return nil
+}
+
+func ruleConstantOfShape(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	shape, err := c.in[0].integers()
+	if err != nil {
+		return err
+	}
+	d := Float32
+	if a := c.n.Attr("value"); a != nil && a.Tensor != nil {
+		d = a.Tensor.DType
+	}
+	c.set(0, d, shape...)
+	return nil
+}
+
+// ruleLike gives a tensor of the input's shape and, if it says so, another type.
+func ruleLike(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	d := c.in[0].DType
+	if to := DType(c.int("dtype", 0)); to != 0 {
+		d = to
+	}
+	c.set(0, d, c.in[0].Shape...)
+	return nil
+}
+
+func ruleOneHot(c *call) error {
+	if err := c.need(3); err != nil {
+		return err
+	}
+	t := c.in[1]
+	depth := int64(0)
+	switch {
+	case t.Shape.Elements(1) != 1:
+		return fmt.Errorf("its depth is not one number")
+	case !t.Filled:
+		return ErrDataDecide
+	case t.Floats != nil:
+		depth = int64(t.Floats[0])
+	default:
+		depth = t.Ints[0]
+	}
+	x := c.in[0].Shape
+	k, err := axis(c.int("axis", -1), len(x)+1)
+	if err != nil {
+		return err
+	}
+	out := append(append(append(Shape{}, x[:k]...), depth), x[k:]...)
+	c.set(0, c.in[2].DType, out...)
+	return nil
+}
