@@ -3,6 +3,7 @@ package keras
 import (
 	"fmt"
 	"sort"
+	"strconv"
 
 	"partita/planner/graph"
 )
@@ -14,8 +15,10 @@ type modelConfig struct {
 	major      int // Keras 1, 2 or 3
 	layers     []*layerConfig
 	inputs     []tensorRef
+	inputKeys  []string // of inputs given as an object, in the order of inputs
 	outputs    []tensorRef
-	input      *inputConfig // of a Sequential: its only input, which is not a layer
+	first      *layerConfig // of a Sequential: the first layer, which may be an InputLayer
+	input      *inputConfig // of a Sequential: its only input, which is not a layer; its shape may be unknown within a model
 }
 
 // layerConfig is one layer as configured.
@@ -23,8 +26,10 @@ type layerConfig struct {
 	name, class, module string
 	registered          string
 	path                string // where it stands in the document, "config.layers[3]"
+	key                 string // unique in the whole model; "" is name
 	options             map[string]any
 	calls               []call
+	model               *modelConfig // of a model within the model
 }
 
 // call is one use of a layer on tensors. Keras calls it a node.
@@ -40,6 +45,7 @@ type argument struct {
 	ref    tensorRef
 	number float64
 	isRef  bool
+	key    string // of an argument in an object of arguments
 }
 
 // tensorRef names an output of a call.
@@ -55,22 +61,27 @@ type inputConfig struct {
 	dtype graph.DType
 }
 
-func readModel(top map[string]any, major int) (*modelConfig, error) {
+// readModel reads a model; place is where it stands in the document ("" for the whole, "config.layers[3]." for a model
+// within it).
+func readModel(top map[string]any, major int, place string, depth int) (*modelConfig, error) {
+	if depth > maxModelDepth {
+		return nil, tooLarge("models are nested deeper than %d levels, at %s", maxModelDepth, place)
+	}
 	if top["class_name"] == "Sequential" {
-		return readSequential(top, major)
+		return readSequential(top, major, place, depth)
 	}
 	config, ok := top["config"].(map[string]any)
 	if !ok {
-		return nil, badConfig("config is %s, not an object", describe(top["config"]))
+		return nil, badConfig("%sconfig is %s, not an object", place, describe(top["config"]))
 	}
 	m := &modelConfig{major: major}
 	m.name, _ = config["name"].(string)
 	layers, ok := config["layers"].([]any)
 	if !ok || len(layers) == 0 {
-		return nil, badConfig("config.layers is %s, not a list of layers", describe(config["layers"]))
+		return nil, badConfig("%sconfig.layers is %s, not a list of layers", place, describe(config["layers"]))
 	}
 	var err error
-	if m.layers, err = readLayers(layers, "config.layers"); err != nil {
+	if m.layers, err = readLayers(layers, place+"config.layers", major, depth); err != nil {
 		return nil, err
 	}
 	references := 0
@@ -90,12 +101,13 @@ func readModel(top map[string]any, major int) (*modelConfig, error) {
 			l.calls = append(l.calls, *c)
 		}
 	}
-	if m.inputs, err = readPorts(config["input_layers"]); err != nil {
-		return nil, badConfig("config.input_layers: %v", err)
+	if m.inputs, m.inputKeys, err = readPorts(config["input_layers"]); err != nil {
+		return nil, badConfig("%sconfig.input_layers: %v", place, err)
 	}
-	if m.outputs, err = readPorts(config["output_layers"]); err != nil {
-		return nil, badConfig("config.output_layers: %v", err)
+	if m.outputs, _, err = readPorts(config["output_layers"]); err != nil {
+		return nil, badConfig("%sconfig.output_layers: %v", place, err)
 	}
+	m.numberCalls()
 	if m.name == "" {
 		m.name = "model"
 	}
@@ -104,17 +116,17 @@ func readModel(top map[string]any, major int) (*modelConfig, error) {
 
 // readSequential reads a list of layers, each fed by the one before. Its InputLayer, when there is one, is not counted
 // as a layer by any version of Keras.
-func readSequential(top map[string]any, major int) (*modelConfig, error) {
+func readSequential(top map[string]any, major int, place string, depth int) (*modelConfig, error) {
 	m := &modelConfig{major: major, sequential: true, name: "sequential"}
 	var layers []any
 	var buildShape any
-	path := "config"
+	path := place + "config"
 	switch c := top["config"].(type) {
 	case []any: // before Keras 2.2.3
 		layers = c
 	case map[string]any:
 		layers, _ = c["layers"].([]any)
-		path = "config.layers"
+		path += ".layers"
 		if s, ok := c["name"].(string); ok && s != "" {
 			m.name = s
 		}
@@ -127,20 +139,28 @@ func readSequential(top map[string]any, major int) (*modelConfig, error) {
 		buildShape = b["input_shape"]
 	}
 	var err error
-	if m.layers, err = readLayers(layers, path); err != nil {
+	if m.layers, err = readLayers(layers, path, major, depth); err != nil {
 		return nil, err
 	}
 	first := m.layers[0]
+	m.first = first
 	if first.class == "InputLayer" {
-		in, err := readInput(first)
-		if err != nil {
+		m.layers = m.layers[1:]
+		if len(m.layers) == 0 {
+			return nil, badConfig("the model at %s has no layers but its input", path)
+		}
+	}
+	switch {
+	case depth > 0: // what it is called on has a shape
+		m.input = &inputConfig{name: first.name}
+		if first.class != "InputLayer" {
+			m.input.name += "_input"
+		}
+	case first.class == "InputLayer":
+		if m.input, err = readInput(first); err != nil {
 			return nil, err
 		}
-		m.input, m.layers = in, m.layers[1:]
-		if len(m.layers) == 0 {
-			return nil, badConfig("the model has no layers but its input")
-		}
-	} else {
+	default:
 		shape := first.options["batch_input_shape"]
 		if shape == nil {
 			shape = first.options["batch_shape"]
@@ -151,10 +171,17 @@ func readSequential(top map[string]any, major int) (*modelConfig, error) {
 		if d, ok := first.options["input_dim"].(float64); ok && shape == nil && first.class == "Dense" {
 			shape = []any{nil, d}
 		}
+		dtype := first.options["dtype"]
+		if in := first.firstInput(); in != nil && shape == nil {
+			shape, dtype = in.options["batch_input_shape"], in.options["dtype"]
+			if shape == nil {
+				shape = in.options["batch_shape"]
+			}
+		}
 		if shape == nil {
 			shape = buildShape
 		}
-		options := map[string]any{"batch_input_shape": shape, "dtype": first.options["dtype"]}
+		options := map[string]any{"batch_input_shape": shape, "dtype": dtype}
 		if m.input, err = readInput(&layerConfig{name: first.name + "_input", class: "InputLayer", path: first.path, options: options}); err != nil {
 			return nil, err
 		}
@@ -171,7 +198,7 @@ func readSequential(top map[string]any, major int) (*modelConfig, error) {
 	return m, nil
 }
 
-func readLayers(list []any, path string) ([]*layerConfig, error) {
+func readLayers(list []any, path string, major, depth int) ([]*layerConfig, error) {
 	if len(list) > maxLayers {
 		return nil, tooLarge("it has %d layers, more than the %d that are read", len(list), maxLayers)
 	}
@@ -198,7 +225,10 @@ func readLayers(list []any, path string) ([]*layerConfig, error) {
 			if _, nested := m["config"].([]any); !nested { // a nested Sequential of Keras 1 has a list here
 				return nil, badConfig("%s (%s) has no name", l.path, l.class)
 			}
-			l.name = l.path
+			l.name = "sequential"
+			for n := 1; names[l.name] != ""; n++ {
+				l.name = fmt.Sprintf("sequential_%d", n)
+			}
 		}
 		if len(l.name) > maxNameBytes {
 			return nil, badConfig("%s has a name of %d bytes", l.path, len(l.name))
@@ -207,6 +237,12 @@ func readLayers(list []any, path string) ([]*layerConfig, error) {
 			return nil, badConfig("%s and %s are both named %q", other, l.path, l.name)
 		}
 		names[l.name] = l.path
+		if l.isModel() {
+			var err error
+			if l.model, err = readModel(m, major, l.path+".", depth+1); err != nil {
+				return nil, err
+			}
+		}
 		layers = append(layers, l)
 	}
 	return layers, nil
@@ -217,6 +253,9 @@ func readLayers(list []any, path string) ([]*layerConfig, error) {
 func readCall(entry any) (*call, error) {
 	c := &call{}
 	if m, ok := entry.(map[string]any); ok {
+		if _, ok := m["args"]; !ok { // Keras 2, called on an object of tensors
+			return c, c.addReferences(m)
+		}
 		if err := c.addArgument(m["args"]); err != nil {
 			return nil, err
 		}
@@ -255,9 +294,21 @@ func (c *call) addArgument(v any) error {
 		}
 	case float64:
 		c.args = append(c.args, argument{number: v})
+	case string: // a number, as some files have it
+		f, err := strconv.ParseFloat(v, 64)
+		if err != nil {
+			return fmt.Errorf("an argument is %s, not a tensor or a number", describe(v))
+		}
+		c.args = append(c.args, argument{number: f})
 	case map[string]any:
-		if v["class_name"] != "__keras_tensor__" {
-			return fmt.Errorf("an argument is an object of class %s", describe(v["class_name"]))
+		switch class := v["class_name"]; class {
+		case "__keras_tensor__":
+		case "__tuple__":
+			return c.addArgument(v["items"])
+		case nil:
+			return c.addArguments(v)
+		default:
+			return fmt.Errorf("an argument is an object of class %s", describe(class))
 		}
 		config, _ := v["config"].(map[string]any)
 		ref, _, err := readReference(config["keras_history"])
@@ -271,13 +322,46 @@ func (c *call) addArgument(v any) error {
 	return nil
 }
 
-func (c *call) addKeywords(kwargs map[string]any) error {
-	names := make([]string, 0, len(kwargs))
-	for name := range kwargs {
-		names = append(names, name)
+// addArguments adds an object of tensors, which Keras walks in the order of its sorted keys.
+func (c *call) addArguments(object map[string]any) error {
+	for _, k := range sortedKeys(object) {
+		before := len(c.args)
+		if err := c.addArgument(object[k]); err != nil {
+			return err
+		}
+		for i := range c.args[before:] {
+			c.args[before+i].key = k
+		}
 	}
-	sort.Strings(names)
-	for _, name := range names {
+	return nil
+}
+
+// addReferences adds an object of references.
+func (c *call) addReferences(object map[string]any) error {
+	for _, k := range sortedKeys(object) {
+		ref, kwargs, err := readReference(object[k])
+		if err != nil {
+			return err
+		}
+		c.args = append(c.args, argument{ref: ref, isRef: true, key: k})
+		if err := c.addKeywords(kwargs); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// references walks the tensors that a call reads.
+func (c *call) references(visit func(*tensorRef)) {
+	for i := range c.args {
+		if c.args[i].isRef {
+			visit(&c.args[i].ref)
+		}
+	}
+}
+
+func (c *call) addKeywords(kwargs map[string]any) error {
+	for _, name := range sortedKeys(kwargs) {
 		switch v := kwargs[name]; {
 		case v == nil || v == false && name == "training":
 		case name == "training":
@@ -318,46 +402,58 @@ func readReference(v any) (tensorRef, map[string]any, error) {
 	return tensorRef{layer, int(node), int(tensor)}, kwargs, nil
 }
 
-// readPorts reads input_layers and output_layers: a list of references, one reference, or (Keras 3) an object of them,
-// which Keras walks in the order of its sorted keys.
-func readPorts(v any) ([]tensorRef, error) {
-	var refs []tensorRef
-	add := func(e any) error {
-		r, _, err := readReference(e)
-		if err == nil {
-			refs = append(refs, r)
+// readPorts reads input_layers and output_layers: references in lists, one reference, or (Keras 3) objects of them, which
+// Keras walks in the order of their sorted keys. keys are those of an object at the top.
+func readPorts(v any) (refs []tensorRef, keys []string, err error) {
+	var walk func(v any) error
+	walk = func(v any) error {
+		switch v := v.(type) {
+		case []any:
+			if len(v) > 0 {
+				if _, one := v[0].(string); one {
+					r, _, err := readReference(v)
+					refs = append(refs, r)
+					return err
+				}
+			}
+			for _, e := range v {
+				if err := walk(e); err != nil {
+					return err
+				}
+			}
+		case map[string]any:
+			for _, k := range sortedKeys(v) {
+				if err := walk(v[k]); err != nil {
+					return err
+				}
+			}
+		default:
+			return fmt.Errorf("%s is not a reference [layer, node, tensor]", describe(v))
 		}
-		return err
+		if len(refs) > maxReferences {
+			return fmt.Errorf("more than %d entries", maxReferences)
+		}
+		return nil
 	}
-	switch v := v.(type) {
-	case []any:
-		if len(v) > maxReferences {
-			return nil, fmt.Errorf("more than %d entries", maxReferences)
-		}
-		if len(v) > 0 {
-			if _, ok := v[0].(string); ok {
-				return refs, add(v)
-			}
-		}
-		for _, e := range v {
-			if err := add(e); err != nil {
-				return nil, err
-			}
-		}
-	case map[string]any:
-		keys := make([]string, 0, len(v))
-		for k := range v {
-			keys = append(keys, k)
-		}
-		sort.Strings(keys)
-		for _, k := range keys {
-			if err := add(v[k]); err != nil {
-				return nil, err
-			}
+	if v != nil {
+		if err := walk(v); err != nil {
+			return nil, nil, err
 		}
 	}
 	if len(refs) == 0 {
-		return nil, fmt.Errorf("no references")
+		return nil, nil, fmt.Errorf("no references")
 	}
-	return refs, nil
+	if object, ok := v.(map[string]any); ok {
+		keys = sortedKeys(object)
+	}
+	return refs, keys, nil
+}
+
+func sortedKeys(object map[string]any) []string {
+	keys := make([]string, 0, len(object))
+	for k := range object {
+		keys = append(keys, k)
+	}
+	sort.Strings(keys)
+	return keys
 }

@@ -18,6 +18,8 @@ const (
 	maxLayers      = 10000
 	maxReferences  = 200000
 	maxNameBytes   = 512
+	maxModelDepth  = 16    // models within models
+	maxSteps       = 50000 // of the graph: a model within the model may be called many times
 )
 
 // Model is an architecture with everything that follows from it.
@@ -116,7 +118,7 @@ func fromTree(tree any, kerasVersion string) (*Model, error) {
 	if err != nil {
 		return nil, badConfig("it holds a number that JSON cannot: %v", err)
 	}
-	mc, err := readModel(top, major)
+	mc, err := readModel(top, major, "", 0)
 	if err != nil {
 		return nil, err
 	}

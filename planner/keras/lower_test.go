@@ -205,7 +205,9 @@ func TestRefusedLayers(t *testing.T) {
 		want   []string
 	}{
 		{"all are named", 2, []layer{{"Conv3D", ``}, {"ReLU", ``}, {"Lambda", `"function": ["x"]`}}, unsupported, []string{`layer "l1" (Conv3D) at config.layers[1]`, `layer "l3" (Lambda) at config.layers[3]`, "never run"}},
-		{"nested", 2, []layer{{"Sequential", `"layers": []`}, {"Conv3D", ``}}, unsupported, []string{`"l1" (Sequential)`, `"l2" (Conv3D)`}},
+		{"nested without layers", 2, []layer{{"Sequential", `"layers": []`}}, bad, []string{`config.layers[1].config.layers is not a list`}},
+		{"nested", 2, []layer{{"Sequential", `"layers": [{"class_name": "Lambda", "config": {"name": "inner"}}]`}, {"Lambda", ``}}, unsupported,
+			[]string{`"inner" (Lambda) at config.layers[1].config.layers[0]`, `"l2" (Lambda)`}},
 		{"unknown option", 2, []layer{{"Conv2D", `"filters": 1, "kernel_size": 1, "rotate": 90`}}, unsupported, []string{"rotate = 90"}},
 		{"unknown option that is null", 2, []layer{{"Conv2D", `"filters": 1, "kernel_size": 1, "rotate": null`}}, "", nil},
 		{"causal", 2, []layer{{"Conv2D", `"filters": 1, "kernel_size": 1, "padding": "causal"`}}, unsupported, []string{`padding "causal"`}},
@@ -270,7 +272,7 @@ func TestRefusedDocuments(t *testing.T) {
 		{"not wired", functional(in+`{"name": "a", "class_name": "ReLU", "config": {}}`, io, io), "keras.bad-config", "inbound_nodes"},
 		{"unknown reference", functional(in+relu("a", `[["y", 0, 0]]`), io, `[["a", 0, 0]]`), "keras.bad-config", `layer "y"`},
 		{"unknown call", functional(in+relu("a", `[["x", 1, 0]]`), io, `[["a", 0, 0]]`), "keras.bad-config", `call 1 of layer "x"`},
-		{"second output", functional(in+relu("a", `[["x", 0, 1]]`), io, `[["a", 0, 0]]`), "keras.unsupported-layer", "output 1"},
+		{"second output", functional(in+relu("a", `[["x", 0, 1]]`), io, `[["a", 0, 0]]`), "keras.bad-config", "output 1"},
 		{"fraction in a reference", functional(in+relu("a", `[["x", 0.5, 0]]`), io, `[["a", 0, 0]]`), "keras.bad-config", "reference"},
 		{"circle", functional(in+relu("a", `[["b", 0, 0]]`)+", "+relu("b", `[["a", 0, 0]]`), io, `[["b", 0, 0]]`), "keras.bad-config", "its own output"},
 		{"no outputs", functional(in+relu("a", `[["x", 0, 0]]`), io, `[]`), "keras.bad-config", "output_layers"},

@@ -28,20 +28,21 @@ type tensor struct {
 
 // lowering emits nodes into a graph.
 type lowering struct {
-	m               *modelConfig
-	g               *graph.Graph
-	names           map[string]bool // of values and nodes
-	weights         map[string]graph.ValueID
-	stored          map[string][]StoredWeight // by layer name
-	sequentialInput *tensor
-	layer           *layerConfig // of the current step
-	label           string       // of the current step: the layer's name, and the call when there are several
-	repeated        bool
+	m           *modelConfig
+	g           *graph.Graph
+	names       map[string]bool // of values and nodes
+	weights     map[string]graph.ValueID
+	stored      map[string][]StoredWeight // by the layer's key
+	modelInputs map[string]*tensor        // by name
+	calls       map[string]int            // so far, by the layer's key
+	runs        int                       // of models within the model
+	layer       *layerConfig              // of the current step
+	label       string                    // of the current step: the layer's key, and the call when there are several
 }
 
 func newLowering(m *modelConfig) *lowering {
 	l := &lowering{m: m, g: &graph.Graph{Name: m.name}, names: map[string]bool{}, weights: map[string]graph.ValueID{},
-		stored: map[string][]StoredWeight{}}
+		stored: map[string][]StoredWeight{}, modelInputs: map[string]*tensor{}, calls: map[string]int{}}
 	// The names of steps belong to their outputs: no inner value may take one.
 	for _, layer := range m.layers {
 		l.names[layer.name] = true
@@ -52,83 +53,81 @@ func newLowering(m *modelConfig) *lowering {
 	return l
 }
 
-func (l *lowering) beginStep(layer *layerConfig, s step, repeated bool) {
-	l.layer, l.repeated, l.label = layer, repeated, layer.name
-	if repeated {
-		l.label = l.unique(layer.name + "@" + strconv.Itoa(s.call+1))
+// beginStep opens a step that reads the outputs of other steps.
+func (l *lowering) beginStep(layer *layerConfig, inputs []int) error {
+	if len(l.g.Layers) >= maxSteps {
+		return tooLarge("it has more than %d steps, counting every call of every layer", maxSteps)
 	}
-	class := layer.class
-	l.g.Layers = append(l.g.Layers, graph.Layer{Name: layer.name, Class: class, Inputs: s.inputs,
+	key := layer.id()
+	l.layer, l.label = layer, key
+	l.calls[key]++
+	if n := l.calls[key]; n > 1 {
+		l.label = l.unique(key + "@" + strconv.Itoa(n))
+	} else if key != layer.name {
+		l.label = l.unique(key) // those of the outermost model are taken from the start
+	}
+	l.g.Layers = append(l.g.Layers, graph.Layer{Name: key, Class: layer.class, Inputs: inputs,
 		FirstNode: len(l.g.Nodes), LastNode: len(l.g.Nodes)})
+	return nil
 }
 
-// endStep closes a step: a step that passed its input through gets an Identity, an output of the model is brought into
-// the source's layout, and the value that leaves the step takes the step's name.
-func (l *lowering) endStep(t *tensor, output bool) (*tensor, error) {
+// endStep closes a step with its outputs: one that the step passed through gets an Identity, outputs of the whole model
+// (wanted) are brought into the source's layout, and the values that leave the step take its name.
+func (l *lowering) endStep(outputs []*tensor, wanted func(k int) bool) error {
 	index := len(l.g.Layers) - 1
 	layer := &l.g.Layers[index]
-	if l.layer.class != "InputLayer" {
+	named := map[graph.ValueID]bool{}
+	for k, t := range outputs {
 		if t.step != index {
 			form := t.form()
 			v, err := l.emit("Identity", []graph.ValueID{t.values[form]})
 			if err != nil {
-				return nil, err
+				return err
 			}
-			t = l.tensorOf(v, form)
-		}
-		if output {
-			if _, err := l.as(t, asSource); err != nil {
-				return nil, err
-			}
+			t = l.passed(t, v, form)
+			outputs[k] = t
 		}
 		form := t.form()
-		if output {
+		if wanted(k) {
 			form = asSource
+			if _, err := l.as(t, asSource); err != nil {
+				return err
+			}
 		}
-		l.g.Values[t.values[form]].Name = l.label
+		if v := t.values[form]; !named[v] {
+			named[v] = true
+			name := l.label
+			if k > 0 {
+				name = l.unique(l.label + ":" + strconv.Itoa(k))
+			}
+			l.g.Values[v].Name = name
+		}
 	}
-	layer.Output = t.shape
+	layer.Output = outputs[0].shape
 	layer.LastNode = len(l.g.Nodes)
-	if !l.repeated {
-		for _, w := range l.stored[l.layer.name] {
+	if l.calls[l.layer.id()] == 1 {
+		for _, w := range l.stored[l.layer.id()] {
 			layer.Parameters += w.Shape.Elements(1)
 		}
 	}
-	return t, nil
+	return nil
+}
+
+// passed is a tensor that the current step only passes on.
+func (l *lowering) passed(t *tensor, v graph.ValueID, form layout) *tensor {
+	same := *t
+	same.step, same.float = len(l.g.Layers)-1, nil
+	same.values = [layouts]graph.ValueID{graph.None, graph.None}
+	same.values[form] = v
+	return &same
 }
 
 func (l *lowering) input(in *inputConfig) *tensor {
 	id := l.value(graph.Value{Name: in.name, DType: in.dtype, Shape: in.shape, Producer: -1})
 	t := &tensor{shape: in.shape, step: len(l.g.Layers) - 1, values: [layouts]graph.ValueID{graph.None, graph.None}}
 	t.values[asSource] = id
+	l.modelInputs[in.name] = t
 	return t
-}
-
-// arguments finds the inputs of a call. A number becomes a tensor without axes.
-func (l *lowering) arguments(c call, index map[tensorRef]int, tensors []*tensor) ([]*tensor, error) {
-	var in []*tensor
-	for _, a := range c.args {
-		switch {
-		case !a.isRef:
-			t := &tensor{shape: graph.Shape{}, step: -1, values: [layouts]graph.ValueID{graph.None, graph.None}}
-			t.values[asSource] = l.scalar("number", a.number)
-			in = append(in, t)
-		case l.m.input != nil && a.ref.layer == l.m.input.name:
-			in = append(in, l.sequentialInput)
-		default:
-			in = append(in, tensors[index[tensorRef{layer: a.ref.layer, node: a.ref.node}]])
-		}
-	}
-	if len(in) == 0 {
-		return nil, fmt.Errorf("it is called without inputs")
-	}
-	for i := range in {
-		var err error
-		if in[i], err = l.toFloat(in[i]); err != nil {
-			return nil, err
-		}
-	}
-	return in, nil
 }
 
 // toFloat casts whole-number inputs of the model where they are first used.
@@ -267,7 +266,7 @@ func (l *lowering) unique(name string) string {
 // weight refers to a stored tensor of the current layer. The first call of the layer declares its weights, which must
 // be in the order of Keras's layer.weights.
 func (l *lowering) weight(name string, stored graph.Shape, perm []int, shape graph.Shape) (graph.ValueID, error) {
-	key := l.layer.name + "/" + name
+	key := l.layer.id() + "/" + name
 	if err := l.declare(name, stored); err != nil {
 		return graph.None, err
 	}
@@ -286,8 +285,8 @@ func (l *lowering) declare(name string, stored graph.Shape) error {
 	if err := stored.Check(); err != nil {
 		return fmt.Errorf("weight %s: %w", name, err)
 	}
-	key := l.layer.name + "/" + name
-	for _, w := range l.stored[l.layer.name] {
+	key := l.layer.id() + "/" + name
+	for _, w := range l.stored[l.layer.id()] {
 		if w.Key == key {
 			if !w.Shape.Equal(stored) {
 				return fmt.Errorf("weight %s would be %s in one call and %s in another", name, w.Shape, stored)
@@ -295,7 +294,7 @@ func (l *lowering) declare(name string, stored graph.Shape) error {
 			return nil
 		}
 	}
-	l.stored[l.layer.name] = append(l.stored[l.layer.name], StoredWeight{Key: key, Name: name, Shape: stored})
+	l.stored[l.layer.id()] = append(l.stored[l.layer.id()], StoredWeight{Key: key, Name: name, Shape: stored, Frozen: l.layer.frozen(name)})
 	return nil
 }
 

@@ -41,16 +41,19 @@ func (m *modelConfig) order() ([]step, map[tensorRef]int, error) {
 		if l.class == "InputLayer" {
 			continue
 		}
-		for _, a := range l.calls[steps[i].call].args {
-			if !a.isRef || m.input != nil && a.ref.layer == m.input.name {
-				continue
+		var err error
+		l.calls[steps[i].call].references(func(r *tensorRef) {
+			if err != nil || m.input != nil && r.layer == m.input.name {
+				return
 			}
-			from, err := find(a.ref, fmt.Sprintf("%s (%s)", l.path, l.name))
-			if err != nil {
-				return nil, nil, err
+			var from int
+			if from, err = find(*r, fmt.Sprintf("%s (%s)", l.path, l.name)); err == nil {
+				steps[i].inputs = append(steps[i].inputs, from)
+				users[from] = append(users[from], i)
 			}
-			steps[i].inputs = append(steps[i].inputs, from)
-			users[from] = append(users[from], i)
+		})
+		if err != nil {
+			return nil, nil, err
 		}
 	}
 	needed := make([]bool, len(steps))

@@ -34,6 +34,9 @@ func Bind(layers []LayerWeights, f *hdf5.File, root string) (weights.Source, err
 	return b.source, nil
 }
 
+// layerGroups are the names of the group of a model's layers; files of Keras 2.12 have the second.
+var layerGroups = []string{"layers", "_layer_checkpoint_dependencies"}
+
 // binder matches the layers of a model with those of a file, and collects what does not fit.
 type binder struct {
 	layers []LayerWeights
@@ -66,7 +69,7 @@ func (b *binder) bind(at *hdf5.Group) error {
 			return b.bindLegacy(g, names)
 		}
 	}
-	for _, name := range []string{"layers", "_layer_checkpoint_dependencies"} { // the second in files of Keras 2.12
+	for _, name := range layerGroups {
 		if !at.Has(name) {
 			continue
 		}
@@ -74,7 +77,7 @@ func (b *binder) bind(at *hdf5.Group) error {
 		if err != nil {
 			return err
 		}
-		return b.bindByClass(g)
+		return b.bindByClass(g, b.layers)
 	}
 	return diag.New(diag.Invalid, "weights.not-keras", binding,
 		"it has neither a list layer_names, as .h5 files of Keras have, nor a group layers, as .weights.h5 files have",
@@ -128,7 +131,7 @@ func (b *binder) match(layer LayerWeights, stored []storedTensor) {
 			b.missing = append(b.missing, fmt.Sprintf("%s (%s) of layer %s", w.Name, w.Shape, layer.Name))
 			continue
 		}
-		if err := stored[i].dataset.Readable(); err != nil {
+		if err := stored[i].readable(); err != nil {
 			b.unreadable = append(b.unreadable, diag.As(err))
 			continue
 		}
@@ -136,7 +139,7 @@ func (b *binder) match(layer LayerWeights, stored []storedTensor) {
 	}
 	for _, t := range stored[min(len(stored), len(layer.Weights)):] {
 		b.mismatched = append(b.mismatched, fmt.Sprintf("layer %s has %d tensors in the file and %d in the model: %s is one too many",
-			layer.Name, len(stored), len(layer.Weights), t.dataset.Path()))
+			layer.Name, len(stored), len(layer.Weights), t.place()))
 	}
 }
 
@@ -148,8 +151,8 @@ func fits(layer LayerWeights, stored []storedTensor) []string {
 		if shape := t.Shape(); !shape.Equal(w.Shape) {
 			wrong = append(wrong, fmt.Sprintf("%s of layer %s has the shape %s in the file and %s in the model", w.Name, layer.Name,
 				shapeText(shape), shapeText(w.Shape)))
-		} else if t.dataset.Type().Format == hdf5.NoNumber {
-			wrong = append(wrong, fmt.Sprintf("%s of layer %s has elements of type %s", w.Name, layer.Name, t.dataset.Type()))
+		} else if kind := t.odd(); kind != "" {
+			wrong = append(wrong, fmt.Sprintf("%s of layer %s has elements of type %s", w.Name, layer.Name, kind))
 		}
 	}
 	return wrong
@@ -177,7 +180,25 @@ func (s storedTensors) Tensor(key string) (weights.Tensor, error) {
 }
 
 // storedTensor is one tensor of the file.
-type storedTensor struct{ dataset *hdf5.Dataset }
+type storedTensor interface {
+	weights.Tensor
+	place() string   // in the file
+	readable() error // why its numbers cannot be read
+	odd() string     // the type of its elements, when they are no numbers
+}
+
+// dataset is a tensor of an HDF5 file.
+type dataset struct{ *hdf5.Dataset }
+
+func (t dataset) place() string   { return t.Path() }
+func (t dataset) readable() error { return t.Readable() }
+
+func (t dataset) odd() string {
+	if t.Type().Format == hdf5.NoNumber {
+		return t.Type().String()
+	}
+	return ""
+}
 
 var storedTypes = map[hdf5.Format]graph.DType{
 	hdf5.Float16: graph.Float16, hdf5.BFloat16: graph.BFloat16, hdf5.Float32: graph.Float32, hdf5.Float64: graph.Float64,
@@ -186,12 +207,7 @@ var storedTypes = map[hdf5.Format]graph.DType{
 }
 
 // DType implements weights.Tensor.
-func (t storedTensor) DType() graph.DType { return storedTypes[t.dataset.Type().Format] }
+func (t dataset) DType() graph.DType { return storedTypes[t.Type().Format] }
 
 // Shape implements weights.Tensor.
-func (t storedTensor) Shape() graph.Shape { return t.dataset.Shape() }
-
-// ReadFloat32s implements weights.Tensor.
-func (t storedTensor) ReadFloat32s(dst []float32, offset int64) error {
-	return t.dataset.ReadFloat32s(dst, offset)
-}
+func (t dataset) Shape() graph.Shape { return t.Dataset.Shape() }

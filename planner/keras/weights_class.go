@@ -14,10 +14,10 @@ import (
 
 // bindByClass matches the layers of a .weights.h5 file, as Keras 3 writes them: the n-th layer of a class in model order,
 // with weights or without, is the group named after the class and n.
-func (b *binder) bindByClass(g *hdf5.Group) error {
+func (b *binder) bindByClass(g *hdf5.Group, layers []LayerWeights) error {
 	known := map[string]bool{}
 	count := map[string]int{}
-	for _, layer := range b.layers {
+	for _, layer := range layers {
 		name := snakeCase(layer.Class)
 		n := count[name]
 		count[name]++
@@ -26,12 +26,18 @@ func (b *binder) bindByClass(g *hdf5.Group) error {
 		}
 		known[name] = true
 		if !g.Has(name) {
-			b.match(layer, nil)
+			b.match(layer.flat(), nil)
 			continue
 		}
 		in, err := g.Group(name)
 		if err != nil {
 			return err
+		}
+		if layer.Layers != nil {
+			if err := b.bindModel(in, layer); err != nil {
+				return err
+			}
+			continue
 		}
 		tensors, err := variables(in, 0)
 		if err != nil {
@@ -67,6 +73,21 @@ func (b *binder) bindByClass(g *hdf5.Group) error {
 	return nil
 }
 
+// bindModel matches a model within the model, whose group has a group of layers of its own.
+func (b *binder) bindModel(g *hdf5.Group, model LayerWeights) error {
+	for _, name := range layerGroups {
+		if g.Has(name) {
+			in, err := g.Group(name)
+			if err != nil {
+				return err
+			}
+			return b.bindByClass(in, model.Layers)
+		}
+	}
+	b.match(model.flat(), nil)
+	return nil
+}
+
 // maxSublayers is how deep layers are within layers: Bidirectional, RNN, StackedRNNCells, cell.
 const maxSublayers = 8
 
@@ -87,7 +108,7 @@ func variables(g *hdf5.Group, depth int) ([]storedTensor, error) {
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, storedTensor{d})
+			all = append(all, dataset{d})
 		}
 	}
 	parts := slices.DeleteFunc(g.Names(), func(name string) bool {

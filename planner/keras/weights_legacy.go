@@ -2,7 +2,6 @@ package keras
 
 import (
 	"fmt"
-	"slices"
 	"strings"
 
 	"partita/planner/diag"
@@ -69,7 +68,12 @@ func (b *binder) bindLegacy(g *hdf5.Group, names []string) error {
 			stored = append(stored, layer)
 		}
 	}
-	needed := slices.DeleteFunc(slices.Clone(b.layers), func(l LayerWeights) bool { return len(l.Weights) == 0 })
+	var needed []LayerWeights
+	for _, l := range b.layers {
+		if l = l.flat(); len(l.Weights) > 0 {
+			needed = append(needed, l)
+		}
+	}
 	pairs := make([]int, len(needed)) // the layer of the file for each needed one, -1: none
 	complete := true
 	for i, layer := range needed {
@@ -139,7 +143,7 @@ func (l legacyLayer) tensors(layer LayerWeights) ([]storedTensor, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, storedTensor{d})
+		all = append(all, dataset{d})
 	}
 	return all, nil
 }
@@ -149,22 +153,50 @@ func (l legacyLayer) inModelOrder(layer LayerWeights) []string {
 	if len(l.weights) != len(layer.Weights) {
 		return nil
 	}
-	byName := map[string]string{}
+	byBase := map[string][]string{}
 	for _, path := range l.weights {
-		byName[baseName(path)] = path
+		byBase[baseName(path)] = append(byBase[baseName(path)], path)
 	}
 	order := make([]string, 0, len(layer.Weights))
-	seen := map[string]bool{}
+	taken := map[string]bool{}
 	for _, w := range layer.Weights {
-		name := baseName(w.Name)
-		path, ok := byName[name]
-		if !ok || seen[name] {
+		path, ok := nearest(byBase[baseName(w.Name)], w)
+		if !ok || taken[path] {
 			return nil
 		}
-		seen[name] = true
+		taken[path] = true
 		order = append(order, path)
 	}
 	return order
+}
+
+// nearest finds the one path that names a weight. Of a weight in a model within the model, its own layer must be in the
+// path; of several such paths the one that names most of the models round it is taken.
+func nearest(paths []string, w StoredWeight) (string, bool) {
+	if len(w.owners) == 0 {
+		if len(paths) != 1 {
+			return "", false
+		}
+		return paths[0], true
+	}
+	best, most, alone := "", 0, false
+	for _, path := range paths {
+		named := 0
+		for _, owner := range w.owners {
+			if strings.Contains("/"+path, "/"+owner+"/") {
+				named++
+			} else if owner == w.owners[len(w.owners)-1] {
+				named = -len(w.owners)
+			}
+		}
+		switch {
+		case named > most:
+			best, most, alone = path, named, true
+		case named == most:
+			alone = false
+		}
+	}
+	return best, alone
 }
 
 // baseName gives "kernel" of "conv1/kernel:0".

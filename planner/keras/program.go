@@ -1,0 +1,297 @@
+package keras
+
+import (
+	"fmt"
+
+	"partita/planner/diag"
+	"partita/planner/graph"
+)
+
+// program is a model whose layers have been read and ordered. A model within the model is a program of its own, which
+// runs at each of its calls.
+type program struct {
+	m          *modelConfig
+	steps      []step
+	index      map[tensorRef]int // of steps
+	used       []bool            // by layer
+	operations []operation       // by layer
+	inputs     []*inputConfig    // by layer; of the outermost model only
+	programs   []*program        // by layer
+}
+
+// findings collects all that is not supported in a model and in the models within it.
+type findings struct {
+	details     []string
+	unsupported bool
+	keys        map[string]bool // of all layers
+}
+
+// failure makes one error of the findings.
+func (f *findings) failure() error {
+	switch {
+	case f.unsupported:
+		e := diag.New(diag.Invalid, "keras.unsupported-layer", doing, fmt.Sprintf("%d findings keep it from being served", len(f.details)), "")
+		if len(f.details) == 1 {
+			e.Found = "one layer is not supported"
+		}
+		return e.With(f.details...)
+	case len(f.details) > 0:
+		return badConfig("%d options are malformed", len(f.details)).With(f.details...)
+	}
+	return nil
+}
+
+// id is the layer's name, with the names of the models that it is in.
+func (l *layerConfig) id() string {
+	if l.key != "" {
+		return l.key
+	}
+	return l.name
+}
+
+// prepare orders the calls of a model and reads the options of all layers that are used.
+func (m *modelConfig) prepare(f *findings, nested bool) (*program, error) {
+	steps, index, err := m.order()
+	if err != nil {
+		return nil, err
+	}
+	p := &program{m: m, steps: steps, index: index, used: make([]bool, len(m.layers)), operations: make([]operation, len(m.layers)),
+		inputs: make([]*inputConfig, len(m.layers)), programs: make([]*program, len(m.layers))}
+	for _, s := range steps {
+		p.used[s.layer] = true
+	}
+	declared := map[string]bool{}
+	for _, r := range m.inputs {
+		declared[r.layer] = true
+	}
+	for _, l := range m.layers {
+		if !nested {
+			f.keys[l.name] = true
+		}
+	}
+	for i, l := range m.layers {
+		if !p.used[i] {
+			continue
+		}
+		if l.class == "InputLayer" {
+			if !declared[l.name] {
+				return nil, badConfig("%s (%s) is an input that config.input_layers does not list", l.path, l.name)
+			}
+			if p.inputs[i] = (&inputConfig{name: l.name}); !nested { // within a model, what it is called on has a shape
+				if p.inputs[i], err = readInput(l); err != nil {
+					return nil, err
+				}
+			}
+			continue
+		}
+		if declared[l.name] {
+			return nil, badConfig("config.input_layers lists %q, which is a %s, not an InputLayer", l.name, l.class)
+		}
+		o := &options{layer: l, major: m.major, read: map[string]bool{}}
+		p.operations[i] = o.operation()
+		for _, found := range o.findings {
+			f.details = append(f.details, fmt.Sprintf("layer %q (%s) at %s: %s; %s", l.name, l.class, l.path, found.reason, found.fix))
+			f.unsupported = f.unsupported || !found.malformed
+		}
+		if l.model != nil {
+			for _, inner := range l.model.layers {
+				inner.key = l.id() + "/" + inner.name
+				for n := 2; f.keys[inner.key]; n++ {
+					inner.key = fmt.Sprintf("%s/%s_%d", l.id(), inner.name, n)
+				}
+				f.keys[inner.key] = true
+			}
+			if p.programs[i], err = l.model.prepare(f, true); err != nil {
+				return nil, err
+			}
+		}
+	}
+	return p, nil
+}
+
+// layerWeights lists the weights of the layers that Keras counts, in model order.
+func (p *program) layerWeights(stored map[string][]StoredWeight) []LayerWeights {
+	var all []LayerWeights
+	for i, l := range p.m.layers {
+		switch {
+		case !p.used[i] || l.isFunction():
+		case p.programs[i] != nil:
+			all = append(all, LayerWeights{Name: l.name, Class: l.class, Layers: p.programs[i].layerWeights(stored)})
+		default:
+			all = append(all, LayerWeights{Name: l.name, Class: l.class, Weights: stored[l.id()]})
+		}
+	}
+	return all
+}
+
+// run lowers the calls of a model and gives its outputs. given are the tensors that a model within the model is called
+// on, nil for the outermost model; wanted tells which of a model's outputs are outputs of the whole, nil: all.
+func (l *lowering) run(p *program, given []*tensor, wanted []bool) ([]*tensor, error) {
+	if l.runs++; l.runs > maxSteps {
+		return nil, tooLarge("its models are called more than %d times", maxSteps)
+	}
+	r := &running{program: p, lowering: l, tensors: make([][]*tensor, len(p.steps)), wanted: map[tensorRef]bool{}}
+	for k, ref := range p.m.outputs {
+		if wanted == nil || wanted[k] {
+			r.wanted[ref] = true
+		}
+	}
+	switch {
+	case p.m.input != nil && given != nil:
+		r.first = given[0]
+	case p.m.input != nil:
+		r.first = l.input(p.m.input)
+	}
+	for i, s := range p.steps {
+		layer := p.m.layers[s.layer]
+		var err error
+		if p.inputs[s.layer] != nil {
+			r.tensors[i], err = r.input(s, given)
+		} else {
+			r.tensors[i], err = r.call(s)
+		}
+		if err != nil {
+			if diag.As(err) != nil {
+				return nil, err
+			}
+			return nil, badConfig("layer %q (%s) at %s: %v", layer.name, layer.class, layer.path, err)
+		}
+	}
+	outputs := make([]*tensor, len(p.m.outputs))
+	for k, ref := range p.m.outputs {
+		var err error
+		if outputs[k], err = r.tensor(ref); err != nil {
+			return nil, badConfig("the list of a model's outputs: %v", err)
+		}
+	}
+	return outputs, nil
+}
+
+// running is a model being lowered at one of its calls.
+type running struct {
+	*program
+	*lowering
+	tensors [][]*tensor // outputs, by step
+	first   *tensor     // a Sequential's input
+	wanted  map[tensorRef]bool
+}
+
+// tensor finds what a reference refers to.
+func (r *running) tensor(ref tensorRef) (*tensor, error) {
+	if r.program.m.input != nil && ref.layer == r.program.m.input.name {
+		return r.first, nil
+	}
+	outputs := r.tensors[r.index[tensorRef{layer: ref.layer, node: ref.node}]]
+	if ref.tensor >= len(outputs) {
+		return nil, fmt.Errorf("it reads output %d of layer %q, which has %d", ref.tensor, ref.layer, len(outputs))
+	}
+	return outputs[ref.tensor], nil
+}
+
+// input takes an InputLayer: a step of the outermost model, a tensor of those given within it.
+func (r *running) input(s step, given []*tensor) ([]*tensor, error) {
+	layer := r.program.m.layers[s.layer]
+	if given == nil {
+		if err := r.beginStep(layer, nil); err != nil {
+			return nil, err
+		}
+		t := r.lowering.input(r.inputs[s.layer])
+		r.g.Layers[len(r.g.Layers)-1].Output = t.shape
+		return []*tensor{t}, nil
+	}
+	var t *tensor
+	for k, ref := range r.program.m.inputs {
+		if ref.layer == layer.name {
+			t = given[k]
+		}
+	}
+	if !r.wanted[tensorRef{layer: layer.name}] {
+		return []*tensor{t}, nil
+	}
+	// An output of the whole model that is the input of a model in it.
+	var inputs []int
+	if t.step >= 0 {
+		inputs = append(inputs, t.step)
+	}
+	if err := r.beginStep(layer, inputs); err != nil {
+		return nil, err
+	}
+	outputs := []*tensor{t}
+	return outputs, r.endStep(outputs, func(int) bool { return true })
+}
+
+// call lowers one call of a layer.
+func (r *running) call(s step) ([]*tensor, error) {
+	m := r.program.m
+	layer := m.layers[s.layer]
+	c := &layer.calls[s.call]
+	wanted := func(k int) bool { return r.wanted[tensorRef{layer: layer.name, node: s.call, tensor: k}] }
+	if len(c.args) == 0 {
+		return nil, fmt.Errorf("it is called without inputs")
+	}
+	in := make([]*tensor, len(c.args))
+	var inputs []int // the steps they come from
+	for i, a := range c.args {
+		if !a.isRef {
+			continue
+		}
+		var err error
+		if in[i], err = r.tensor(a.ref); err != nil {
+			return nil, err
+		}
+		if in[i].step >= 0 {
+			inputs = append(inputs, in[i].step)
+		}
+	}
+	if inner := r.programs[s.layer]; inner != nil {
+		bound, err := inner.m.bindInputs(c.args, in)
+		if err != nil {
+			return nil, err
+		}
+		ofWhole := make([]bool, len(inner.m.outputs))
+		for k := range ofWhole {
+			ofWhole[k] = wanted(k)
+		}
+		return r.run(inner, bound, ofWhole)
+	}
+	if err := r.beginStep(layer, inputs); err != nil {
+		return nil, err
+	}
+	for i, a := range c.args {
+		if !a.isRef { // a number becomes a tensor without axes
+			in[i] = &tensor{shape: graph.Shape{}, step: -1, values: [layouts]graph.ValueID{graph.None, graph.None}}
+			in[i].values[asSource] = r.scalar("number", a.number)
+		}
+		var err error
+		if in[i], err = r.toFloat(in[i]); err != nil {
+			return nil, err
+		}
+	}
+	outputs, err := lowerCall(r.operations[s.layer], r.lowering, in)
+	if err != nil {
+		return nil, err
+	}
+	return outputs, r.endStep(outputs, wanted)
+}
+
+func lowerCall(op operation, l *lowering, in []*tensor) ([]*tensor, error) {
+	if op, ok := op.(several); ok {
+		outputs, err := op.lowerAll(l, in)
+		if err == nil && len(outputs) == 0 {
+			err = fmt.Errorf("it has no outputs")
+		}
+		return outputs, err
+	}
+	t, err := op.lower(l, in)
+	return []*tensor{t}, err
+}
+
+// frozen tells whether training leaves a weight of the layer alone: statistics are no parameters, and a layer may be set
+// not to train.
+func (l *layerConfig) frozen(weight string) bool {
+	switch weight {
+	case "moving_mean", "moving_variance", "mean", "variance", "count":
+		return true
+	}
+	return l.options["trainable"] == false
+}
