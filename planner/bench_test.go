@@ -1,0 +1,95 @@
+package planner
+
+import (
+	"testing"
+
+	"partita/internal/fixture"
+	"partita/planner/diag"
+)
+
+// benchProblems are those that the design's targets name.
+var benchProblems = []struct {
+	name, model string
+	fine        bool // every memory size that is sold
+}{
+	{"ResNet50", "ResNet50", false},
+	{"ResNet50-fine", "ResNet50", true},
+	{"NASNetLarge", "NASNetLarge", false},
+}
+
+// benchRequest is a request as the page makes it, on the platform's planning grid or on every size it sells.
+func benchRequest(b *testing.B, fine bool, change ...string) Request {
+	r := request(b, change...)
+	if fine {
+		p, err := r.check()
+		if err != nil {
+			b.Fatal(err)
+		}
+		r.MemoryMB = p.Grid(p.MemoryStepMB)
+	}
+	return r
+}
+
+// skipTooLarge skips what the planner refuses for its size, and fails on any other error.
+func skipTooLarge(b *testing.B, err error) {
+	b.Helper()
+	if diag.CodeOf(err) == "cost.too-many-options" {
+		b.Skip(diag.As(err).Found)
+	}
+	if err != nil {
+		b.Fatal(err)
+	}
+}
+
+// BenchmarkProblem is the time from a model's graph to the numeric problem.
+func BenchmarkProblem(b *testing.B) {
+	for _, c := range benchProblems {
+		b.Run(c.name, func(b *testing.B) {
+			m := mustModel(b, fixture.Shared(b, "zoo", "keras3", c.model+".json.gz"))
+			r := benchRequest(b, c.fine)
+			b.ReportAllocs()
+			for b.Loop() {
+				_, err := New(m, r)
+				skipTooLarge(b, err)
+			}
+		})
+	}
+}
+
+// BenchmarkFrontier is the time from the numeric problem to the whole frontier.
+func BenchmarkFrontier(b *testing.B) {
+	for _, c := range benchProblems {
+		for _, scenario := range []string{"warm", "cold-sequential", "cold-overlapped"} {
+			b.Run(c.name+"/"+scenario, func(b *testing.B) {
+				m := mustModel(b, fixture.Shared(b, "zoo", "keras3", c.model+".json.gz"))
+				p, err := New(m, benchRequest(b, c.fine, "scenario="+scenario))
+				skipTooLarge(b, err)
+				b.ReportAllocs()
+				for b.Loop() {
+					p.result, p.frontier = nil, nil
+					p.Solve()
+				}
+				b.ReportMetric(float64(len(p.frontier)), "points")
+			})
+		}
+	}
+}
+
+// BenchmarkMoveSLO is what the page does when the slider moves: another SLO on a problem that is solved.
+func BenchmarkMoveSLO(b *testing.B) {
+	for _, c := range benchProblems {
+		b.Run(c.name, func(b *testing.B) {
+			m := mustModel(b, fixture.Shared(b, "zoo", "keras3", c.model+".json.gz"))
+			p, err := New(m, benchRequest(b, c.fine))
+			skipTooLarge(b, err)
+			frontier := p.Solve().Frontier
+			i := 0
+			for b.Loop() {
+				if _, err := p.At(frontier[i%len(frontier)].LatencyUs); err != nil {
+					b.Fatal(err)
+				}
+				i += 1 + len(frontier)/97
+			}
+		})
+	}
+}
