@@ -166,11 +166,10 @@ func (o *options) named(name string) activation {
 		return one("HardSigmoid", floatAttr("alpha", 0.2), floatAttr("beta", 0.5))
 	case name == "hard_sigmoid": // relu6(x + 3) / 6
 		return one("HardSigmoid", floatAttr("alpha", 1.0/6), floatAttr("beta", 0.5))
-	case (name == "hard_swish" || name == "hard_silu") && o.major >= 3:
-		return one("HardSwish")
 	case name == "hard_swish" || name == "hard_silu":
-		o.unsupported("save the model from Keras 3, which has it built in", "activation %q is not one of Keras %d: it was a function of the author's own", name, o.major)
-		return nil
+		// x relu6(x + 3) / 6: built into Keras 3. In files of Keras 1 and 2 it is a function of keras-applications'
+		// MobileNetV3 or of the author's own after the paper (Howard et al., 2019), which gave it name and formula.
+		return one("HardSwish")
 	}
 	f, ok := activations[name]
 	if !ok {

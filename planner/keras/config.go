@@ -29,6 +29,7 @@ type layerConfig struct {
 	key                 string // unique in the whole model; "" is name
 	options             map[string]any
 	calls               []call
+	function            bool         // an operation of keras.ops, by its form
 	model               *modelConfig // of a model within the model
 }
 
@@ -37,6 +38,7 @@ type call struct {
 	args     []argument
 	training bool // called with training=True
 	mask     bool // called with a mask
+	separate bool // called on several arguments rather than on one, which may be a list
 	other    []string
 }
 
@@ -100,6 +102,7 @@ func readModel(top map[string]any, major int, place string, depth int) (*modelCo
 			}
 			l.calls = append(l.calls, *c)
 		}
+		l.function = major >= 3 && l.looksLikeFunction()
 	}
 	if m.inputs, m.inputKeys, err = readPorts(config["input_layers"]); err != nil {
 		return nil, badConfig("%sconfig.input_layers: %v", place, err)
@@ -112,6 +115,26 @@ func readModel(top map[string]any, major int, place string, depth int) (*modelCo
 		m.name = "model"
 	}
 	return m, nil
+}
+
+// looksLikeFunction recognises an operation of keras.ops in a file of Keras 3 that does not say from which module a class
+// comes, as its .h5 files do not. Operations have neither the option trainable nor dtype, which every layer has, and where
+// a layer has the same name it takes its inputs in a list.
+func (l *layerConfig) looksLikeFunction() bool {
+	if l.module != "" || l.registered != "" || l.class == "InputLayer" || l.model != nil || l.options == nil || len(l.calls) == 0 {
+		return false
+	}
+	for _, option := range []string{"trainable", "dtype"} {
+		if _, has := l.options[option]; has {
+			return false
+		}
+	}
+	for i := range l.calls {
+		if !l.calls[i].separate && parsers[l.class] != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // readSequential reads a list of layers, each fed by the one before. Its InputLayer, when there is one, is not counted
@@ -259,6 +282,8 @@ func readCall(entry any) (*call, error) {
 		if err := c.addArgument(m["args"]); err != nil {
 			return nil, err
 		}
+		list, _ := m["args"].([]any)
+		c.separate = len(list) > 1
 		kwargs, _ := m["kwargs"].(map[string]any)
 		return c, c.addKeywords(kwargs)
 	}

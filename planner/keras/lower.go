@@ -82,7 +82,7 @@ func (l *layerConfig) isModel() bool {
 
 // isFunction tells whether a "layer" is an operation of keras.ops on tensors, which Keras does not count as a layer.
 func (l *layerConfig) isFunction() bool {
-	return strings.HasPrefix(l.module, "keras.src.ops.") || strings.HasPrefix(l.module, "keras.ops")
+	return l.function || strings.HasPrefix(l.module, "keras.src.ops.") || strings.HasPrefix(l.module, "keras.ops")
 }
 
 // ours tells whether a layer's class is Keras's own rather than a user's of the same name.

@@ -212,7 +212,6 @@ func TestRefusedLayers(t *testing.T) {
 		{"unknown option that is null", 2, []layer{{"Conv2D", `"filters": 1, "kernel_size": 1, "rotate": null`}}, "", nil},
 		{"causal", 2, []layer{{"Conv2D", `"filters": 1, "kernel_size": 1, "padding": "causal"`}}, unsupported, []string{`padding "causal"`}},
 		{"unknown activation", 2, []layer{{"Dense", `"units": 1, "activation": "wave"`}}, unsupported, []string{`"wave"`}},
-		{"hard_swish of Keras 2", 2, []layer{{"Activation", `"activation": "hard_swish"`}}, unsupported, []string{"author's own"}},
 		{"custom function", 3, []layer{{"Activation", `"activation": {"module": "builtins", "class_name": "function", "config": "f"}`}}, unsupported, []string{`"function"`}},
 		{"dtype policy", 3, []layer{{"Dense", `"units": 1, "dtype": {"class_name": "QuantizedDTypePolicy", "config": {"mode": "int8"}}`}}, unsupported, []string{"QuantizedDTypePolicy"}},
 		{"batch statistics", 1, []layer{{"BatchNormalization", `"mode": 2`}}, unsupported, []string{"mode 2"}},

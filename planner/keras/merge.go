@@ -12,16 +12,6 @@ func init() {
 	}
 	register(func(o *options) operation { return &concatenate{axis: o.integer(-1, -8, "axis")} }, "Concatenate")
 	register(parseMerge, "Merge")
-	// The layer of keras.applications' InceptionResNetV2: shortcut + residual * scale.
-	register(func(o *options) operation {
-		if o.layer.module != "" && o.layer.module != "keras.src.applications.inception_resnet_v2" {
-			o.unsupported("replace it by layers of Keras and save again", "a class of %q", o.layer.module)
-		}
-		if o.layer.module == "" {
-			o.unsupported("save the model from Keras 3, whose own layer it is", "the file does not say whose class it is")
-		}
-		return &scaled{o.number(1, "scale")}
-	}, "CustomScaleLayer")
 }
 
 // parseMerge reads Keras 1's one layer for all merges.
@@ -186,24 +176,6 @@ func (c *concatenate) lower(l *lowering, in []*tensor) (*tensor, error) {
 	v, err := l.emit("Concat", values, intAttr("axis", int64(physical(axis, rank, form))))
 	if err != nil {
 		return nil, err
-	}
-	return l.tensorOf(v, form), nil
-}
-
-type scaled struct{ scale float64 }
-
-func (s *scaled) lower(l *lowering, in []*tensor) (*tensor, error) {
-	if len(in) != 2 || !in[0].shape.Equal(in[1].shape) {
-		return nil, fmt.Errorf("it takes two tensors of one shape, not %s", shapesOf(in))
-	}
-	values, form, err := l.together(in)
-	if err != nil {
-		return nil, err
-	}
-	c := &formula{l: l}
-	v := c.op("Add", values[0], c.op("Mul", values[1], c.number(s.scale)))
-	if c.err != nil {
-		return nil, c.err
 	}
 	return l.tensorOf(v, form), nil
 }

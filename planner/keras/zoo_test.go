@@ -19,8 +19,6 @@ import (
 // unsupported lists the real architectures that are refused, with what the error must name.
 var unsupported = map[string][]string{
 	"keras2/InceptionResNetV2": {`layer "block35_1" (Lambda) at config.layers[`, `layer "block8_10" (Lambda)`},
-	"keras2/MobileNetV3Large":  {`layer "activation_1" (Activation) at config.layers[4]`, `"hard_swish"`},
-	"keras2/MobileNetV3Small":  {`layer "activation_1" (Activation)`, `"hard_swish"`},
 }
 
 // TestZoo opens every architecture that real Keras 1.2.2, 2.2.4 and 3.5.0 wrote and compares layers, parameters, shapes
