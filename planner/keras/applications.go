@@ -16,6 +16,7 @@ func init() {
 	// ConvNeXt: a factor for each channel.
 	register(func(o *options) operation {
 		o.fromApplications("convnext")
+		o.ignore("init_values")
 		return &layerScale{o.required("projection_dim")}
 	}, "LayerScale")
 	// ConvNeXt: leaves whole branches out in training.
