@@ -164,7 +164,7 @@ func (p *Page) empty() app.UI {
 func (p *Page) planned() app.UI {
 	return app.Main().Body(
 		app.Div().Class("column").Body(p.trouble(), p.answer(), p.controls()),
-		app.Div().Class("column").Body(p.chart(), p.stages(), p.timeline(), p.deploy()),
+		app.Div().Class("column").Body(p.chart(), p.strip(), p.stages(), p.timeline(), p.deploy()),
 	)
 }
 

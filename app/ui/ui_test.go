@@ -9,6 +9,7 @@ import (
 
 	"partita/app/state"
 	"partita/planner"
+	"partita/planner/graph"
 	"partita/planner/plan"
 	"partita/planner/solve"
 )
@@ -71,6 +72,35 @@ func twoStages(scenario solve.Scenario) *plan.Plan {
 	}
 }
 
+// twoLayers is the model of twoStages: a dense layer of 4 by 3 and one of 3 by 2 that share no weights.
+func twoLayers() *graph.Graph {
+	value := func(name string, producer int, weight *graph.Weight, shape ...int64) graph.Value {
+		return graph.Value{Name: name, DType: graph.Float32, Shape: shape, Producer: producer, Weight: weight}
+	}
+	return &graph.Graph{
+		Layers: []graph.Layer{{Name: "a", Class: "Dense", LastNode: 1}, {Name: "b", Class: "Dense", FirstNode: 1, LastNode: 2}},
+		Values: []graph.Value{
+			value("x", -1, nil, graph.Batch, 4), value("a/kernel", -1, &graph.Weight{Key: "a/kernel"}, 4, 3), value("a", 0, nil, graph.Batch, 3),
+			value("b/kernel", -1, &graph.Weight{Key: "b/kernel"}, 3, 2), value("b", 1, nil, graph.Batch, 2),
+		},
+		Nodes: []graph.Node{
+			{Op: "MatMul", Layer: 0, Inputs: []graph.ValueID{0, 1}, Outputs: []graph.ValueID{2}},
+			{Op: "MatMul", Layer: 1, Inputs: []graph.ValueID{2, 3}, Outputs: []graph.ValueID{4}},
+		},
+		Inputs:  []graph.Port{{Name: "x", Value: 0}},
+		Outputs: []graph.Port{{Name: "b", Value: 4}},
+	}
+}
+
+func TestStripCounts(t *testing.T) {
+	if got := layerWeights(twoLayers()); got[0] != 48 || got[1] != 24 {
+		t.Errorf("the layers hold %v bytes, want 48 and 24", got)
+	}
+	if got := crossings(twoLayers()); got[0] != 16 || got[1] != 12 || got[2] != 8 {
+		t.Errorf("%v bytes cross, want 16, 12, 8", got)
+	}
+}
+
 func TestTimelineFollowsTheLaw(t *testing.T) {
 	for scenario, want := range map[solve.Scenario][]span{
 		solve.Warm:           {{110, 110, 110, 163}, {173, 173, 173, 250}},
@@ -107,7 +137,12 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	document.Baselines[0].Name = `<script>"&`
 	single := twoStages(solve.Warm)
 	single.Frontier = single.Frontier[:1]
-	for name, picture := range map[string]string{"chart": chartSVG(document), "one point": chartSVG(single), "timeline": timelineSVG(document)} {
+	model := twoLayers()
+	model.Layers[0].Name = `<script>"&`
+	for name, picture := range map[string]string{
+		"chart": chartSVG(document), "one point": chartSVG(single), "timeline": timelineSVG(document),
+		"strip": stripSVG(model, document), "strip without a plan": stripSVG(model, &plan.Plan{Status: plan.Infeasible}),
+	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
 		for {
 			token, err := decoder.Token()
