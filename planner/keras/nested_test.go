@@ -203,7 +203,7 @@ var moduleOrName = regexp.MustCompile(`"(module|registered_name)": *("[^"]*"|nul
 func TestLayerScale(t *testing.T) {
 	for _, c := range []struct{ before, want string }{
 		{"", "l1 = Mul(x, l1/gamma:4) | ?x5x6x4"},
-		{"MaxPooling2D", "l2 = Mul(l1, l2/gamma:4x1x1)"},
+		{"MaxPooling2D", "l2/Mul = Mul(l1, l2/gamma:4x1x1)"},
 	} {
 		layers := []layer{{"LayerScale", `"init_values": 1e-06, "projection_dim": 4`}}
 		if c.before != "" {
