@@ -24,16 +24,6 @@ func init() {
 		return r
 	}, "Reshape")
 	register(func(o *options) operation { return &permute{dims: o.integers("dims")} }, "Permute")
-	register(func(o *options) operation {
-		p := &border{form: o.layout()}
-		p.top, p.bottom, p.left, p.right = o.sides(1, "padding")
-		return p
-	}, "ZeroPadding2D")
-	register(func(o *options) operation {
-		p := &border{form: o.layout(), crop: true}
-		p.top, p.bottom, p.left, p.right = o.sides(0, "cropping")
-		return p
-	}, "Cropping2D")
 }
 
 // dense is a matrix product over the last axis.
@@ -181,39 +171,4 @@ func (p *permute) lower(l *lowering, in []*tensor) (*tensor, error) {
 		return nil, err
 	}
 	return l.tensorOf(v, asSource), nil
-}
-
-// border adds zeros round images or cuts their edges off.
-type border struct {
-	top, bottom, left, right int64
-	form                     layout
-	crop                     bool
-}
-
-func (b *border) lower(l *lowering, in []*tensor) (*tensor, error) {
-	t, err := wantOne(in)
-	if err != nil {
-		return nil, err
-	}
-	if err := wantRank(t, 4); err != nil {
-		return nil, err
-	}
-	x, err := l.as(t, b.form)
-	if err != nil {
-		return nil, err
-	}
-	var v graph.ValueID
-	if b.crop {
-		s := l.g.Values[x].Shape
-		v, err = l.emit("Slice", []graph.ValueID{x,
-			l.integers("starts", []int64{b.top, b.left}),
-			l.integers("ends", []int64{s[2] - b.bottom, s[3] - b.right}),
-			l.integers("axes", []int64{2, 3})})
-	} else {
-		v, err = l.emit("Pad", []graph.ValueID{x, l.integers("pads", []int64{0, 0, b.top, b.left, 0, 0, b.bottom, b.right})})
-	}
-	if err != nil {
-		return nil, err
-	}
-	return l.tensorOf(v, b.form), nil
 }

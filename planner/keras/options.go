@@ -205,68 +205,6 @@ func (o *options) integers(names ...string) []int64 {
 	return out
 }
 
-// pair reads (rows, columns); one number stands for both. Both are at least 1.
-func (o *options) pair(def [2]int64, names ...string) [2]int64 {
-	list := o.integers(names...)
-	switch {
-	case list == nil:
-		return def
-	case len(list) == 1 && list[0] >= 1:
-		return [2]int64{list[0], list[0]}
-	case len(list) == 2 && list[0] >= 1 && list[1] >= 1:
-		return [2]int64{list[0], list[1]}
-	}
-	o.malformed("option %s is not one or two positive whole numbers", names[0])
-	return def
-}
-
-// sides reads ((top, bottom), (left, right)) in any of the forms of ZeroPadding2D and Cropping2D: one number, (rows,
-// columns), Keras 1's (top, bottom, left, right), or the full form.
-func (o *options) sides(def int64, name string) (top, bottom, left, right int64) {
-	v := o.value(name)
-	if v == nil {
-		return def, def, def, def
-	}
-	var flat []int64
-	ok := true
-	add := func(e any) {
-		f, isNumber := e.(float64)
-		n, whole := wholeNumber(f)
-		ok = ok && isNumber && whole && n >= 0
-		flat = append(flat, n)
-	}
-	nested := false
-	switch v := v.(type) {
-	case float64:
-		add(v)
-	case []any:
-		for _, e := range v {
-			if inner, isList := e.([]any); isList {
-				nested = true
-				ok = ok && len(inner) == 2
-				for _, x := range inner {
-					add(x)
-				}
-			} else {
-				ok = ok && !nested
-				add(e)
-			}
-		}
-	default:
-		ok = false
-	}
-	switch {
-	case ok && len(flat) == 1 && !nested:
-		return flat[0], flat[0], flat[0], flat[0]
-	case ok && len(flat) == 2 && !nested:
-		return flat[0], flat[0], flat[1], flat[1]
-	case ok && len(flat) == 4:
-		return flat[0], flat[1], flat[2], flat[3]
-	}
-	o.malformed("option %s is not ((top, bottom), (left, right))", name)
-	return 0, 0, 0, 0
-}
-
 // layout reads data_format, which Keras 1 called dim_ordering. Keras 1 leaves it out of some layers; its default, like
 // that of every later version, is channels last.
 func (o *options) layout() layout {

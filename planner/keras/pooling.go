@@ -1,23 +1,44 @@
 package keras
 
-import "partita/planner/graph"
+import (
+	"fmt"
+
+	"partita/planner/graph"
+)
 
 func init() {
-	for class, op := range map[string]string{"MaxPooling2D": "MaxPool", "AveragePooling2D": "AveragePool"} {
-		register(func(o *options) operation {
-			p := &pooling{op: op}
-			p.size = o.pair([2]int64{2, 2}, "pool_size")
-			p.strides = o.pair(p.size, "strides")
-			p.dilation = [2]int64{1, 1}
-			p.same = o.padding()
-			p.form = o.layout()
-			return p
-		}, class)
-	}
-	for class, op := range map[string]string{"GlobalMaxPooling2D": "GlobalMaxPool", "GlobalAveragePooling2D": "GlobalAveragePool"} {
-		register(func(o *options) operation {
-			return &globalPooling{op: op, form: o.layout(), keep: o.boolean(false, "keepdims")}
-		}, class)
+	for rank, axes := range []string{1: "1D", 2: "2D", 3: "3D"} {
+		if rank == 0 {
+			continue
+		}
+		for class, op := range map[string]string{"Max": "MaxPool", "Average": "AveragePool"} {
+			register(func(o *options) operation {
+				p := &pooling{op: op}
+				size := make([]int64, rank)
+				for i := range size {
+					size[i] = 2
+				}
+				p.size = o.sizesOr(size, "pool_size", "pool_length")
+				p.strides = o.sizesOr(p.size, "strides", "stride")
+				p.dilation = ones(rank)
+				p.same = o.padding()
+				p.form = o.layout()
+				return p
+			}, class+"Pooling"+axes, class+"Pool"+axes)
+			register(func(o *options) operation {
+				p := &globalPooling{op: "Global" + op, rank: rank, keep: o.boolean(false, "keepdims")}
+				p.form = o.layout()
+				return p
+			}, "Global"+class+"Pooling"+axes, "Global"+class+"Pool"+axes)
+			register(func(o *options) operation {
+				p := &adaptivePooling{largest: class == "Max", size: o.sizes(rank, "output_size"), form: o.layout()}
+				if p.size == nil {
+					o.malformed("option output_size is missing")
+					p.size = ones(rank)
+				}
+				return p
+			}, "Adaptive"+class+"Pooling"+axes)
+		}
 	}
 }
 
@@ -31,7 +52,7 @@ func (p *pooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wantRank(t, 4); err != nil {
+	if err := wantRank(t, len(p.size)+2); err != nil {
 		return nil, err
 	}
 	x, err := l.as(t, p.form)
@@ -40,9 +61,9 @@ func (p *pooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	shape := l.g.Values[x].Shape
 	attrs := []graph.Attr{
-		intsAttr("kernel_shape", p.size[0], p.size[1]),
-		intsAttr("pads", p.pads(shape[2], shape[3])...),
-		intsAttr("strides", p.strides[0], p.strides[1]),
+		intsAttr("kernel_shape", p.size...),
+		intsAttr("pads", p.pads(shape[2:])...),
+		intsAttr("strides", p.strides...),
 	}
 	if p.op == "AveragePool" {
 		// TensorFlow leaves padding out of the average.
@@ -57,6 +78,7 @@ func (p *pooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 
 type globalPooling struct {
 	op   string
+	rank int
 	form layout
 	keep bool // the pooled axes, with size 1
 }
@@ -66,7 +88,7 @@ func (p *globalPooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := wantRank(t, 4); err != nil {
+	if err := wantRank(t, p.rank+2); err != nil {
 		return nil, err
 	}
 	x, err := l.as(t, p.form)
@@ -84,4 +106,68 @@ func (p *globalPooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 		return nil, err
 	}
 	return l.tensorOf(y, asSource), nil
+}
+
+// adaptivePooling pools to a given number of positions: position i of n takes the elements from i in/n, rounded down, to
+// (i+1) in/n, rounded up.
+type adaptivePooling struct {
+	largest bool
+	size    []int64
+	form    layout
+}
+
+// maxPositions bounds the positions of one axis that are computed by a node of their own each.
+const maxPositions = 512
+
+func (p *adaptivePooling) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	rank := len(p.size)
+	if err := wantRank(t, rank+2); err != nil {
+		return nil, err
+	}
+	x, err := l.as(t, p.form)
+	if err != nil {
+		return nil, err
+	}
+	c := &formula{l: l}
+	// One axis after the other: the largest of largest, and the mean of means of equal weight, are those of the whole.
+	for i, n := range p.size {
+		axis, size := i+2, l.g.Values[x].Shape[i+2]
+		if n > maxPositions || n > size {
+			return nil, fmt.Errorf("it pools %d elements to %d positions; at most %d, and no more than there are elements, can be", size, n, maxPositions)
+		}
+		if n == size {
+			continue
+		}
+		op := "ReduceMean"
+		if p.largest {
+			op = "ReduceMax"
+		}
+		var parts []graph.ValueID
+		for k := range n {
+			part := c.slice(x, axis, k*size/n, ((k+1)*size+n-1)/n)
+			parts = append(parts, c.with(op, []graph.Attr{intsAttr("axes", int64(axis)), intAttr("keepdims", 1)}, part))
+		}
+		if x = parts[0]; len(parts) > 1 {
+			x = c.with("Concat", []graph.Attr{intAttr("axis", int64(axis))}, parts...)
+		}
+		if c.err != nil {
+			return nil, c.err
+		}
+	}
+	return l.tensorOf(x, p.form), nil
+}
+
+// slice takes the elements [from, to) of an axis.
+func (c *formula) slice(x graph.ValueID, axis int, from, to int64) graph.ValueID {
+	if c.err != nil {
+		return graph.None
+	}
+	if from == 0 && to == c.l.g.Values[x].Shape[axis] {
+		return x
+	}
+	return c.op("Slice", x, c.l.integers("starts", []int64{from}), c.l.integers("ends", []int64{to}), c.l.integers("axes", []int64{int64(axis)}))
 }
