@@ -29,7 +29,7 @@ func (p *Page) answer() app.UI {
 		app.Ul().Class("facts").Body(
 			app.Li().ID("latency").Text(duration(document.LatencyUs)+" "+startWords(document.Request.Scenario)),
 			app.Li().ID("stage-count").Text(stages),
-			app.Li().ID("comparison").Text(comparison(document)),
+			app.If(comparison(document) != "", func() app.UI { return app.Li().ID("comparison").Text(comparison(document)) }),
 		),
 	)
 }
@@ -44,6 +44,9 @@ func startWords(scenario string) string {
 
 // comparison says how the plan differs from the simplest alternative, in words.
 func comparison(document *plan.Plan) string {
+	if document.Request.MinStages > 1 {
+		return "" // one function is not what was asked for
+	}
 	for _, b := range document.Baselines {
 		if b.Name != planner.OneFunction {
 			continue

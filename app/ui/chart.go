@@ -15,7 +15,7 @@ import (
 const (
 	chartWidth, chartHeight           = 720.0, 260.0
 	chartLeft, chartRight             = 76.0, 16.0
-	chartTop, chartBottom             = 16.0, 40.0
+	chartTop, chartBottom             = 32.0, 40.0
 	chartInnerWidth, chartInnerHeight = chartWidth - chartLeft - chartRight, chartHeight - chartTop - chartBottom
 	chartTicks                        = 4
 	chartTableRows                    = 12
@@ -95,7 +95,7 @@ func chartSVG(document *plan.Plan) string {
 		us := int64(math.Exp(logLow + share*(logHigh-logLow)))
 		fmt.Fprintf(&b, `<line class="axis" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`,
 			chartLeft, chartWidth-chartRight, y(cost), y(cost), chartLeft-6, y(cost)+4, perHundredThousand(int64(cost)))
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="middle">%s</text>`, x(us), chartHeight-chartBottom+18, duration(us))
+		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%s</text>`, x(us), chartHeight-chartBottom+18, anchorAt(x(us), "middle"), duration(us))
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="end">latency</text><text x="4" y="12">$ per 100,000 requests</text>`, chartWidth-chartRight, chartHeight-4)
 
@@ -114,8 +114,9 @@ func chartSVG(document *plan.Plan) string {
 	}
 	for _, other := range document.Baselines {
 		if other.Status == "feasible" {
-			fmt.Fprintf(&b, `<circle class="other" r="4" cx="%.1f" cy="%.1f"/><text x="%.1f" y="%.1f">%s</text>`,
-				x(other.LatencyUs), y(float64(other.CostPicoUSD)), x(other.LatencyUs)+8, y(float64(other.CostPicoUSD))-6, html.EscapeString(other.Name))
+			cx, cy := x(other.LatencyUs), y(float64(other.CostPicoUSD))
+			fmt.Fprintf(&b, `<circle class="other" r="4" cx="%.1f" cy="%.1f"/><text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`,
+				cx, cy, cx, cy-9, anchorAt(cx, "start"), html.EscapeString(other.Name))
 		}
 	}
 	if document.Status != plan.Infeasible {
@@ -123,4 +124,12 @@ func chartSVG(document *plan.Plan) string {
 	}
 	b.WriteString(`</svg>`)
 	return b.String()
+}
+
+// anchorAt keeps a label near the right end inside the drawing.
+func anchorAt(x float64, elsewhere string) string {
+	if x > chartWidth*0.85 {
+		return "end"
+	}
+	return elsewhere
 }
