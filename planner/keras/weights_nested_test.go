@@ -12,12 +12,17 @@ import (
 
 // inside puts layers into a model within the model.
 func inside(name string, layers ...LayerWeights) LayerWeights {
+	prefix(name, layers)
+	return LayerWeights{Name: name, Class: "Functional", Layers: layers}
+}
+
+func prefix(name string, layers []LayerWeights) {
 	for i := range layers {
 		for k := range layers[i].Weights {
 			layers[i].Weights[k].Key = name + "/" + layers[i].Weights[k].Key
 		}
+		prefix(name, layers[i].Layers)
 	}
-	return LayerWeights{Name: name, Class: "Functional", Layers: layers}
 }
 
 func TestBindNested(t *testing.T) {
