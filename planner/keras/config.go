@@ -37,17 +37,19 @@ type layerConfig struct {
 type call struct {
 	args     []argument
 	training bool // called with training=True
-	mask     bool // called with a mask
 	separate bool // called on several arguments rather than on one, which may be a list
-	other    []string
 }
 
-// argument is a tensor or a number.
+// argument is a tensor, a number, or something else without tensors in it.
 type argument struct {
-	ref    tensorRef
-	number float64
-	isRef  bool
-	key    string // of an argument in an object of arguments
+	ref      tensorRef
+	number   float64
+	isRef    bool
+	isOther  bool
+	other    any
+	keyword  string // "": given by its place
+	position int    // of one tensor among those of its keyword
+	key      string // of an argument in an object of arguments
 }
 
 // tensorRef names an output of a call.
@@ -310,6 +312,17 @@ func readCall(entry any) (*call, error) {
 }
 
 func (c *call) addArgument(v any) error {
+	if _, number := v.(float64); !number && !holdsTensor(v) {
+		if text, ok := v.(string); ok { // a number, as some files have it
+			if f, err := strconv.ParseFloat(text, 64); err == nil {
+				v = f
+			}
+		}
+		if _, number = v.(float64); !number {
+			c.args = append(c.args, argument{isOther: true, other: v})
+			return nil
+		}
+	}
 	switch v := v.(type) {
 	case []any:
 		for _, e := range v {
@@ -319,12 +332,6 @@ func (c *call) addArgument(v any) error {
 		}
 	case float64:
 		c.args = append(c.args, argument{number: v})
-	case string: // a number, as some files have it
-		f, err := strconv.ParseFloat(v, 64)
-		if err != nil {
-			return fmt.Errorf("an argument is %s, not a tensor or a number", describe(v))
-		}
-		c.args = append(c.args, argument{number: f})
 	case map[string]any:
 		switch class := v["class_name"]; class {
 		case "__keras_tensor__":
@@ -389,22 +396,94 @@ func (c *call) addKeywords(kwargs map[string]any) error {
 	for _, name := range sortedKeys(kwargs) {
 		switch v := kwargs[name]; {
 		case v == nil || v == false && name == "training":
-		case name == "training":
+		case name == "training" && v == true:
 			c.training = true
-		case name == "mask":
-			// A list of nulls is no mask either.
-			if list, ok := v.([]any); ok {
-				for _, e := range list {
-					c.mask = c.mask || e != nil
+		case holdsTensor(v) || holdsReference(v):
+			list, isList := v.([]any)
+			if !isList || isReference(v) {
+				list = []any{v}
+			}
+			for i, e := range list {
+				before := len(c.args)
+				if isReference(e) {
+					ref, _, err := readReference(e)
+					if err != nil {
+						return err
+					}
+					c.args = append(c.args, argument{ref: ref, isRef: true})
+				} else if e == nil {
+					continue
+				} else if err := c.addArgument(e); err != nil {
+					return err
 				}
-			} else {
-				c.mask = true
+				for k := before; k < len(c.args); k++ {
+					c.args[k].keyword, c.args[k].position = name, i
+				}
 			}
 		default:
-			c.other = append(c.other, name)
+			if list, ok := v.([]any); ok && allNull(list) {
+				continue // as mask=[None, None] is no mask
+			}
+			c.args = append(c.args, argument{isOther: true, other: v, keyword: name})
 		}
 	}
 	return nil
+}
+
+// holdsTensor tells whether there is a tensor of Keras 3 anywhere in an argument.
+func holdsTensor(v any) bool {
+	switch v := v.(type) {
+	case []any:
+		for _, e := range v {
+			if holdsTensor(e) {
+				return true
+			}
+		}
+	case map[string]any:
+		if v["class_name"] == "__keras_tensor__" {
+			return true
+		}
+		for _, e := range v {
+			if holdsTensor(e) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// isReference tells whether a keyword's value is a reference as Keras 2 writes them, ["conv1", 0, 0].
+func isReference(v any) bool {
+	list, ok := v.([]any)
+	if !ok || len(list) < 3 || len(list) > 4 {
+		return false
+	}
+	_, name := list[0].(string)
+	_, node := list[1].(float64)
+	_, tensor := list[2].(float64)
+	return name && node && tensor
+}
+
+// holdsReference tells whether a value is a reference or a list of them.
+func holdsReference(v any) bool {
+	if list, ok := v.([]any); ok && !isReference(v) {
+		for _, e := range list {
+			if isReference(e) {
+				return true
+			}
+		}
+		return false
+	}
+	return isReference(v)
+}
+
+func allNull(list []any) bool {
+	for _, e := range list {
+		if e != nil {
+			return false
+		}
+	}
+	return true
 }
 
 // readReference reads ["conv1", 0, 0] and, of Keras 2, ["conv1", 0, 0, {"training": false}].

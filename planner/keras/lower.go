@@ -41,6 +41,7 @@ func lower(m *modelConfig) (*graph.Graph, []LayerWeights, error) {
 		return nil, nil, err
 	}
 	l := newLowering(m)
+	l.masks = m.usesMasks()
 	outputs, err := l.run(p, nil, nil)
 	if err != nil {
 		return nil, nil, err
@@ -99,20 +100,19 @@ func (o *options) operation() operation {
 	l := o.layer
 	for _, c := range l.calls {
 		for _, a := range c.args {
-			if !a.isRef && !l.isFunction() {
+			switch {
+			case l.isFunction() || a.isRef || a.keyword != "":
+			case a.isOther:
+				o.unsupported("call it with its inputs alone", "it is called with %s", describe(a.other))
+			default:
 				o.unsupported("use a Rescaling layer", "it is called with the number %g", a.number)
 			}
 		}
 		if c.training {
 			o.unsupported("save the model as built for inference", "it is called with training=True")
 		}
-		if c.mask {
-			o.unsupported("build the model without masking", "it is called with a mask")
-		}
-		for _, name := range c.other {
-			o.unsupported("call it with its inputs alone", "it is called with the argument %s", name)
-		}
 	}
+	defer o.checkKeywords()
 	if l.isFunction() {
 		return o.function()
 	}

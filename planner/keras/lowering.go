@@ -24,6 +24,7 @@ type tensor struct {
 	step   int         // that made it; -1 for a Sequential's input
 	values [layouts]graph.ValueID
 	float  *tensor // itself in float32, once cast
+	mask   *tensor // which steps of time count: 1 or 0, nil when all do
 }
 
 // lowering emits nodes into a graph.
@@ -37,6 +38,9 @@ type lowering struct {
 	calls       map[string]int            // so far, by the layer's key
 	runs        int                       // of models within the model
 	layer       *layerConfig              // of the current step
+	call        *call                     // of the current step
+	given       []*tensor                 // what it is called on, in the order of call.args
+	masks       bool                      // whether a layer of the model reads masks
 	label       string                    // of the current step: the layer's key, and the call when there are several
 }
 
@@ -142,6 +146,7 @@ func (l *lowering) toFloat(t *tensor) (*tensor, error) {
 			return nil, err
 		}
 		t.float = l.tensorOf(cast, t.form())
+		t.float.mask = t.mask
 	}
 	return t.float, nil
 }

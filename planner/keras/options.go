@@ -21,6 +21,7 @@ type options struct {
 	major    int
 	read     map[string]bool
 	findings []finding
+	accepted map[string]bool // keywords of calls
 }
 
 // withoutEffect are options of any layer that do not change what a trained model computes, or that are handled for all

@@ -257,21 +257,43 @@ func (r *running) call(s step) ([]*tensor, error) {
 	if err := r.beginStep(layer, inputs); err != nil {
 		return nil, err
 	}
+	op := r.operations[s.layer]
+	typed, _ := op.(keepsTypes)
+	var placed []*tensor
 	for i, a := range c.args {
+		if a.isOther {
+			continue
+		}
 		if !a.isRef { // a number becomes a tensor without axes
 			in[i] = &tensor{shape: graph.Shape{}, step: -1, values: [layouts]graph.ValueID{graph.None, graph.None}}
 			in[i].values[asSource] = r.scalar("number", a.number)
 		}
-		var err error
-		if in[i], err = r.toFloat(in[i]); err != nil {
-			return nil, err
+		if typed == nil {
+			var err error
+			if in[i], err = r.toFloat(in[i]); err != nil {
+				return nil, err
+			}
+		}
+		if a.keyword == "" {
+			placed = append(placed, in[i])
 		}
 	}
-	outputs, err := lowerCall(r.operations[s.layer], r.lowering, in)
+	r.lowering.call, r.given = c, in
+	outputs, err := lowerCall(op, r.lowering, placed)
 	if err != nil {
 		return nil, err
 	}
-	return outputs, r.endStep(outputs, wanted)
+	masks, err := r.outputMasks(op, layer.class, placed, outputs)
+	if err != nil {
+		return nil, err
+	}
+	if err := r.endStep(outputs, wanted); err != nil {
+		return nil, err
+	}
+	for k, t := range outputs {
+		t.mask = masks[k]
+	}
+	return outputs, nil
 }
 
 func lowerCall(op operation, l *lowering, in []*tensor) ([]*tensor, error) {
