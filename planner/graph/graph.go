@@ -116,11 +116,12 @@ type Value struct {
 }
 
 // Weight says where a value's numbers are stored and how to arrange them. The value is the stored tensor, its axes
-// permuted by Perm, then reshaped to Value.Shape.
+// permuted by Perm, then cut along the first axis into equal Blocks that change places, then reshaped to Value.Shape.
 type Weight struct {
 	Key    string // unique per stored tensor: layer path and weight name, "conv1/kernel"
 	Stored Shape  // the shape the model implies for the stored tensor
 	Perm   []int  // output axis k is stored axis Perm[k]; nil: as stored
+	Blocks []int  // block k is block Blocks[k] of what Perm gives, as gates of recurrent layers change places; nil: as they are
 }
 
 // Const is a small tensor that the front-end made (shapes, scalars), in the type of its Value.

@@ -81,6 +81,12 @@ func (g *Graph) operand(id ValueID) string {
 				s += strconv.Itoa(p)
 			}
 		}
+		if v.Weight.Blocks != nil {
+			s += "^"
+			for _, b := range v.Weight.Blocks {
+				s += strconv.Itoa(b)
+			}
+		}
 		return s + ":" + v.Shape.String()
 	case v.Const != nil:
 		const shown = 8

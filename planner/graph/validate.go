@@ -101,6 +101,9 @@ func (g *Graph) validateValues() error {
 			if w.Key == "" || w.Stored.Elements(1) != elements || w.Perm != nil && len(w.Perm) != len(w.Stored) {
 				return fmt.Errorf("weight %s: stored shape %s and permutation %v do not give %s", v.Name, w.Stored, w.Perm, v.Shape)
 			}
+			if err := w.validateBlocks(); err != nil {
+				return fmt.Errorf("weight %s: %w", v.Name, err)
+			}
 			if s, ok := stored[w.Key]; ok && !s.Equal(w.Stored) {
 				return fmt.Errorf("weight %s is stored as %s and as %s", w.Key, s, w.Stored)
 			}
@@ -113,6 +116,30 @@ func (g *Graph) validateValues() error {
 		if (v.Weight != nil || v.Const != nil) && v.Producer != -1 {
 			return fmt.Errorf("value %s has both numbers and a producer", v.Name)
 		}
+	}
+	return nil
+}
+
+func (w *Weight) validateBlocks() error {
+	if w.Blocks == nil {
+		return nil
+	}
+	if len(w.Stored) == 0 {
+		return fmt.Errorf("a scalar has no blocks")
+	}
+	first := 0
+	if w.Perm != nil {
+		first = w.Perm[0]
+	}
+	used := make([]bool, len(w.Blocks))
+	for _, b := range w.Blocks {
+		if b < 0 || b >= len(w.Blocks) || used[b] {
+			return fmt.Errorf("blocks %v are not a permutation", w.Blocks)
+		}
+		used[b] = true
+	}
+	if w.Stored[first]%int64(len(w.Blocks)) != 0 {
+		return fmt.Errorf("%d blocks do not divide axis %d of %s", len(w.Blocks), first, w.Stored)
 	}
 	return nil
 }

@@ -107,6 +107,6 @@ func lower(g *graph.Graph, sub *graph.Subgraph) *lowered {
 // identity tells stored tensors in their arrangement apart.
 func identity(v *graph.Value) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v %v %d %s", v.Shape, v.Weight.Perm, v.DType, v.Weight.Key)
+	fmt.Fprintf(&b, "%v %v %v %d %s", v.Shape, v.Weight.Perm, v.Weight.Blocks, v.DType, v.Weight.Key)
 	return b.String()
 }

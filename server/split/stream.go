@@ -54,7 +54,7 @@ func (l *loader) tensor(t *tensor) error {
 		return err
 	}
 	dims, perm := collapse(t.weight.Stored, t.weight.Perm)
-	if len(perm) <= 1 {
+	if len(perm) <= 1 && t.weight.Blocks == nil {
 		elements := t.shape.Elements(1)
 		for ; p.at < elements; p.at += p.elements {
 			at := p.at
@@ -67,7 +67,19 @@ func (l *loader) tensor(t *tensor) error {
 		return nil
 	}
 	b := box{dims: dims, perm: perm, start: make([]int64, len(dims)), count: append([]int64(nil), dims...)}
-	return l.boxes(stored, &b, 0, &p)
+	if t.weight.Blocks == nil {
+		return l.boxes(stored, &b, 0, &p)
+	}
+	// The output's first axis leads the first of the collapsed ones, so that a block is a part of that one.
+	first := perm[0]
+	size := dims[first] / int64(len(t.weight.Blocks))
+	for _, k := range t.weight.Blocks {
+		b.start[first], b.count[first] = int64(k)*size, size
+		if err := l.boxes(stored, &b, 0, &p); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // box is a part of a stored tensor: count elements from start on along each stored axis.
