@@ -55,6 +55,7 @@ var rules = []rule{
 	{folder: "server/site", allow: []string{"partita/planner/diag", "partita/web", "partita/app", echo, goApp}},
 	{folder: "server/obs", allow: []string{"partita/planner/diag"}},
 	{folder: "server/split", allow: []string{"partita/planner", "partita/runtime/wire"}},
+	{folder: "server/libhdf5", allow: []string{"partita/planner/diag", "partita/planner/hdf5", "gonum.org/v1/hdf5", "golang.org/x/sys"}},
 	{folder: "server/local", allow: []string{"partita/planner/diag", "partita/server/local", "github.com/johannesboyne/gofakes3", "github.com/spf13/afero", "github.com/containerd/cgroups/v3", "github.com/opencontainers/runtime-spec", "golang.org/x/sys"}},
 	{folder: "server/cli", allow: []string{"partita/", echo, "golang.org/x/sys"}},
 	{folder: "internal", allow: []string{"partita/"}},
@@ -138,9 +139,9 @@ func TestImportDirections(t *testing.T) {
 // TestAdaptersStayApart keeps the packages that touch the outside world from knowing each other: only the command line
 // wires them together.
 func TestAdaptersStayApart(t *testing.T) {
-	for _, adapter := range []string{"cloud", "local", "api", "site", "split", "obs"} {
+	for _, adapter := range []string{"cloud", "local", "libhdf5", "api", "site", "split", "obs"} {
 		r := ruleFor("server/" + adapter)
-		for _, other := range []string{"cloud", "local", "api", "site", "split"} {
+		for _, other := range []string{"cloud", "local", "libhdf5", "api", "site", "split"} {
 			if other != adapter && r.permits("server/"+adapter, "partita/server/"+other) {
 				t.Errorf("server/%s may import server/%s", adapter, other)
 			}
@@ -161,6 +162,8 @@ func TestRulesBite(t *testing.T) {
 		{"runtime", "partita/server/deploy"},
 		{"server/deploy", awsSDK + "aws-sdk-go-v2/service/lambda"},
 		{"server/deploy", echo},
+		{"server/deploy", "gonum.org/v1/hdf5"},
+		{"planner/hdf5", "gonum.org/v1/hdf5"},
 		{"server/cli", awsSDK + "aws-sdk-go-v2/service/lambda"},
 		{"server/api", "partita/app/ui"},
 	} {
