@@ -1,16 +1,44 @@
 package graph
 
 // Cuts lists, in rising order, the positions at which the model may be cut: those with work on both sides, one for each
-// distinct split of the nodes (a cut on either side of an InputLayer is the same cut, and the first is listed).
+// distinct split of the nodes (a cut on either side of an InputLayer is the same cut, and the first is listed). Where a
+// scalar or a tensor of strings crosses, which stages do not hand over, there is no cut.
 func (g *Graph) Cuts() []int {
+	closed := g.closed()
 	var cuts []int
 	for c := 1; c < len(g.Layers); c++ {
-		if g.Layers[c-1].LastNode > g.Layers[c-1].FirstNode && g.Layers[c-1].LastNode < len(g.Nodes) {
+		if g.Layers[c-1].LastNode > g.Layers[c-1].FirstNode && g.Layers[c-1].LastNode < len(g.Nodes) && !closed[c] {
 			cuts = append(cuts, c)
 		}
 	}
 	return cuts
 }
+
+// closed tells the positions that a value crosses which stages cannot hand over. Only models that came as ONNX have such
+// values: they compute with sizes.
+func (g *Graph) closed() []bool {
+	closed := make([]bool, len(g.Layers)+1)
+	if g.Opset == 0 {
+		return closed
+	}
+	last := make(map[ValueID]int)
+	for i := range g.Nodes {
+		for _, v := range g.Nodes[i].Inputs {
+			if v != None && g.Values[v].Producer >= 0 && !g.Values[v].handedOver() {
+				last[v] = g.Nodes[i].Layer
+			}
+		}
+	}
+	for v, layer := range last {
+		for c := g.Nodes[g.Values[v].Producer].Layer + 1; c <= layer; c++ {
+			closed[c] = true
+		}
+	}
+	return closed
+}
+
+// handedOver tells whether stages can hand a value over: a tensor with dimensions and elements of a fixed size.
+func (v *Value) handedOver() bool { return len(v.Shape) > 0 && v.DType.Size() > 0 }
 
 // Live computes, for each position 0..len(Layers), the values that cross it: made before it (or inputs of the model) and
 // needed after it, in rising order of id. A value that is an output of the model is needed to the end. Live()[0] is

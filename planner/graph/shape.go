@@ -18,6 +18,9 @@ type Inferred struct {
 // Infer computes the shapes and types of a node's outputs from its inputs by the rules of ONNX opset 17, for the
 // operators that the front-ends emit. Batch stays symbolic.
 func Infer(g *Graph, n *Node) ([]Inferred, error) {
+	if g.Opset != 0 {
+		return inferImported(g, n)
+	}
 	in := make([]*Value, len(n.Inputs))
 	for i, id := range n.Inputs {
 		if id == None {

@@ -56,6 +56,9 @@ func Evaluate(n *Node, opset int64, in []*Known) ([]Known, error) {
 	}
 	for i := range c.out {
 		o := &c.out[i]
+		if n.Outputs[i] == None {
+			continue
+		}
 		if o.DType == 0 {
 			return nil, ErrNoRule // an output that the rule does not speak of
 		}

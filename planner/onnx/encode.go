@@ -19,13 +19,17 @@ func (m *Model) Encode() []byte {
 	b.int(1, IRVersion)
 	b.text(2, m.Producer)
 	b.message(7, m.graphProto())
+	m.opsetProtos(&b)
+	return b
+}
+
+func (m *Model) opsetProtos(b *message) {
 	for _, set := range m.opsets() {
 		var o message
 		o.text(1, set.domain)
 		o.int(2, set.version)
 		b.message(8, o)
 	}
-	return b
 }
 
 type opset struct {
@@ -34,6 +38,7 @@ type opset struct {
 }
 
 // opsets lists the operator sets that the nodes need, ai.onnx first. ONNX Runtime's own sets are all at version 1.
+// Those of other domains are as the model says.
 func (m *Model) opsets() []opset {
 	seen := map[string]bool{}
 	for i := range m.Nodes {
@@ -42,8 +47,11 @@ func (m *Model) opsets() []opset {
 		}
 	}
 	sets := []opset{{"", OpsetVersion}}
+	if m.Opset != 0 {
+		sets[0].version = m.Opset
+	}
 	for d := range seen {
-		sets = append(sets, opset{d, 1})
+		sets = append(sets, opset{d, max(m.Domains[d], 1)})
 	}
 	sort.Slice(sets, func(i, j int) bool { return sets[i].domain < sets[j].domain })
 	return sets
@@ -102,6 +110,18 @@ func attributeProto(a *graph.Attr) message {
 		for _, i := range a.Ints {
 			b.int(8, i)
 		}
+	case graph.AttrStrings:
+		for _, s := range a.Strs {
+			b.element(9, s)
+		}
+	case graph.AttrTensor:
+		var t message
+		for _, d := range a.Tensor.Shape {
+			t.int(1, d)
+		}
+		t.int(2, int64(a.Tensor.DType))
+		t.bytes(9, a.Tensor.Raw)
+		b.message(5, t)
 	default:
 		panic(fmt.Sprintf("onnx: attribute %s has kind %d", a.Name, a.Kind))
 	}
@@ -113,9 +133,11 @@ func (v *ValueInfo) proto() message {
 	var shape message
 	for _, d := range v.Shape {
 		var dim message
-		if d == graph.Batch {
+		switch d {
+		case graph.Batch:
 			dim.text(2, BatchParam)
-		} else {
+		case graph.Free: // a dimension that the file says nothing about
+		default:
 			dim.int(1, d)
 		}
 		shape.message(1, dim)

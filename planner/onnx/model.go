@@ -1,6 +1,10 @@
-// Package onnx writes ONNX files: a Model becomes the bytes of an onnx.ModelProto, the same bytes for the same Model.
+// Package onnx reads and writes ONNX files.
 //
-// The protocol-buffer fields are written by hand (the format's few messages do not earn generated code, which would be
+// A Model becomes the bytes of an onnx.ModelProto, the same bytes for the same Model. A file is read as a File, the
+// structure without the weights, and lowered to a graph; files are from strangers, and what is damaged, unsupported or too
+// large is a *diag.Error whose code starts with "onnx.".
+//
+// The protocol-buffer fields are read and written by hand (the format's few messages do not earn generated code, which would be
 // most of the program that runs in the browser). Numbers of fields and meanings are those of onnx.proto, ONNX 1.12.
 // Weights stay outside: a tensor with an External names a place in a data file beside the model.
 package onnx
@@ -27,9 +31,13 @@ type Model struct {
 	Outputs      []ValueInfo
 	Initializers []Tensor
 	Nodes        []Node // in topological order
+
+	Opset   int64            // of ai.onnx; 0: OpsetVersion
+	Domains map[string]int64 // versions of other operator sets; one that is absent has version 1
 }
 
-// ValueInfo declares a tensor. A dimension of graph.Batch becomes the symbolic dimension BatchParam.
+// ValueInfo declares a tensor. A dimension of graph.Batch becomes the symbolic dimension BatchParam, one of graph.Free is
+// left open.
 type ValueInfo struct {
 	Name  string
 	DType graph.DType

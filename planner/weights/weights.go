@@ -19,3 +19,11 @@ type Tensor interface {
 	// window of the tensor in memory.
 	ReadFloat32s(dst []float32, offset int64) error
 }
+
+// RawReader is a Tensor that gives its elements also as they are, for weights that are no float32.
+type RawReader interface {
+	Tensor
+	// ReadRaw fills dst with the elements from offset on, in the type that DType tells, little-endian. The length of dst is
+	// a multiple of the type's size. It holds no more than a bounded window of the tensor in memory.
+	ReadRaw(dst []byte, offset int64) error
+}

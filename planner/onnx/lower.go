@@ -1,0 +1,333 @@
+package onnx
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"partita/planner/diag"
+	"partita/planner/graph"
+)
+
+// Options settle what a file leaves open.
+type Options struct {
+	// Dims gives sizes to dimensions that the file only names. A dimension without a name is known by its input and axis, as in
+	// "x[2]".
+	Dims map[string]int64
+}
+
+// Lowered is a file as a graph.
+type Lowered struct {
+	Graph    *graph.Graph
+	Stripped []byte // the file without the numbers of its large tensors, dimensions settled: the same for the same model
+}
+
+// runs is how many runs of the model are thought through at once: an ordinary one, one with another batch size and one
+// with other sizes of everything else that the file leaves open. A size that differs between runs is not settled before
+// the model runs.
+const runs = 3
+
+// maxFilled bounds the elements that are tracked in all.
+const maxFilled = 1 << 20
+
+// tensorInfo is one tensor of the file while it is lowered.
+type tensorInfo struct {
+	name   string
+	stored *Stored // of initializers and Constants
+	input  bool
+	made   int // the node that makes it; -1: none
+	known  [runs]*graph.Known
+	data   bool // its elements depend on those of the model's inputs
+}
+
+// lowering turns a file into a graph.
+type lowering struct {
+	*File
+	open   []opening // the dimensions that the file leaves open
+	dims   [][]int   // per input and axis: the opening, or -1
+	infos  []tensorInfo
+	ids    map[string]int
+	nodes  []graph.Node // of the file, Inputs and Outputs indexing infos; Constants left out
+	source []*fileNode
+	order  []int // of nodes
+	told   map[string]*port
+	result map[string]bool // outputs of the model
+}
+
+// Lower turns the file into a graph.
+func (f *File) Lower(o Options) (*Lowered, error) {
+	l := &lowering{File: f, ids: map[string]int{}, told: map[string]*port{}, result: map[string]bool{}}
+	if err := l.openings(o); err != nil {
+		return nil, err
+	}
+	if err := l.collect(); err != nil {
+		return nil, err
+	}
+	if err := l.sort(); err != nil {
+		return nil, err
+	}
+	a, err := l.attempt()
+	if err != nil {
+		return nil, err
+	}
+	g, err := l.emit(a)
+	if err != nil {
+		return nil, err
+	}
+	return &Lowered{Graph: g, Stripped: f.strip(l, a)}, nil
+}
+
+// add makes a tensor known by its name.
+func (l *lowering) add(t tensorInfo) int {
+	l.ids[t.name] = len(l.infos)
+	l.infos = append(l.infos, t)
+	return len(l.infos) - 1
+}
+
+// optionalOutputs names the operators whose last outputs may be left out.
+var optionalOutputs = map[string]bool{"MaxPool": true, "Dropout": true, "BatchNormalization": true, "LSTM": true, "GRU": true, "RNN": true,
+	"LayerNormalization": true, "SkipLayerNormalization": true, "SkipSimplifiedLayerNormalization": true, "EmbedLayerNormalization": true, "SimplifiedLayerNormalization": true}
+
+// collect lists the tensors and nodes.
+func (l *lowering) collect() error {
+	for _, t := range l.tensors() {
+		k := t.known()
+		l.add(tensorInfo{name: t.Name, stored: t, made: -1, known: [runs]*graph.Known{k, k, k}})
+	}
+	for i := range l.inputs {
+		l.add(tensorInfo{name: l.inputs[i].name, input: true, made: -1, data: true})
+	}
+	read := map[string]bool{}
+	for i := range l.File.nodes {
+		for _, name := range l.File.nodes[i].inputs {
+			read[name] = true
+		}
+	}
+	for i := range l.outputs {
+		p := &l.outputs[i]
+		if p.kind != "" {
+			return diag.New(diag.Invalid, "onnx.unsupported-output", doing, fmt.Sprintf("its output %q is %s", shorten(p.name), p.kind),
+				"export it with tensors as outputs (skl2onnx: options={'zipmap': False})")
+		}
+		l.result[p.name], l.told[p.name] = true, p
+	}
+	for i := range l.values {
+		if p := &l.values[i]; p.kind == "" {
+			l.told[p.name] = p
+		}
+	}
+	for i := range l.File.nodes {
+		n := &l.File.nodes[i]
+		if n.op == "Constant" && n.domain == "" {
+			if n.constant == nil {
+				t, err := n.literal()
+				if err != nil {
+					return err
+				}
+				k := t.known()
+				l.add(tensorInfo{name: t.Name, stored: t, made: -1, known: [runs]*graph.Known{k, k, k}})
+			}
+			continue
+		}
+		outputs := n.outputs
+		for optionalOutputs[n.op] && len(outputs) > 1 && !read[outputs[len(outputs)-1]] && !l.result[outputs[len(outputs)-1]] {
+			outputs = outputs[:len(outputs)-1]
+		}
+		node := graph.Node{Op: n.op, Domain: n.domain, Name: n.name, Attrs: n.attrs}
+		for _, name := range outputs {
+			id := int(graph.None)
+			if name != "" {
+				id = l.add(tensorInfo{name: name, made: len(l.nodes)})
+			}
+			node.Outputs = append(node.Outputs, graph.ValueID(id))
+		}
+		l.nodes, l.source = append(l.nodes, node), append(l.source, n)
+	}
+	for i, n := range l.source {
+		for _, name := range n.inputs {
+			id := int(graph.None)
+			if name != "" {
+				var ok bool
+				if id, ok = l.ids[name]; !ok {
+					return malformed(fmt.Sprintf("node %q (%s) reads %q, which nothing makes", shorten(n.name), n.op, shorten(name)))
+				}
+			}
+			l.nodes[i].Inputs = append(l.nodes[i].Inputs, graph.ValueID(id))
+		}
+		// Trailing inputs left out are the same as none.
+		for in := l.nodes[i].Inputs; len(in) > 0 && in[len(in)-1] == graph.None; in = in[:len(in)-1] {
+			l.nodes[i].Inputs = in[:len(in)-1]
+		}
+	}
+	return nil
+}
+
+// literal gives the value of a Constant that is an attribute other than a tensor.
+func (n *fileNode) literal() (*Stored, error) {
+	t := &Stored{Name: n.outputs[0], raw: []byte{}}
+	put := func(d graph.DType, list bool, values ...uint64) {
+		t.DType = d
+		if list {
+			t.Shape = graph.Shape{int64(len(values))}
+		} else {
+			t.Shape = graph.Shape{}
+		}
+		for _, v := range values {
+			t.raw = appendElement(t.raw, d, v)
+		}
+	}
+	for i := range n.attrs {
+		a := &n.attrs[i]
+		switch a.Name {
+		case "value_int":
+			put(graph.Int64, false, uint64(a.Int))
+		case "value_ints":
+			put(graph.Int64, true, words(a.Ints)...)
+		case "value_float":
+			put(graph.Float32, false, bitsOf(a.Float)...)
+		case "value_floats":
+			put(graph.Float32, true, bitsOf(a.Floats...)...)
+		}
+	}
+	if t.DType == 0 {
+		return nil, diag.New(diag.Invalid, "onnx.unsupported-tensor", doing, fmt.Sprintf("the Constant that makes %q holds no tensor of numbers", shorten(t.Name)), "export the model with weights of numbers")
+	}
+	return t, nil
+}
+
+// sort puts the nodes in an order in which each comes after those it reads: that of the file, where it is one.
+func (l *lowering) sort() error {
+	waits := make([]int, len(l.nodes))
+	readers := make([][]int, len(l.nodes))
+	for i := range l.nodes {
+		for _, v := range l.nodes[i].Inputs {
+			if v != graph.None && l.infos[v].made >= 0 {
+				readers[l.infos[v].made] = append(readers[l.infos[v].made], i)
+				waits[i]++
+			}
+		}
+	}
+	var ready heap
+	for i := range waits {
+		if waits[i] == 0 {
+			ready.push(i)
+		}
+	}
+	for len(ready) > 0 {
+		i := ready.pop()
+		l.order = append(l.order, i)
+		for _, r := range readers[i] {
+			if waits[r]--; waits[r] == 0 {
+				ready.push(r)
+			}
+		}
+	}
+	if len(l.order) < len(l.nodes) {
+		var stuck []string
+		for i := range waits {
+			if waits[i] > 0 && len(stuck) < 5 {
+				stuck = append(stuck, l.label(i))
+			}
+		}
+		return diag.New(diag.Invalid, "onnx.cycle", doing, fmt.Sprintf("%d nodes wait for each other: %s...", len(l.nodes)-len(l.order), strings.Join(stuck, ", ")),
+			"export the model again: no model that runs has cycles")
+	}
+	return nil
+}
+
+// label names a node for people.
+func (l *lowering) label(i int) string {
+	n := l.source[i]
+	name := n.name
+	if name == "" {
+		for _, out := range n.outputs {
+			if name == "" {
+				name = out
+			}
+		}
+	}
+	op := n.op
+	if n.domain != "" {
+		op = n.domain + "." + op
+	}
+	return fmt.Sprintf("%s (%s)", shorten(name), shorten(op))
+}
+
+// heap is a min-heap of indices.
+type heap []int
+
+func (h *heap) push(x int) {
+	*h = append(*h, x)
+	for i := len(*h) - 1; i > 0 && (*h)[(i-1)/2] > (*h)[i]; i = (i - 1) / 2 {
+		(*h)[(i-1)/2], (*h)[i] = (*h)[i], (*h)[(i-1)/2]
+	}
+}
+
+func (h *heap) pop() int {
+	old := *h
+	top, n := old[0], len(old)-1
+	old[0] = old[n]
+	*h = old[:n]
+	for i := 0; ; {
+		c := 2*i + 1
+		if c >= n {
+			return top
+		}
+		if c+1 < n && old[c+1] < old[c] {
+			c++
+		}
+		if old[i] <= old[c] {
+			return top
+		}
+		old[i], old[c] = old[c], old[i]
+		i = c
+	}
+}
+
+// problem is a node whose outputs cannot be told.
+type problem struct {
+	node int
+	err  error
+}
+
+// report tells all problems in one error. What is unknown comes before what may follow from it.
+func (l *lowering) report(problems []problem) error {
+	var unknown, dependent, bad []string
+	for _, p := range problems {
+		switch {
+		case errors.Is(p.err, graph.ErrNoRule):
+			unknown = append(unknown, l.label(p.node))
+		case errors.Is(p.err, graph.ErrDataDecide):
+			dependent = append(dependent, l.label(p.node))
+		default:
+			bad = append(bad, l.label(p.node)+": "+p.err.Error())
+		}
+	}
+	sized := "if it leaves sizes open, settle them with --dim NAME=SIZE"
+	if len(l.open) > 0 {
+		var names []string
+		for _, o := range l.open {
+			names = append(names, shorten(o.name))
+		}
+		sized = "settle the sizes that it leaves open (" + joined(names) + ") with --dim NAME=SIZE"
+	}
+	all := append(append(prefixed("no shape rule for ", unknown), prefixed("the data decide the output of ", dependent)...), bad...)
+	switch {
+	case len(unknown) > 0:
+		return diag.New(diag.Invalid, "onnx.unknown-operator", doing, fmt.Sprintf("the shapes that %d of its operators make are not known", len(unknown)),
+			"write the shapes into the file (onnx.shape_inference.infer_shapes), or export the model with other operators").With(clip(all)...)
+	case len(dependent) > 0:
+		return diag.New(diag.Invalid, "onnx.data-dependent-shape", doing, fmt.Sprintf("the shapes that %d of its operators make depend on the data", len(dependent)),
+			"leave such operators (selecting, suppressing) out of the exported model and do that work after it; "+sized).With(clip(all)...)
+	}
+	return diag.New(diag.Invalid, "onnx.bad-node", doing, fmt.Sprintf("%d of its operators do not fit what they are given", len(bad)), sized).With(clip(all)...)
+}
+
+func prefixed(prefix string, list []string) []string {
+	out := slices.Clone(list)
+	for i := range out {
+		out[i] = prefix + out[i]
+	}
+	return out
+}
