@@ -98,7 +98,7 @@ func (a *archive) weightsFile() (File, error) {
 	if size < 0 || offset < 0 || size > a.file.Size-offset {
 		return File{}, damagedZip().Because(errors.New("model.weights.h5 reaches beyond the file's end"))
 	}
-	return File{Name: a.file.Name + "/" + e.Name, Size: size, Reader: io.NewSectionReader(a.file.Reader, offset, size)}, nil
+	return File{Name: a.file.Name + "/" + e.Name, Size: size, Reader: io.NewSectionReader(a.file.Reader, offset, size), Second: a.file.Second}, nil
 }
 
 func damagedZip() *diag.Error {

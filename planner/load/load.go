@@ -22,6 +22,8 @@ type File struct {
 	Name   string // shown in messages
 	Size   int64
 	Reader io.ReaderAt
+	// Second opens an HDF5 file that package hdf5 does not support with another reader; nil: there is none.
+	Second func(r io.ReaderAt, size int64) (*hdf5.File, error)
 }
 
 // Architecture is a model without its weights, in a form that FromArchitecture reads back.
@@ -133,11 +135,11 @@ func (m *Model) Weights(f File) (weights.Source, error) {
 		return nil, about(f, diag.New(diag.Invalid, "weights.absent", "looking for weights", "it is text: an architecture without weights",
 			"give the .h5, .weights.h5 or .keras file that the model was saved to"))
 	}
-	h, err := hdf5.Open(inner.Reader, inner.Size)
-	if err != nil {
-		return nil, about(inner, err)
-	}
-	source, err := keras.Bind(m.layers, h, "")
+	var source weights.Source
+	err = withHDF5(inner, func(h *hdf5.File) error {
+		source, err = keras.Bind(m.layers, h, "")
+		return err
+	})
 	if err != nil {
 		return nil, about(inner, err)
 	}
@@ -181,11 +183,16 @@ func openArchitecture(f File) (*Model, error) {
 	return parsed(keras.ParseYAML(text))(SourceKerasYAML)
 }
 
-func openHDF5(f File) (*Model, error) {
-	h, err := hdf5.Open(f.Reader, f.Size)
-	if err != nil {
-		return nil, err
-	}
+func openHDF5(f File) (m *Model, err error) {
+	err = withHDF5(f, func(h *hdf5.File) error {
+		m, err = kerasModel(h)
+		return err
+	})
+	return m, err
+}
+
+// kerasModel reads the architecture in an HDF5 file.
+func kerasModel(h *hdf5.File) (*Model, error) {
 	config, there, err := h.Root().Attr("model_config")
 	if err != nil {
 		return nil, err
