@@ -10,16 +10,21 @@ import (
 
 	"partita/planner"
 	"partita/planner/diag"
+	"partita/planner/hdf5"
 	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/report"
+	"partita/server/libhdf5"
 )
 
 // openModel opens a model and, beside it, the file with its weights. The caller closes what it returns.
 func openModel(a *arguments, env *environment) (m *load.Model, close func(), err error) {
 	var opened []*os.File
+	reading, end := context.WithCancel(context.Background())
+	second := func(r io.ReaderAt, size int64) (*hdf5.File, error) { return libhdf5.Reader{}.Open(reading, r, size) }
 	close = func() {
+		end()
 		for _, f := range opened {
 			f.Close()
 		}
@@ -40,7 +45,7 @@ func openModel(a *arguments, env *environment) (m *load.Model, close func(), err
 		if name == "-" {
 			shown = "standard input"
 		}
-		files = append(files, load.File{Name: shown, Size: size, Reader: f})
+		files = append(files, load.File{Name: shown, Size: size, Reader: f, Second: second})
 	}
 	m, err = load.Open(files...)
 	if err != nil {
@@ -197,10 +202,11 @@ type versionDocument struct {
 	Go        string `json:"go"`
 	Plan      string `json:"plan"`
 	PriceBook string `json:"priceBook"`
+	LibHDF5   string `json:"libhdf5,omitempty"` // its version; absent from a build without it
 }
 
 func version(_ context.Context, a *arguments, env *environment) error {
-	d := versionDocument{Format: "partita.version/1", Version: buildVersion, Go: runtime.Version(), Plan: plan.Format, PriceBook: platform.PriceBook().Date}
+	d := versionDocument{Format: "partita.version/1", Version: buildVersion, Go: runtime.Version(), Plan: plan.Format, PriceBook: platform.PriceBook().Date, LibHDF5: libhdf5.Version()}
 	if a.on("json") {
 		return writeJSON(env.out, d)
 	}

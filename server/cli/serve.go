@@ -20,6 +20,7 @@ import (
 	"partita/server/api"
 	"partita/server/cloud"
 	"partita/server/deploy"
+	"partita/server/libhdf5"
 	"partita/server/local"
 	"partita/server/obs"
 	"partita/server/site"
@@ -115,6 +116,7 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 	deployer := deploy.New(deploy.Options{
 		Store: c, Functions: c, Native: native, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(),
 		Concurrency: concurrency, MaxUploadBytes: maxUpload << 20, Logger: log,
+		SecondReader: libhdf5.Reader{Folder: filepath.Join(data, "tmp")}.Open,
 	})
 	ui.Register(nil)
 	page, err := site.New(web.Files, log)

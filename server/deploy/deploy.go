@@ -16,6 +16,7 @@ import (
 	"time"
 
 	"partita/planner/diag"
+	"partita/planner/hdf5"
 	"partita/server/cloud"
 	"partita/server/split"
 )
@@ -56,6 +57,8 @@ type Options struct {
 	Concurrency    int
 	MaxUploadBytes int64
 	Logger         *slog.Logger
+	// SecondReader opens weights that package hdf5 does not support; it may be nil. What it opens ends with the context.
+	SecondReader func(ctx context.Context, r io.ReaderAt, size int64) (*hdf5.File, error)
 	// Prepare makes the blueprint of a deployment; nil is the real one. Tests of the steps replace it.
 	Prepare func(ctx context.Context, r *Request, weights Weights) (*Blueprint, error)
 }

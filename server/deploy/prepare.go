@@ -9,6 +9,7 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/graph"
+	"partita/planner/hdf5"
 	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/platform"
@@ -71,7 +72,11 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	if last := p.Stages[len(p.Stages)-1].LastLayer; last != len(model.Graph.Layers) {
 		return nil, diag.New(diag.Invalid, "plan.invalid", doing, fmt.Sprintf("the plan's stages end at layer %d and the model has %d", last, len(model.Graph.Layers)), "make the plan again")
 	}
-	source, err := model.Weights(load.File{Name: w.Name, Size: w.Size, Reader: w.Reader})
+	file := load.File{Name: w.Name, Size: w.Size, Reader: w.Reader}
+	if second := d.options.SecondReader; second != nil {
+		file.Second = func(r io.ReaderAt, size int64) (*hdf5.File, error) { return second(ctx, r, size) }
+	}
+	source, err := model.Weights(file)
 	if err != nil {
 		return nil, err
 	}

@@ -159,6 +159,7 @@ func start(ctx context.Context, file *os.File, limits Limits) (*conversation, er
 	}
 	c.cmd.Stdin, c.cmd.Stdout, c.cmd.Stderr = theirIn, theirOut, c.said
 	c.cmd.ExtraFiles = []*os.File{file}
+	c.cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C is for the parent, which ends the worker
 	c.cmd.WaitDelay = time.Second
 	err = c.cmd.Start()
 	theirIn.Close()
