@@ -89,6 +89,9 @@ func (g *Graph) validateValues() error {
 			return fmt.Errorf("value %d has no name of its own: %q", i, v.Name)
 		}
 		names[v.Name] = true
+		if v.Const != nil && v.Shape.checkSizes() == nil && v.Shape.Elements(1) == 0 {
+			continue // an empty list, as ONNX models give for "none"
+		}
 		if err := v.Shape.Check(); err != nil {
 			return fmt.Errorf("value %s: %w", v.Name, err)
 		}

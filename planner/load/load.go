@@ -68,6 +68,9 @@ func Open(files ...File) (*Model, error) {
 	if len(files) == 0 {
 		return nil, diag.New(diag.Usage, "model.no-file", doing, "no file is given", "name a model file")
 	}
+	if m, err := openONNX(Options{}, files); m != nil || err != nil {
+		return m, err
+	}
 	if len(files) > 2 {
 		return nil, diag.New(diag.Usage, "model.too-many-files", doing, fmt.Sprintf("%d files are given", len(files)), "give the model, and its weights where they are in another file")
 	}
@@ -102,6 +105,9 @@ func Open(files ...File) (*Model, error) {
 
 // FromArchitecture opens the architecture that a plan carries.
 func FromArchitecture(a Architecture) (*Model, error) {
+	if a.Format == ONNX {
+		return onnxFromArchitecture(a.Data)
+	}
 	if a.Format != KerasJSON {
 		return nil, diag.New(diag.Invalid, "model.unknown-format", "reading the plan's architecture",
 			fmt.Sprintf("its format is %q", shorten(a.Format)), "use a newer Partita, which may know it")
@@ -116,6 +122,9 @@ func FromArchitecture(a Architecture) (*Model, error) {
 // Weights finds the model's stored tensors in a file: a whole .h5, a .weights.h5, a weights-only .h5 or a .keras. All that
 // is missing or does not fit is told in one error.
 func (m *Model) Weights(f File) (weights.Source, error) {
+	if m.Source == SourceONNX {
+		return m.onnxWeights(f)
+	}
 	k, err := sniff(f)
 	if err != nil {
 		return nil, about(f, err)

@@ -53,7 +53,7 @@ type testCase struct {
 // TestCases opens every file of the cases whose layers are supported: one graph and one digest whatever the file, the
 // layers and parameters Keras counts, and weights that fit.
 func TestCases(t *testing.T) {
-	for _, id := range []string{"k2_tiny_cnn", "k2_tiny_mlp", "k2_MobileNet", "k3_tiny_cnn", "k3_tiny_mlp", "k3_tiny_residual",
+	for _, id := range []string{"k2_tiny_cnn", "k2_tiny_mlp", "k2_tiny_multi_io", "k2_MobileNet", "k3_tiny_cnn", "k3_tiny_mlp", "k3_tiny_residual",
 		"k3_MobileNet", "k3_ResNet50", "trained_mobilenet_v2"} {
 		t.Run(id, func(t *testing.T) {
 			folder := fixture.Shared(t, "models", id)
@@ -227,8 +227,8 @@ func TestRefused(t *testing.T) {
 		{"gzip", "model.unsupported-format", "gunzip", []load.File{memory("model.json.gz", packed.Bytes())}},
 		{"pickle", "model.unsupported-format", "pickle", []load.File{memory("x.pt", []byte("\x80\x02}q\x00."))}},
 		{"tflite", "model.unsupported-format", "TensorFlow Lite", []load.File{memory("x.tflite", []byte("\x1c\x00\x00\x00TFL3"))}},
-		{"onnx", "model.unsupported-format", "ONNX", []load.File{memory("x.onnx", []byte("\x08\x08\x12\x07"))}},
-		{"tfjs", "model.unsupported-format", "TensorFlow.js", []load.File{open(t, fixture.Shared(t, "models", "tfjs_seq", "model.json"))}},
+		{"onnx", "onnx.malformed", "truncated", []load.File{memory("x.onnx", []byte("\x08\x08\x12\x07"))}},
+		{"tfjs graph model", "model.unsupported-format", "graph model", []load.File{memory("model.json", []byte(`{"format": "graph-model", "modelTopology": {"node": []}}`))}},
 		{"broken JSON", "model.not-a-model", "not valid JSON", []load.File{memory("m.json", config[:len(config)/2])}},
 		{"other JSON", "model.not-a-model", "class_name", []load.File{memory("case.json", []byte(`{"id": "k3"}`))}},
 		{"shorter than it says", "model.unreadable", "", []load.File{tooShort}},

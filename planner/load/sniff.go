@@ -74,8 +74,6 @@ func sniff(f File) (kind, error) {
 	}
 	name := strings.ToLower(f.Name)
 	switch {
-	case strings.HasSuffix(name, ".onnx"):
-		return unknown, diag.New(diag.Invalid, "model.unsupported-format", doing, "it is an ONNX model, which is not read yet", "give the Keras model that it was exported from")
 	case strings.HasSuffix(name, ".pb"):
 		return unknown, diag.New(diag.Invalid, "model.unsupported-format", doing, "it is a TensorFlow graph or SavedModel", "load it in Keras and save it as .keras or .h5")
 	case len(text) > 9 && text[8] == '{' && strings.HasSuffix(name, ".safetensors"):

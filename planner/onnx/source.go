@@ -6,6 +6,7 @@ import (
 	"io"
 	"math"
 	"path"
+	"slices"
 	"sync"
 
 	"partita/planner/diag"
@@ -32,6 +33,11 @@ func (f *File) Weights(g *graph.Graph, model Data, beside ...Data) (weights.Sour
 	told := map[string]bool{}
 	for i := range g.Values {
 		v := &g.Values[i]
+		if t := stored[v.Name]; v.Const != nil && t != nil {
+			if c := t.constant(); c == nil || !slices.Equal(c.Int64s, v.Const.Int64s) || !slices.Equal(bitsOf(c.Float32s...), bitsOf(v.Const.Float32s...)) {
+				missing = append(missing, shorten(v.Name)+", with the numbers that the plan was made with")
+			}
+		}
 		if v.Weight == nil || src[v.Weight.Key] != nil {
 			continue
 		}

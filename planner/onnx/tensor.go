@@ -151,13 +151,13 @@ func (s *scanner) tensor(x field) (*Stored, error) {
 	case isExternal:
 		t.external, err = t.place(location)
 		return t, err
+	case n == 0 && (!in.isRaw || in.raw.size() == 0):
+		t.raw = []byte{}
+		return t, nil
 	case in.isRaw && in.raw.size() == n*size:
 		t.data = in.raw
 	case in.isRaw && in.raw.size() > 0:
 		return nil, badTensor(t, fmt.Sprintf("%d bytes for %d elements of %s", in.raw.size(), n, t.DType))
-	case n == 0:
-		t.raw = []byte{}
-		return t, nil
 	case len(in.typed)+len(in.single) > 0:
 		return t, s.typed(t, &in, n)
 	case s.lenient:
