@@ -93,6 +93,13 @@ func decodeJSON(text []byte) (any, error) {
 }
 
 func fromTree(tree any, kerasVersion string) (*Model, error) {
+	tree, inTFJS, err := unwrapTFJS(tree)
+	if err != nil {
+		return nil, err
+	}
+	if inTFJS != "" {
+		kerasVersion = inTFJS
+	}
 	top, err := topLevel(tree)
 	if err != nil {
 		return nil, err
@@ -137,9 +144,6 @@ func topLevel(tree any) (map[string]any, error) {
 	top, ok := tree.(map[string]any)
 	if !ok {
 		return nil, notModel("the document holds "+describe(tree)+", not a model", "give the file that model.to_json() or model.save() wrote")
-	}
-	if _, ok := top["modelTopology"]; ok {
-		return nil, diag.New(diag.Invalid, "model.unsupported-format", doing, "this is a TensorFlow.js model", "convert it with tensorflowjs_converter to Keras HDF5")
 	}
 	class, _ := top["class_name"].(string)
 	switch class {

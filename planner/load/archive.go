@@ -28,6 +28,7 @@ type archive struct {
 	config  *zip.File
 	version string // of Keras
 	weights *zip.File
+	bundle  *bundled // a TensorFlow.js model instead
 }
 
 func openArchive(f File) (*archive, error) {
@@ -60,6 +61,9 @@ func openArchive(f File) (*archive, error) {
 		}
 	}
 	if a.config == nil {
+		if a.bundle = bundleIn(f, z); a.bundle != nil {
+			return a, nil
+		}
 		if what == "" {
 			return nil, diag.New(diag.Invalid, "model.not-a-model", doing, "it is a zip without a config.json: not a .keras file", "give a Keras model")
 		}
@@ -82,23 +86,27 @@ func openArchive(f File) (*archive, error) {
 
 // weightsFile gives the weights in the archive as a file of their own.
 func (a *archive) weightsFile() (File, error) {
-	e := a.weights
-	if e == nil {
+	if a.weights == nil {
 		return File{}, diag.New(diag.Invalid, "weights.absent", doing, "the .keras file has no model.weights.h5", "save the model again")
 	}
+	return storedEntry(a.file, a.weights)
+}
+
+// storedEntry gives an entry of an archive as a file of its own, read in place.
+func storedEntry(f File, e *zip.File) (File, error) {
 	if e.Method != zip.Store {
-		return File{}, diag.New(diag.Invalid, "model.compressed-weights", doing, "model.weights.h5 in it is compressed, so that it cannot be read in place",
-			"unpack it and pack it again with zip -0, or save the model again with Keras")
+		return File{}, diag.New(diag.Invalid, "model.compressed-weights", doing, shorten(e.Name)+" in it is compressed, so that it cannot be read in place",
+			"unpack it and pack it again with zip -0, or save the model again")
 	}
 	offset, err := e.DataOffset()
 	if err != nil {
 		return File{}, damagedZip().Because(err)
 	}
 	size := int64(e.UncompressedSize64)
-	if size < 0 || offset < 0 || size > a.file.Size-offset {
-		return File{}, damagedZip().Because(errors.New("model.weights.h5 reaches beyond the file's end"))
+	if size < 0 || offset < 0 || size > f.Size-offset {
+		return File{}, damagedZip().Because(errors.New(e.Name + " reaches beyond the file's end"))
 	}
-	return File{Name: a.file.Name + "/" + e.Name, Size: size, Reader: io.NewSectionReader(a.file.Reader, offset, size), Second: a.file.Second}, nil
+	return File{Name: f.Name + "/" + e.Name, Size: size, Reader: io.NewSectionReader(f.Reader, offset, size), Second: f.Second}, nil
 }
 
 func damagedZip() *diag.Error {

@@ -41,6 +41,7 @@ const (
 	SourceKerasYAML = "keras-yaml" // architecture alone
 	SourceKerasH5   = "keras-h5"   // architecture and weights
 	SourceKerasV3   = "keras-v3"   // a .keras file: architecture and weights
+	SourceTFJS      = "tfjs"       // a TensorFlow.js layers model: architecture, with weights when they are given too
 )
 
 // Model is an opened model. Its weights stay in their file.
@@ -54,7 +55,8 @@ type Model struct {
 	KerasVersion string // as the file says; "" when it does not
 	HasWeights   bool   // one of the opened files holds the weights, and they fit
 
-	layers []keras.LayerWeights
+	layers  []keras.LayerWeights
+	bundled bool // opened from a Bundle
 }
 
 // errWeightsOnly says that a file is known and holds no architecture.
@@ -63,12 +65,13 @@ var errWeightsOnly = diag.New(diag.Invalid, "model.weights-only", doing, "this f
 
 // Open opens a model from one file, or from a file with the architecture and one with the weights, in any order. Of two
 // architectures the first counts, and the other file gives the weights. Weights among the files are matched with the
-// model at once, by names and shapes; no number is read.
+// model at once, by names and shapes; no number is read. A TensorFlow.js model is its model.json, alone or with all its
+// shards.
 func Open(files ...File) (*Model, error) {
 	if len(files) == 0 {
 		return nil, diag.New(diag.Usage, "model.no-file", doing, "no file is given", "name a model file")
 	}
-	if m, err := openONNX(Options{}, files); m != nil || err != nil {
+	if m, err := openTFJS(files); m != nil || err != nil {
 		return m, err
 	}
 	if len(files) > 2 {
@@ -94,7 +97,7 @@ func Open(files ...File) (*Model, error) {
 	if len(files) == 2 {
 		from = 1 - holder
 	}
-	if len(files) == 2 || m.Source == SourceKerasH5 || m.Source == SourceKerasV3 {
+	if len(files) == 2 || m.bundled || m.Source == SourceKerasH5 || m.Source == SourceKerasV3 {
 		if _, err := m.Weights(files[from]); err != nil {
 			return nil, err
 		}
@@ -105,9 +108,6 @@ func Open(files ...File) (*Model, error) {
 
 // FromArchitecture opens the architecture that a plan carries.
 func FromArchitecture(a Architecture) (*Model, error) {
-	if a.Format == ONNX {
-		return onnxFromArchitecture(a.Data)
-	}
 	if a.Format != KerasJSON {
 		return nil, diag.New(diag.Invalid, "model.unknown-format", "reading the plan's architecture",
 			fmt.Sprintf("its format is %q", shorten(a.Format)), "use a newer Partita, which may know it")
@@ -122,9 +122,6 @@ func FromArchitecture(a Architecture) (*Model, error) {
 // Weights finds the model's stored tensors in a file: a whole .h5, a .weights.h5, a weights-only .h5 or a .keras. All that
 // is missing or does not fit is told in one error.
 func (m *Model) Weights(f File) (weights.Source, error) {
-	if m.Source == SourceONNX {
-		return m.onnxWeights(f)
-	}
 	k, err := sniff(f)
 	if err != nil {
 		return nil, about(f, err)
@@ -134,6 +131,13 @@ func (m *Model) Weights(f File) (weights.Source, error) {
 	case hdf5File:
 	case zipFile:
 		a, err := openArchive(f)
+		if err == nil && a.bundle != nil {
+			source, err := a.bundle.weights(m.layers)
+			if err != nil {
+				return nil, about(f, err)
+			}
+			return source, nil
+		}
 		if err == nil {
 			inner, err = a.weightsFile()
 		}
@@ -141,6 +145,11 @@ func (m *Model) Weights(f File) (weights.Source, error) {
 			return nil, about(f, err)
 		}
 	case jsonText, yamlText:
+		if shards, err := Shards(f); err != nil {
+			return nil, err
+		} else if len(shards) > 0 {
+			return nil, about(f, keras.MissingShards(shards))
+		}
 		return nil, about(f, diag.New(diag.Invalid, "weights.absent", "looking for weights", "it is text: an architecture without weights",
 			"give the .h5, .weights.h5 or .keras file that the model was saved to"))
 	}
@@ -169,6 +178,17 @@ func openArchitecture(f File) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
+		if a.bundle != nil {
+			text, err := a.bundle.text()
+			if err != nil {
+				return nil, err
+			}
+			m, err := parsed(keras.Parse(text))(SourceTFJS)
+			if m != nil {
+				m.bundled = true
+			}
+			return m, err
+		}
 		text, err := readEntry(a.config, maxConfigBytes)
 		if err != nil {
 			return nil, err
@@ -183,7 +203,11 @@ func openArchitecture(f File) (*Model, error) {
 		return nil, unreadable(err)
 	}
 	if k == jsonText {
-		return parsed(keras.Parse(text))(SourceKerasJSON)
+		source := SourceKerasJSON
+		if keras.IsTFJS(text) {
+			source = SourceTFJS
+		}
+		return parsed(keras.Parse(text))(source)
 	}
 	if !strings.Contains(string(text), "class_name") {
 		return nil, diag.New(diag.Invalid, "model.unknown-format", doing, "it is text, and not the description of a model",
