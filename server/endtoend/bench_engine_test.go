@@ -143,7 +143,7 @@ func benchCompute(b *testing.B, t *targets) {
 		parts := openStages(b, writeStages(b, model, 4))
 		manifest := whole[0].Manifest()
 		input := oneImage(manifest.Inputs[0])
-		took := takeTurns(b, 15, 7*time.Second,
+		took := takeTurns(b, 15, 10*time.Second,
 			alone(b, folders[0], input, manifest.Outputs[0].Name),
 			func() time.Duration { return runAll(b, whole, input) },
 			func() time.Duration { return runAll(b, parts, input) },

@@ -226,7 +226,7 @@ func benchSplit(b *testing.B, t *targets) {
 	for range stages {
 		everything = append(everything, native.Bootstrap, native.Library)
 	}
-	took := takeTurns(b, 10, 6*time.Second,
+	took := takeTurns(b, 10, 10*time.Second,
 		emptied(copyFiles(path)),
 		emptied(func() error {
 			for k, s := range stages {

@@ -38,6 +38,7 @@ type Native struct {
 func (s *Stage) WritePackage(w io.Writer, src weights.Source, native Native) error {
 	doing := fmt.Sprintf("writing the package of stage %d of %s", s.Manifest.Index+1, s.Manifest.Deployment)
 	a := newArchive(w)
+	a.reserve(s.weightsSize+int64(len(s.model)), native.Bootstrap, native.Library)
 	if err := a.file(BootstrapFile, native.Bootstrap, 0o755); err != nil {
 		return coded(err, doing)
 	}
@@ -68,6 +69,7 @@ func (s *Stage) WriteDir(dir string, src weights.Source) error {
 	if err != nil {
 		return coded(err, doing)
 	}
+	reserve(f, 0, s.weightsSize)
 	if err := s.writeWeights(f, src); err != nil {
 		return coded(errors.Join(err, f.Close()), doing)
 	}
@@ -124,6 +126,20 @@ func newArchive(w io.Writer) *archive {
 		return flate.NewWriter(w, flate.NoCompression)
 	})
 	return a
+}
+
+// reserve makes room for entries: those of so many bytes, and these files. What is not counted, headers and the
+// manifest, is little; what is reserved is written in full.
+func (a *archive) reserve(bytes int64, files ...string) {
+	if a.at == nil {
+		return
+	}
+	for _, path := range files {
+		if info, err := os.Stat(path); err == nil {
+			bytes += info.Size()
+		}
+	}
+	reserve(a.at, a.base, bytes)
 }
 
 // header makes an entry's header. Its time is the earliest that zip can express, 1 January 1980 (the legacy field
