@@ -4,7 +4,7 @@ import "fmt"
 
 func init() {
 	rules["ConvTranspose"] = rule{2, inferConvTranspose}
-	rules["Resize"] = rule{3, inferResize}
+	rules["Resize"] = rule{1, inferResize} // roi, scales and sizes may each be left out
 }
 
 func inferConvTranspose(n *Node, in []*Value) (Inferred, error) {
@@ -75,7 +75,10 @@ func inferResize(_ *Node, in []*Value) (Inferred, error) {
 		}
 		return Inferred{out, in[0].DType}, nil
 	}
-	scales := in[2]
+	var scales *Value
+	if len(in) > 2 {
+		scales = in[2]
+	}
 	if scales == nil || scales.Const == nil || len(scales.Const.Float32s) != len(x) {
 		return Inferred{}, fmt.Errorf("scales are not constants, one for each axis")
 	}
