@@ -136,8 +136,15 @@ var activations = map[string]activation{
 }
 
 // activation reads the option of that name: a name, or a serialised activation layer.
-func (o *options) activation() activation {
-	switch v := o.value("activation").(type) {
+func (o *options) activation() activation { return o.activationOf("activation", "") }
+
+// activationOf reads an activation under an option's name; def is what stands for an absent one.
+func (o *options) activationOf(option, def string) activation {
+	v := o.value(option)
+	if _, there := o.layer.options[option]; !there && def != "" {
+		v = def
+	}
+	switch v := v.(type) {
 	case nil:
 		return nil
 	case string:
@@ -155,7 +162,7 @@ func (o *options) activation() activation {
 		}
 		o.unsupported("use one of Keras's own activations", "activation of class %q", class)
 	default:
-		o.malformed("option activation is %s", describe(v))
+		o.malformed("option %s is %s", option, describe(v))
 	}
 	return nil
 }

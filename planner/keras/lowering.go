@@ -241,17 +241,31 @@ func (l *lowering) tensorOf(v graph.ValueID, form layout) *tensor {
 
 // emit adds a node and gives its output, with the shape that inference says.
 func (l *lowering) emit(op string, inputs []graph.ValueID, attrs ...graph.Attr) (graph.ValueID, error) {
+	out, err := l.emitSeveral(op, 1, inputs, attrs...)
+	if err != nil {
+		return graph.None, err
+	}
+	return out[0], nil
+}
+
+// emitSeveral adds a node and gives its first outputs.
+func (l *lowering) emitSeveral(op string, outputs int, inputs []graph.ValueID, attrs ...graph.Attr) ([]graph.ValueID, error) {
 	name := l.unique(l.label + "/" + op)
 	layer := len(l.g.Layers) - 1
 	n := graph.Node{Op: op, Name: name, Layer: layer, Inputs: inputs, Attrs: attrs}
 	out, err := graph.Infer(l.g, &n)
 	if err != nil {
-		return graph.None, err
+		return nil, err
 	}
-	id := l.value(graph.Value{Name: name, DType: out[0].DType, Shape: out[0].Shape, Producer: len(l.g.Nodes)})
-	n.Outputs = []graph.ValueID{id}
+	for k, o := range out[:outputs] {
+		value := name
+		if k > 0 {
+			value = l.unique(name + ":" + strconv.Itoa(k))
+		}
+		n.Outputs = append(n.Outputs, l.value(graph.Value{Name: value, DType: o.DType, Shape: o.Shape, Producer: len(l.g.Nodes)}))
+	}
 	l.g.Nodes = append(l.g.Nodes, n)
-	return id, nil
+	return n.Outputs, nil
 }
 
 func (l *lowering) value(v graph.Value) graph.ValueID {
@@ -271,16 +285,21 @@ func (l *lowering) unique(name string) string {
 // weight refers to a stored tensor of the current layer. The first call of the layer declares its weights, which must
 // be in the order of Keras's layer.weights.
 func (l *lowering) weight(name string, stored graph.Shape, perm []int, shape graph.Shape) (graph.ValueID, error) {
+	return l.weightInBlocks(name, stored, perm, nil, shape)
+}
+
+// weightInBlocks is weight for a stored tensor whose blocks change places.
+func (l *lowering) weightInBlocks(name string, stored graph.Shape, perm, blocks []int, shape graph.Shape) (graph.ValueID, error) {
 	key := l.layer.id() + "/" + name
 	if err := l.declare(name, stored); err != nil {
 		return graph.None, err
 	}
-	memo := fmt.Sprint(key, perm, shape)
+	memo := fmt.Sprint(key, perm, blocks, shape)
 	if id, ok := l.weights[memo]; ok {
 		return id, nil
 	}
 	id := l.value(graph.Value{Name: l.unique(key), DType: graph.Float32, Shape: shape, Producer: -1,
-		Weight: &graph.Weight{Key: key, Stored: stored, Perm: perm}})
+		Weight: &graph.Weight{Key: key, Stored: stored, Perm: perm, Blocks: blocks}})
 	l.weights[memo] = id
 	return id, nil
 }

@@ -117,7 +117,7 @@ func (l *lowering) toMask(t *tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if l.g.Values[v].DType == graph.Float32 {
+	if l.g.Values[v].DType != graph.Bool {
 		if v, err = l.emit("Cast", []graph.ValueID{v}, intAttr("to", int64(graph.Bool))); err != nil {
 			return nil, err
 		}

@@ -22,6 +22,7 @@ type options struct {
 	read     map[string]bool
 	findings []finding
 	accepted map[string]bool // keywords of calls
+	outer    *options        // of the layer that this one is an option of
 }
 
 // withoutEffect are options of any layer that do not change what a trained model computes, or that are handled for all
@@ -48,10 +49,18 @@ func hasSuffix(name string, suffixes []string) bool {
 }
 
 func (o *options) unsupported(fix, format string, args ...any) {
+	if o.outer != nil {
+		o.outer.unsupported(fix, "its %s: %s", o.layer.class, fmt.Sprintf(format, args...))
+		return
+	}
 	o.findings = append(o.findings, finding{reason: fmt.Sprintf(format, args...), fix: fix})
 }
 
 func (o *options) malformed(format string, args ...any) {
+	if o.outer != nil {
+		o.outer.malformed("its %s: %s", o.layer.class, fmt.Sprintf(format, args...))
+		return
+	}
 	o.findings = append(o.findings, finding{malformed: true, reason: fmt.Sprintf(format, args...), fix: "save the model again"})
 }
 

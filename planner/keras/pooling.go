@@ -28,6 +28,7 @@ func init() {
 			register(func(o *options) operation {
 				p := &globalPooling{op: "Global" + op, rank: rank, keep: o.boolean(false, "keepdims")}
 				p.form = o.layout()
+				o.accept("mask")
 				return p
 			}, "Global"+class+"Pooling"+axes, "Global"+class+"Pool"+axes)
 			register(func(o *options) operation {
@@ -95,6 +96,15 @@ func (p *globalPooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	if p.rank == 1 && p.op == "GlobalAveragePool" {
+		mask, err := l.maskOf(in)
+		if err != nil {
+			return nil, err
+		}
+		if mask != nil {
+			return p.masked(l, x, mask)
+		}
+	}
 	y, err := l.emit(p.op, []graph.ValueID{x})
 	if err != nil || p.keep {
 		if err != nil {
@@ -104,6 +114,31 @@ func (p *globalPooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	if y, err = l.emit("Flatten", []graph.ValueID{y}, intAttr("axis", 1)); err != nil {
 		return nil, err
+	}
+	return l.tensorOf(y, asSource), nil
+}
+
+// masked is the mean over the steps of time that count.
+func (p *globalPooling) masked(l *lowering, x graph.ValueID, mask *tensor) (*tensor, error) {
+	m, err := l.as(mask, asSource)
+	if err != nil {
+		return nil, err
+	}
+	c := &formula{l: l}
+	m = c.axes("Unsqueeze", m, 1) // batch, channels, time, as x
+	keep := intAttr("keepdims", 0)
+	if p.keep {
+		keep.Int = 1
+	}
+	sum := func(v graph.ValueID) graph.ValueID {
+		return c.with("ReduceSum", []graph.Attr{keep}, v, l.integers("axes", []int64{2}))
+	}
+	y := c.op("Div", sum(c.op("Mul", x, m)), sum(m))
+	if c.err != nil {
+		return nil, c.err
+	}
+	if p.keep {
+		return l.tensorOf(y, p.form), nil
 	}
 	return l.tensorOf(y, asSource), nil
 }

@@ -1,0 +1,570 @@
+package keras
+
+import (
+	"fmt"
+	"slices"
+
+	"partita/planner/graph"
+)
+
+func init() {
+	for _, class := range []string{"LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU"} {
+		register(func(o *options) operation { return o.recurrent() }, class)
+	}
+	register(func(o *options) operation { return o.recurrent() }, "RNN")
+}
+
+// recurrent is a layer that goes through the steps of time with cells that remember. Several cells lie on top of each
+// other.
+type recurrent struct {
+	cells                 []*cell
+	sequences, states     bool // the outputs: of every step rather than the last; the last states too
+	backwards, zeroMasked bool
+	prefix                string // of the names of its weights
+}
+
+// recurrent reads LSTM, GRU, SimpleRNN, their CuDNN variants, and RNN with cells.
+func (o *options) recurrent() *recurrent {
+	r := &recurrent{sequences: o.boolean(false, "return_sequences"), states: o.boolean(false, "return_state"),
+		backwards: o.boolean(false, "go_backwards"), zeroMasked: o.boolean(false, "zero_output_for_mask")}
+	if o.boolean(false, "stateful") {
+		o.unsupported("set stateful to false", "it remembers its state from one call to the next, which functions do not")
+	}
+	if o.boolean(false, "time_major") {
+		o.unsupported("set time_major to false", "it takes the steps of time as its first axis")
+	}
+	// How it is computed, and what happens in training.
+	o.ignore("unroll", "implementation", "consume_less", "dropout", "recurrent_dropout", "dropout_W", "dropout_U", "seed", "input_length",
+		"input_dim", "unit_forget_bias", "use_cudnn", "inner_init", "forget_bias_init", "num_constants")
+	o.accept("mask", "initial_state")
+	switch o.layer.class {
+	case "RNN":
+		inner := o.inner("cell")
+		if inner == nil {
+			return r
+		}
+		if inner.layer.class != "StackedRNNCells" {
+			r.cells = append(r.cells, inner.cell())
+			inner.finish()
+			return r
+		}
+		list, _ := inner.value("cells").([]any)
+		for i := range list {
+			if part := inner.innerOf(fmt.Sprintf("cells[%d]", i), list[i]); part != nil {
+				r.cells = append(r.cells, part.cell())
+				part.finish()
+			}
+		}
+		if len(list) == 0 || len(list) > 64 {
+			o.malformed("StackedRNNCells has %d cells", len(list))
+		}
+		inner.ignore("reverse_state_order")
+		inner.finish()
+		for i, c := range r.cells {
+			c.prefix = fmt.Sprintf("cell_%d_", i)
+		}
+	default:
+		r.cells = []*cell{o.cell()}
+	}
+	return r
+}
+
+// inner reads the configuration of a layer in an option of this one.
+func (o *options) inner(option string) *options { return o.innerOf(option, o.value(option)) }
+
+func (o *options) innerOf(option string, v any) *options {
+	m, _ := v.(map[string]any)
+	class, _ := m["class_name"].(string)
+	config, ok := m["config"].(map[string]any)
+	if class == "" || !ok {
+		o.malformed("option %s is not a layer", option)
+		return nil
+	}
+	l := &layerConfig{name: o.layer.name, class: class, path: o.layer.path + "." + option, options: config}
+	l.module, _ = m["module"].(string)
+	l.registered, _ = m["registered_name"].(string)
+	if !l.ours() {
+		o.unsupported("replace it by layers of Keras and save again", "option %s is a class of %s, whose code is not in the file", option, describe(l.module+" "+l.registered))
+		return nil
+	}
+	return &options{layer: l, major: o.major, read: map[string]bool{}, outer: o}
+}
+
+// lowerAll is the layer on its input and, after it or by keyword, its initial states.
+func (r *recurrent) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
+	states := in[1:]
+	if given := l.keyword("initial_state"); given != nil {
+		states = nil
+		for i := range len(given) {
+			if given[i] == nil {
+				return nil, fmt.Errorf("an initial state among others is missing")
+			}
+			states = append(states, given[i])
+		}
+	}
+	mask, err := l.maskOf(in)
+	if err != nil {
+		return nil, err
+	}
+	return r.run(l, in[0], mask, states)
+}
+
+func (r *recurrent) lower(l *lowering, in []*tensor) (*tensor, error) {
+	out, err := r.lowerAll(l, in)
+	if err != nil {
+		return nil, err
+	}
+	return out[0], nil
+}
+
+func (r *recurrent) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
+	if !r.sequences {
+		return nil, nil
+	}
+	mask, err := l.maskOf(in)
+	return []*tensor{mask}, err
+}
+
+// run gives the output and, if wanted, the last states.
+func (r *recurrent) run(l *lowering, t, mask *tensor, initial []*tensor) ([]*tensor, error) {
+	if err := wantRank(t, 3); err != nil {
+		return nil, err
+	}
+	wanted := 0
+	for _, c := range r.cells {
+		wanted += c.states()
+	}
+	if len(initial) != 0 && len(initial) != wanted {
+		return nil, fmt.Errorf("it is given %d initial states and has %d", len(initial), wanted)
+	}
+	c := &formula{l: l}
+	x, err := l.as(t, asSource)
+	if err != nil {
+		return nil, err
+	}
+	s := &sequence{formula: c, x: x, time: t.shape[1], zeroMasked: r.zeroMasked}
+	if mask != nil {
+		if !mask.shape.Equal(t.shape[:2]) {
+			return nil, fmt.Errorf("its mask %s does not fit its input %s", mask.shape, t.shape)
+		}
+		if s.mask, err = l.as(mask, asSource); err != nil {
+			return nil, err
+		}
+		s.masked = true
+	}
+	if r.backwards {
+		s.x = c.flip(s.x, s.time)
+		if s.masked {
+			s.mask = c.flip(s.mask, s.time)
+		}
+	}
+	var last []graph.ValueID
+	for i, cl := range r.cells {
+		var given []graph.ValueID
+		for range min(cl.states(), len(initial)) {
+			v, err := l.as(initial[0], asSource)
+			if err != nil {
+				return nil, err
+			}
+			if want := (graph.Shape{graph.Batch, cl.units}); !l.g.Values[v].Shape.Equal(want) {
+				return nil, fmt.Errorf("an initial state is %s, not %s", l.g.Values[v].Shape, want)
+			}
+			given, initial = append(given, v), initial[1:]
+		}
+		top := i == len(r.cells)-1
+		y, h, err := cl.run(s, r.prefix, given, r.sequences || !top)
+		if err != nil {
+			return nil, err
+		}
+		s.x = y
+		last = append(last, h...)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	out := []*tensor{l.tensorOf(s.x, asSource)}
+	if r.states {
+		for _, v := range last {
+			out = append(out, l.tensorOf(v, asSource))
+		}
+	}
+	return out, nil
+}
+
+// sequence is what cells go through.
+type sequence struct {
+	*formula
+	x          graph.ValueID // batch, time, features
+	time       int64
+	masked     bool
+	mask       graph.ValueID // batch, time: ones and zeros
+	zeroMasked bool          // the output of a step that does not count is zero, rather than that of the step before
+
+	// Made once for all cells: the order that brings the steps that count to the front, and how many there are.
+	order, lengths, counted graph.ValueID
+	compacted               bool
+}
+
+// flip turns axis 1 round.
+func (c *formula) flip(x graph.ValueID, size int64) graph.ValueID {
+	if size == 1 || c.err != nil {
+		return x
+	}
+	l := c.l
+	return c.op("Slice", x, l.integers("starts", []int64{size - 1}), l.integers("ends", []int64{-size - 1}), l.integers("axes", []int64{1}),
+		l.integers("steps", []int64{-1}))
+}
+
+func (c *formula) cast(x graph.ValueID, to graph.DType) graph.ValueID {
+	return c.with("Cast", []graph.Attr{intAttr("to", int64(to))}, x)
+}
+
+func (c *formula) axes(op string, x graph.ValueID, axes ...int64) graph.ValueID {
+	return c.op(op, x, c.l.integers("axes", axes))
+}
+
+func (c *formula) turn(x graph.ValueID, perm ...int64) graph.ValueID {
+	return c.with("Transpose", []graph.Attr{intsAttr("perm", perm...)}, x)
+}
+
+// compact finds the order of steps. A step that does not count leaves the state as it is, so the states are those of
+// going through the counting steps alone: these are brought to the front, in order, for operators that know lengths.
+func (s *sequence) compact() {
+	if s.compacted {
+		return
+	}
+	s.compacted = true
+	l := s.l
+	late := make([]float32, s.time)
+	for t := range late {
+		late[t] = float32(-t)
+	}
+	key := s.op("Add", s.op("Mul", s.mask, s.number(float64(2*s.time))), l.floats("late", graph.Shape{1, s.time}, late))
+	if s.err == nil {
+		var out []graph.ValueID
+		out, s.err = l.emitSeveral("TopK", 2, []graph.ValueID{key, l.integers("k", []int64{s.time})}, intAttr("axis", 1), intAttr("largest", 1), intAttr("sorted", 1))
+		if s.err == nil {
+			s.order = s.axes("Unsqueeze", out[1], 2)
+		}
+	}
+	axis := l.value(graph.Value{Name: l.unique(l.label + "/axis"), DType: graph.Int64, Shape: graph.Shape{}, Producer: -1,
+		Const: &graph.Const{Int64s: []int64{1}}})
+	s.counted = s.op("CumSum", s.mask, axis)
+	s.lengths = s.with("ReduceSum", []graph.Attr{intAttr("keepdims", 0)}, s.mask, l.integers("axes", []int64{1}))
+}
+
+// spreadOut gives each step the output that stood when it came, from the outputs of the counting steps.
+func (s *sequence) spreadOut(y graph.ValueID) graph.ValueID {
+	at := s.op("Max", s.op("Sub", s.counted, s.number(1)), s.number(0))
+	y = s.with("GatherND", []graph.Attr{intAttr("batch_dims", 1)}, y, s.axes("Unsqueeze", s.cast(at, graph.Int64), 2))
+	if s.zeroMasked {
+		return s.op("Mul", y, s.axes("Unsqueeze", s.mask, 2))
+	}
+	// Before the first counting step the output is zero.
+	return s.op("Mul", y, s.axes("Unsqueeze", s.op("Min", s.counted, s.number(1)), 2))
+}
+
+// lastOutput settles the output of a sequence with a mask: zero when no step counts, or when the last one does not and
+// such outputs are zero.
+func (s *sequence) lastOutput(h graph.ValueID, initial bool) graph.ValueID {
+	switch {
+	case !s.masked:
+		return h
+	case s.zeroMasked:
+		return s.op("Mul", h, s.slice(s.mask, 1, s.time-1, s.time))
+	case initial:
+		return s.op("Mul", h, s.axes("Unsqueeze", s.op("Min", s.lengths, s.number(1)), 1))
+	}
+	return h // zero from the start
+}
+
+// cell is what is done at each step.
+type cell struct {
+	kind       string // LSTM, GRU or RNN, as ONNX calls them
+	units      int64
+	bias       bool
+	twoBiases  bool // one for the input and one for the state, in one vector
+	resetAfter bool // GRU: the reset gate acts on the product rather than on the state
+	activation activation
+	recurrent  activation // of the gates
+	named      []onnxActivation
+	exact      bool     // ONNX's operator has the activations
+	parts      []string // Keras 1: the suffixes of weights stored gate by gate, in ONNX's order
+	stored     []string // the same in stored order
+	prefix     string
+}
+
+func (c *cell) states() int {
+	if c.kind == "LSTM" {
+		return 2
+	}
+	return 1
+}
+
+var gates = map[string]int64{"LSTM": 4, "GRU": 3, "RNN": 1}
+
+// cell reads the options of a cell, or of the layer that is one cell.
+func (o *options) cell() *cell {
+	c := &cell{units: o.required("units", "output_dim"), bias: o.boolean(true, "use_bias")}
+	o.ignore("dropout", "recurrent_dropout", "implementation", "unit_forget_bias", "seed")
+	class := o.layer.class
+	gated := true
+	switch class {
+	case "LSTM", "LSTMCell":
+		c.kind = "LSTM"
+	case "GRU", "GRUCell":
+		c.kind = "GRU"
+		c.resetAfter = o.boolean(o.major >= 3, "reset_after")
+	case "SimpleRNN", "SimpleRNNCell":
+		c.kind, gated = "RNN", false
+	case "CuDNNLSTM":
+		c.kind, c.twoBiases = "LSTM", true
+	case "CuDNNGRU":
+		c.kind, c.twoBiases, c.resetAfter = "GRU", true, true
+	default:
+		o.unsupported("use LSTM, GRU or SimpleRNN", "its cell is a %s", class)
+		return c
+	}
+	if c.twoBiases {
+		c.activation, c.recurrent = one("Tanh"), one("Sigmoid")
+		c.named, c.exact = []onnxActivation{{name: "Tanh"}, {name: "Sigmoid"}}, true
+	} else {
+		gate := "sigmoid"
+		if o.major < 3 {
+			gate = "hard_sigmoid"
+		}
+		c.exact = true
+		option := "recurrent_activation"
+		if o.layer.options["inner_activation"] != nil {
+			option = "inner_activation"
+		}
+		c.named = []onnxActivation{o.onnxActivation("activation", "tanh")}
+		c.activation = o.activationOf("activation", "tanh")
+		if gated {
+			c.named = append(c.named, o.onnxActivation(option, gate))
+			c.recurrent = o.activationOf(option, gate)
+		}
+		for _, a := range c.named {
+			c.exact = c.exact && a.name != ""
+		}
+	}
+	if o.major == 1 && o.layer.options["consume_less"] != "gpu" {
+		switch c.kind {
+		case "LSTM":
+			c.stored, c.parts = []string{"i", "c", "f", "o"}, []string{"i", "o", "f", "c"}
+		case "GRU":
+			c.stored, c.parts = []string{"z", "r", "h"}, []string{"z", "r", "h"}
+		}
+	}
+	return c
+}
+
+// onnxActivation is an activation as ONNX's recurrent operators know it; without a name, one that they lack.
+type onnxActivation struct {
+	name        string
+	alpha, beta float32
+	parameters  int
+}
+
+func (o *options) onnxActivation(option, def string) onnxActivation {
+	v, there := o.layer.options[option]
+	if !there {
+		v = def
+	}
+	if v == nil {
+		v = "linear"
+	}
+	switch v {
+	case "tanh":
+		return onnxActivation{name: "Tanh"}
+	case "sigmoid":
+		return onnxActivation{name: "Sigmoid"}
+	case "relu":
+		return onnxActivation{name: "Relu"}
+	case "softsign":
+		return onnxActivation{name: "Softsign"}
+	case "softplus":
+		return onnxActivation{name: "Softplus"}
+	case "linear":
+		return onnxActivation{name: "Affine", alpha: 1, parameters: 2}
+	case "elu":
+		return onnxActivation{name: "Elu", alpha: 1, parameters: 1}
+	case "leaky_relu":
+		return onnxActivation{name: "LeakyRelu", alpha: 0.2, parameters: 1}
+	case "hard_sigmoid":
+		if o.major < 3 {
+			return onnxActivation{name: "HardSigmoid", alpha: 0.2, beta: 0.5, parameters: 2}
+		}
+		return onnxActivation{name: "HardSigmoid", alpha: 1.0 / 6, beta: 0.5, parameters: 2}
+	}
+	return onnxActivation{}
+}
+
+// arranged are a cell's weights as ONNX has them.
+type arranged struct{ kernel, recurrent, bias graph.ValueID }
+
+// weights refers to the weights. Keras stores (features, gates units) with the gates in the order i f c o or z r h; ONNX
+// wants (1, gates units, features), i o f c or z r h, and the two biases of input and state one after the other.
+func (c *cell) weights(s *sequence, prefix string, features int64) (arranged, error) {
+	l, n := s.l, gates[c.kind]
+	prefix += c.prefix
+	w := arranged{bias: graph.None}
+	if c.parts != nil {
+		return c.weightsByGate(s, prefix, features)
+	}
+	var blocks, twice []int
+	if c.kind == "LSTM" {
+		blocks, twice = []int{0, 3, 1, 2}, []int{0, 3, 1, 2, 4, 7, 5, 6}
+	}
+	var err error
+	if w.kernel, err = l.weightInBlocks(prefix+"kernel", graph.Shape{features, n * c.units}, []int{1, 0}, blocks, graph.Shape{1, n * c.units, features}); err != nil {
+		return w, err
+	}
+	if w.recurrent, err = l.weightInBlocks(prefix+"recurrent_kernel", graph.Shape{c.units, n * c.units}, []int{1, 0}, blocks, graph.Shape{1, n * c.units, c.units}); err != nil {
+		return w, err
+	}
+	switch {
+	case !c.bias:
+	case c.twoBiases:
+		w.bias, err = l.weightInBlocks(prefix+"bias", graph.Shape{2 * n * c.units}, nil, twice, graph.Shape{1, 2 * n * c.units})
+	case c.kind == "GRU" && c.resetAfter:
+		w.bias, err = l.weight(prefix+"bias", graph.Shape{2, n * c.units}, nil, graph.Shape{1, 2 * n * c.units})
+	default:
+		if w.bias, err = l.weightInBlocks(prefix+"bias", graph.Shape{n * c.units}, nil, blocks, graph.Shape{1, n * c.units}); err == nil {
+			w.bias = s.besideZeros(w.bias, n*c.units)
+		}
+	}
+	return w, err
+}
+
+// besideZeros puts zeros, the bias of the state, behind the bias of the input.
+func (s *sequence) besideZeros(bias graph.ValueID, n int64) graph.ValueID {
+	if s.err != nil {
+		return bias
+	}
+	zeros := s.l.floats("zeros", graph.Shape{1, n}, make([]float32, n))
+	return s.with("Concat", []graph.Attr{intAttr("axis", 1)}, bias, zeros)
+}
+
+// weightsByGate joins weights that Keras 1 stores gate by gate.
+func (c *cell) weightsByGate(s *sequence, prefix string, features int64) (arranged, error) {
+	l := s.l
+	for _, g := range c.stored {
+		for _, w := range []struct {
+			name  string
+			shape graph.Shape
+		}{{"W_", graph.Shape{features, c.units}}, {"U_", graph.Shape{c.units, c.units}}, {"b_", graph.Shape{c.units}}} {
+			if err := l.declare(prefix+w.name+g, w.shape); err != nil {
+				return arranged{}, err
+			}
+		}
+	}
+	var kernels, recurrents, biases []graph.ValueID
+	for _, g := range c.parts {
+		k, err := l.weight(prefix+"W_"+g, graph.Shape{features, c.units}, []int{1, 0}, graph.Shape{1, c.units, features})
+		if err != nil {
+			return arranged{}, err
+		}
+		u, err := l.weight(prefix+"U_"+g, graph.Shape{c.units, c.units}, []int{1, 0}, graph.Shape{1, c.units, c.units})
+		if err != nil {
+			return arranged{}, err
+		}
+		b, err := l.weight(prefix+"b_"+g, graph.Shape{c.units}, nil, graph.Shape{1, c.units})
+		if err != nil {
+			return arranged{}, err
+		}
+		kernels, recurrents, biases = append(kernels, k), append(recurrents, u), append(biases, b)
+	}
+	axis := []graph.Attr{intAttr("axis", 1)}
+	return arranged{s.with("Concat", axis, kernels...), s.with("Concat", axis, recurrents...),
+		s.besideZeros(s.with("Concat", axis, biases...), gates[c.kind]*c.units)}, s.err
+}
+
+// run goes through a sequence: the outputs of all steps, or of the last, and the last states.
+func (c *cell) run(s *sequence, prefix string, initial []graph.ValueID, all bool) (graph.ValueID, []graph.ValueID, error) {
+	if s.err != nil {
+		return graph.None, nil, s.err
+	}
+	w, err := c.weights(s, prefix, s.l.g.Values[s.x].Shape[2])
+	if err != nil {
+		return graph.None, nil, err
+	}
+	if !c.exact {
+		return c.unrolled(s, w, initial, all)
+	}
+	x := s.x
+	if s.masked {
+		s.compact()
+		x = s.with("GatherND", []graph.Attr{intAttr("batch_dims", 1)}, x, s.order)
+	}
+	inputs := []graph.ValueID{s.turn(x, 1, 0, 2), w.kernel, w.recurrent, w.bias, graph.None, graph.None, graph.None}
+	if s.masked {
+		inputs[4] = s.cast(s.lengths, graph.Int32)
+	}
+	for i, v := range initial {
+		inputs[5+i] = s.axes("Unsqueeze", v, 0)
+	}
+	for inputs[len(inputs)-1] == graph.None {
+		inputs = inputs[:len(inputs)-1]
+	}
+	attrs := append(c.activations(), intAttr("hidden_size", c.units))
+	if c.kind == "GRU" && c.resetAfter {
+		attrs = append(attrs, intAttr("linear_before_reset", 1))
+	}
+	if s.err != nil {
+		return graph.None, nil, s.err
+	}
+	out, err := s.l.emitSeveral(c.kind, 1+c.states(), inputs, attrs...)
+	if err != nil {
+		return graph.None, nil, err
+	}
+	var states []graph.ValueID
+	for i, v := range out[1:] {
+		v = s.axes("Squeeze", v, 0)
+		if s.masked && len(initial) > 0 {
+			// A sequence in which no step counts keeps its initial state, whatever the operator makes of length zero.
+			counts := s.axes("Unsqueeze", s.op("Min", s.lengths, s.number(1)), 1)
+			v = s.op("Add", s.op("Mul", v, counts), s.op("Mul", initial[i], s.op("Sub", s.number(1), counts)))
+		}
+		states = append(states, v)
+	}
+	if !all {
+		return s.lastOutput(states[0], len(initial) > 0), states, s.err
+	}
+	y := s.turn(s.axes("Squeeze", out[0], 1), 1, 0, 2)
+	if s.masked {
+		y = s.spreadOut(y)
+	}
+	return y, states, s.err
+}
+
+// activations names them for ONNX: of the gates, the candidate and, for LSTM, the output.
+func (c *cell) activations() []graph.Attr {
+	list := slices.Clone(c.named)
+	switch c.kind {
+	case "LSTM":
+		list = []onnxActivation{list[1], list[0], list[0]}
+	case "GRU":
+		list = []onnxActivation{list[1], list[0]}
+	}
+	names := graph.Attr{Name: "activations", Kind: graph.AttrStrings}
+	alpha := graph.Attr{Name: "activation_alpha", Kind: graph.AttrFloats}
+	beta := graph.Attr{Name: "activation_beta", Kind: graph.AttrFloats}
+	for _, a := range list {
+		names.Strs = append(names.Strs, a.name)
+		if a.parameters > 0 {
+			alpha.Floats = append(alpha.Floats, a.alpha)
+		}
+		if a.parameters > 1 {
+			beta.Floats = append(beta.Floats, a.beta)
+		}
+	}
+	attrs := []graph.Attr{names}
+	if alpha.Floats != nil {
+		attrs = append(attrs, alpha)
+	}
+	if beta.Floats != nil {
+		attrs = append(attrs, beta)
+	}
+	return attrs
+}
