@@ -53,6 +53,9 @@ func openCase(t testing.TB, name string) *modelCase {
 func (c *modelCase) file(t testing.TB, f caseFile) *os.File {
 	t.Helper()
 	path := filepath.Join(c.dir, f.File)
+	if f.Format == tfjsFormat {
+		return c.bundle(t, path)
+	}
 	if f.Compressed == "gz" {
 		packed, err := os.Open(path + ".gz")
 		must(t, err)
@@ -69,6 +72,35 @@ func (c *modelCase) file(t testing.TB, f caseFile) *os.File {
 	must(t, err)
 	t.Cleanup(func() { opened.Close() })
 	return opened
+}
+
+const tfjsFormat = "tfjs-layers-model"
+
+// bundle packs a model.json and its shards, as the command line does for a deployment.
+func (c *modelCase) bundle(t testing.TB, path string) *os.File {
+	t.Helper()
+	open := func(path string) load.File {
+		f, err := os.Open(path)
+		must(t, err)
+		t.Cleanup(func() { f.Close() })
+		info, err := f.Stat()
+		must(t, err)
+		return load.File{Name: path, Size: info.Size(), Reader: f}
+	}
+	files := []load.File{open(path)}
+	shards, err := load.Shards(files[0])
+	must(t, err)
+	for _, s := range shards {
+		files = append(files, open(filepath.Join(filepath.Dir(path), s)))
+	}
+	packed, err := load.NewBundle(files...)
+	must(t, err)
+	f, err := os.CreateTemp(t.TempDir(), "*.zip")
+	must(t, err)
+	t.Cleanup(func() { f.Close() })
+	_, err = io.Copy(f, packed.Reader())
+	must(t, err)
+	return f
 }
 
 func (c *modelCase) tensors(t testing.TB, list []caseTensor) map[string]tensor32 {
@@ -104,7 +136,7 @@ func (c *modelCase) pairs(t testing.TB) (list []pair) {
 		}
 	}
 	for _, f := range c.Files {
-		if strings.HasSuffix(f.Format, "-h5-whole") || f.Format == "keras-v3-zip" {
+		if strings.HasSuffix(f.Format, "-h5-whole") || f.Format == "keras-v3-zip" || f.Format == tfjsFormat {
 			list = append(list, pair{f, f})
 		}
 	}
@@ -205,7 +237,7 @@ func TestModels(t *testing.T) {
 		name  string
 		large bool
 	}{
-		{"k2_tiny_cnn", false}, {"k3_tiny_cnn", false}, {"k2_tiny_mlp", false}, {"k3_tiny_mlp", false}, {"k3_tiny_residual", false},
+		{"k2_tiny_multi_io", false}, {"tfjs_functional", false}, {"tfjs_seq", false}, {"k2_tiny_cnn", false}, {"k3_tiny_cnn", false}, {"k2_tiny_mlp", false}, {"k3_tiny_mlp", false}, {"k3_tiny_residual", false},
 		{"k3_MobileNet", true}, {"trained_mobilenet_v2", true}, {"k2_MobileNet", true}, {"k3_ResNet50", true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
