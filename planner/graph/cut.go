@@ -37,8 +37,12 @@ func (g *Graph) closed() []bool {
 	return closed
 }
 
-// handedOver tells whether stages can hand a value over: a tensor with dimensions and elements of a fixed size.
-func (v *Value) handedOver() bool { return len(v.Shape) > 0 && v.DType.Size() > 0 }
+// handedOver tells whether stages can hand a value over: a tensor with dimensions and elements of a fixed size. ONNX
+// Runtime's binding for Go does not give half-size floats of a size that only the run tells.
+func (v *Value) handedOver() bool {
+	half := v.DType == Float16 || v.DType == BFloat16
+	return len(v.Shape) > 0 && v.DType.Size() > 0 && !(half && len(v.Free) > 0)
+}
 
 // Live computes, for each position 0..len(Layers), the values that cross it: made before it (or inputs of the model) and
 // needed after it, in rising order of id. A value that is an output of the model is needed to the end. Live()[0] is

@@ -13,7 +13,7 @@ const InspectFormat = "partita.inspect/1"
 type Inspect struct {
 	Format       string   `json:"format"`
 	Name         string   `json:"name"`
-	Source       string   `json:"source"` // keras-json, keras-yaml, keras-h5 or keras-v3
+	Source       string   `json:"source"` // keras-json, keras-yaml, keras-h5, keras-v3, tfjs or onnx
 	KerasVersion string   `json:"kerasVersion,omitempty"`
 	Digest       string   `json:"digest"`
 	Layers       int      `json:"layers"`     // as the source framework counts them
@@ -27,7 +27,7 @@ type Inspect struct {
 	HasWeights   bool     `json:"hasWeights"`
 }
 
-// Tensor is an input or output. A dimension of -1 is the batch.
+// Tensor is an input or output. A dimension of -1 is the batch, one of -2 any size that the data have.
 type Tensor struct {
 	Name  string  `json:"name"`
 	Shape []int64 `json:"shape"`
@@ -49,7 +49,7 @@ func tensors(g *graph.Graph, ports []graph.Port) []Tensor {
 	out := make([]Tensor, len(ports))
 	for i, p := range ports {
 		v := g.Value(p.Value)
-		out[i] = Tensor{Name: p.Name, Shape: append([]int64{}, v.Shape...), DType: v.DType.String()}
+		out[i] = Tensor{Name: p.Name, Shape: v.RunShape(), DType: v.DType.String()}
 	}
 	return out
 }

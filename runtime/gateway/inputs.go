@@ -188,17 +188,9 @@ func fit(a *npy.Array, spec *wire.TensorSpec) (*npy.Array, error) {
 	if spec.Batched() && len(shape) == len(spec.Shape)-1 {
 		shape = append([]int64{1}, shape...)
 	}
-	ok := len(shape) == len(spec.Shape)
-	for i := 0; ok && i < len(shape); i++ {
-		if i == 0 && spec.Batched() {
-			ok = shape[0] > 0
-		} else {
-			ok = shape[i] == spec.Shape[i]
-		}
-	}
-	if !ok {
+	if !spec.Fits(shape) {
 		return nil, bad("gateway.wrong-shape", fmt.Sprintf("reading input %q", spec.Name), fmt.Sprintf("expected shape %s, got %s", graph.Shape(spec.Shape), graph.Shape(a.Shape)),
-			"send an array of the expected shape, with or without the batch dimension (?)")
+			"send an array of the expected shape, with or without the batch dimension (?); * is any size")
 	}
 	c, err := (&npy.Array{DType: a.DType, Shape: shape, Data: a.Data}).Convert(spec.DType)
 	if err != nil {
@@ -219,6 +211,9 @@ func concatenate(arrays []*npy.Array, spec *wire.TensorSpec) (*npy.Array, error)
 	}
 	size, items := 0, int64(0)
 	for _, a := range arrays {
+		if !slices.Equal(a.Shape[1:], arrays[0].Shape[1:]) {
+			return nil, bad("gateway.mixed-sizes", doing, fmt.Sprintf("input %q came with the shapes %s and %s", spec.Name, graph.Shape(arrays[0].Shape), graph.Shape(a.Shape)), "send items of one size, or one at a time")
+		}
 		size += len(a.Data)
 		items += a.Shape[0]
 	}

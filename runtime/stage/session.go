@@ -128,11 +128,12 @@ func (s *session) close() error { return s.ort.Destroy() }
 var elementTypes = map[string]ort.TensorElementDataType{
 	"float32": ort.TensorElementDataTypeFloat, "uint8": ort.TensorElementDataTypeUint8, "int8": ort.TensorElementDataTypeInt8,
 	"int32": ort.TensorElementDataTypeInt32, "int64": ort.TensorElementDataTypeInt64, "bool": ort.TensorElementDataTypeBool,
+	"uint16": ort.TensorElementDataTypeUint16, "int16": ort.TensorElementDataTypeInt16, "uint32": ort.TensorElementDataTypeUint32, "uint64": ort.TensorElementDataTypeUint64,
 	"float16": ort.TensorElementDataTypeFloat16, "float64": ort.TensorElementDataTypeDouble, "bfloat16": ort.TensorElementDataTypeBFloat16,
 }
 
 // run computes outputs from inputs, in the order of s.inputs and s.outputs. ONNX Runtime reads and writes the tensors'
-// own memory: nothing is copied.
+// own memory: nothing is copied. An output without memory gets it, and its shape, from the run.
 func (s *session) run(inputs, outputs []*wire.Tensor) error {
 	// ONNX Runtime keeps the addresses for the time of the run.
 	var pins runtime.Pinner
@@ -140,10 +141,16 @@ func (s *session) run(inputs, outputs []*wire.Tensor) error {
 	var values []ort.Value
 	defer func() {
 		for _, v := range values {
-			_ = v.Destroy()
+			if v != nil {
+				_ = v.Destroy()
+			}
 		}
 	}()
 	for _, t := range append(append([]*wire.Tensor{}, inputs...), outputs...) {
+		if t.Data == nil {
+			values = append(values, nil)
+			continue
+		}
 		aligned(t)
 		pins.Pin(&t.Data[0])
 		v, err := ort.NewCustomDataTensor(ort.NewShape(t.Shape...), t.Data, elementTypes[t.DType])
@@ -152,7 +159,61 @@ func (s *session) run(inputs, outputs []*wire.Tensor) error {
 		}
 		values = append(values, v)
 	}
-	return s.ort.Run(values[:len(inputs)], values[len(inputs):])
+	if err := s.ort.Run(values[:len(inputs)], values[len(inputs):]); err != nil {
+		return err
+	}
+	for i, t := range outputs {
+		if t.Data != nil {
+			continue
+		}
+		v := values[len(inputs)+i]
+		t.Shape = append([]int64{}, v.GetShape()...)
+		data, ok := contents(v)
+		if size, known := t.Bytes(1); !ok || !known || size != int64(len(data)) {
+			return fmt.Errorf("tensor %q: the run made %d bytes of shape %v", t.Name, len(data), t.Shape)
+		}
+		t.Data = data
+	}
+	return nil
+}
+
+// contents copies the elements of a tensor that ONNX Runtime's binding made.
+func contents(v ort.Value) ([]byte, bool) {
+	switch t := v.(type) {
+	case *ort.CustomDataTensor:
+		return append([]byte{}, t.GetData()...), true
+	case *ort.Tensor[float32]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[float64]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[int8]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[uint8]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[int16]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[uint16]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[int32]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[uint32]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[int64]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[uint64]:
+		return memory(t.GetData()), true
+	case *ort.Tensor[bool]:
+		return memory(t.GetData()), true
+	}
+	return nil, false
+}
+
+// memory copies the bytes of numbers.
+func memory[T any](list []T) []byte {
+	if len(list) == 0 {
+		return []byte{}
+	}
+	return append([]byte{}, unsafe.Slice((*byte)(unsafe.Pointer(&list[0])), len(list)*int(unsafe.Sizeof(list[0])))...)
 }
 
 // aligned makes sure that a tensor's numbers lie at a multiple of 8 bytes: kernels of some processors need it.

@@ -78,7 +78,7 @@ func agree(m *wire.StageManifest, s *session) error {
 	}
 	for _, list := range [][]wire.TensorSpec{m.Inputs, m.Outputs} {
 		for i := range list {
-			if n, ok := list[i].Bytes(1); !ok || n == 0 || len(list[i].Shape) == 0 {
+			if n, ok := list[i].Least().Bytes(1); !ok || n == 0 || len(list[i].Shape) == 0 {
 				return bad(fmt.Sprintf("tensor %s has no elements or no dimensions", list[i].String()))
 			}
 			if _, ok := elementTypes[list[i].DType]; !ok {
@@ -174,6 +174,9 @@ func (s *Stage) compute(inputs []*wire.Tensor, batch int64) ([]wire.Tensor, erro
 			outputs[i] = *inputs[at]
 			continue
 		}
+		if !spec.Settled() {
+			continue // ONNX Runtime gives it its shape
+		}
 		size, ok := outputs[i].Bytes(batch)
 		if !ok || size > 1<<40 {
 			return nil, diag.New(diag.Limit, "stage.batch-too-large", s.doing(), fmt.Sprintf("a batch of %d makes tensor %q too large", batch, spec.Name), "send a smaller batch")
@@ -190,6 +193,11 @@ func (s *Stage) compute(inputs []*wire.Tensor, batch int64) ([]wire.Tensor, erro
 	}
 	if err := s.session.run(in, out); err != nil {
 		return nil, diag.New(diag.Internal, "stage.run-failed", s.doing(), "ONNX Runtime could not run it", "check the model; if it runs elsewhere, report this").Because(err)
+	}
+	for i := range s.manifest.Outputs {
+		if spec := &s.manifest.Outputs[i]; !spec.Settled() && !spec.Fits(outputs[i].Shape) {
+			return nil, diag.New(diag.Internal, "stage.run-failed", s.doing(), fmt.Sprintf("it made %s, expected %s", outputs[i].String(), spec.String()), "send inputs of other sizes; if the model runs elsewhere, report this")
+		}
 	}
 	return outputs, nil
 }

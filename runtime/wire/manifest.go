@@ -70,7 +70,7 @@ func checkSpecs(file string, lists ...[]TensorSpec) error {
 		seen := map[string]bool{}
 		for i := range list {
 			s := &list[i]
-			if _, ok := s.Bytes(1); !ok {
+			if _, ok := s.Least().Bytes(1); !ok {
 				return badManifest(file, "tensor "+s.String()+" has no size")
 			}
 			if seen[s.Name] {

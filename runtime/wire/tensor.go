@@ -3,6 +3,7 @@ package wire
 import (
 	"fmt"
 	"math"
+	"slices"
 
 	"partita/planner/diag"
 	"partita/planner/graph"
@@ -10,6 +11,38 @@ import (
 
 // Batch marks the batch dimension of a TensorSpec.
 const Batch = graph.Batch
+
+// Free marks a dimension of a TensorSpec whose size comes with the data.
+const Free = graph.Free
+
+// Settled tells whether the tensor's shape is known but for the batch.
+func (s *TensorSpec) Settled() bool { return !slices.Contains(s.Shape, Free) }
+
+// Least gives the specification with the least size in the place of those that come with the data.
+func (s *TensorSpec) Least() *TensorSpec {
+	least := *s
+	least.Shape = slices.Clone(s.Shape)
+	for i, d := range least.Shape {
+		if d == Free {
+			least.Shape[i] = 1
+		}
+	}
+	return &least
+}
+
+// Fits tells whether a shape is one of those that the specification allows.
+func (s *TensorSpec) Fits(shape []int64) bool {
+	if len(shape) != len(s.Shape) {
+		return false
+	}
+	for i, d := range shape {
+		open := s.Shape[i] == Free || i == 0 && s.Shape[0] == Batch
+		if open && d <= 0 || !open && d != s.Shape[i] {
+			return false
+		}
+	}
+	return true
+}
 
 // String prints a specification for people, as in "input_1 float32 ?x224x224x3".
 func (s *TensorSpec) String() string {
@@ -49,22 +82,14 @@ func (s *TensorSpec) Match(doing string, got *TensorSpec) (batch int64, err erro
 		return 0, diag.New(diag.Invalid, "tensor.wrong-dtype", doing, fmt.Sprintf("tensor %q has element type %s, expected %s",
 			s.Name, got.DType, s.DType), "convert it to "+s.DType)
 	}
-	batch = 1
-	ok := len(s.Shape) == len(got.Shape)
-	for i := 0; ok && i < len(s.Shape); i++ {
-		switch {
-		case i == 0 && s.Shape[0] == Batch:
-			batch = got.Shape[0]
-			ok = batch > 0
-		default:
-			ok = s.Shape[i] == got.Shape[i]
-		}
-	}
-	if !ok {
+	if !s.Fits(got.Shape) {
 		return 0, diag.New(diag.Invalid, "tensor.wrong-shape", doing, fmt.Sprintf("tensor %q has shape %s, expected %s",
-			s.Name, graph.Shape(got.Shape), graph.Shape(s.Shape)), "send a tensor of the expected shape (? is the batch size, at least 1)")
+			s.Name, graph.Shape(got.Shape), graph.Shape(s.Shape)), "send a tensor of the expected shape (? is the batch size, * any size, at least 1)")
 	}
-	return batch, nil
+	if s.Batched() {
+		return got.Shape[0], nil
+	}
+	return 1, nil
 }
 
 // Check tells whether a tensor's decoded data have the size that its shape and element type give.

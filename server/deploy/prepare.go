@@ -137,7 +137,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 func ports(g *graph.Graph, list []graph.Port) (specs []wire.TensorSpec, names []string) {
 	for _, port := range list {
 		v := g.Value(port.Value)
-		specs = append(specs, wire.TensorSpec{Name: port.Name, DType: v.DType.String(), Shape: append([]int64{}, v.Shape...)})
+		specs = append(specs, wire.TensorSpec{Name: port.Name, DType: v.DType.String(), Shape: v.RunShape()})
 		names = append(names, v.Name)
 	}
 	return specs, names

@@ -104,7 +104,7 @@ func (p *pipeline) load(src weights.Source, tensors []tensor, pieces chan<- load
 			p.windows <- window
 			return item.err
 		}
-		// Tensors of float32 end, and start, at multiples of four bytes.
+		// Tensors start at multiples of four bytes, and are written in words of so many.
 		item.pad, end = next.tensor.place.Offset/4-end, next.tensor.place.Offset/4
 		at += next.elements
 		select {
@@ -124,10 +124,11 @@ func (p *pipeline) load(src weights.Source, tensors []tensor, pieces chan<- load
 		if err := l.tensor(t); err != nil {
 			return err
 		}
-		if 4*at != t.place.Length {
+		words := (t.place.Length + 3) / 4
+		if at != words {
 			panic(fmt.Sprintf("split: %s took %d bytes of its %d", t.name, 4*at, t.place.Length))
 		}
-		end = (t.place.Offset + t.place.Length) / 4
+		end = t.place.Offset/4 + words
 	}
 	return nil
 }

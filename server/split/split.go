@@ -72,7 +72,7 @@ func (s *Stage) WeightBytes() int64 {
 // newStage lowers a subgraph to its ONNX model and the recipes of its weights.
 func newStage(g *graph.Graph, sub *graph.Subgraph, doing string) (*Stage, error) {
 	l := lower(g, sub)
-	model := &onnx.Model{Name: g.Name, Producer: "partita", Nodes: l.nodes}
+	model := &onnx.Model{Name: g.Name, Producer: "partita", Nodes: l.nodes, Opset: g.Opset, Domains: g.Domains}
 	for _, v := range sub.Used {
 		model.Inputs = append(model.Inputs, info(g, v))
 	}
@@ -90,28 +90,29 @@ func newStage(g *graph.Graph, sub *graph.Subgraph, doing string) (*Stage, error)
 	layout := onnx.Layout{Location: wire.WeightsFile}
 	for i := range l.tensors {
 		t := &l.tensors[i]
-		if t.dtype != graph.Float32 {
+		if t.dtype.Size() == 0 || t.dtype != graph.Float32 && (t.weight == nil || t.weight.Perm != nil || t.weight.Blocks != nil) {
 			return nil, diag.New(diag.Invalid, "split.weight-type", doing,
 				fmt.Sprintf("the weight %s is of type %v in the graph", t.name, t.dtype),
-				"use a model whose weights are float32: others are not supported yet")
+				"use a model whose weights are of numbers, and of float32 where they are rearranged")
 		}
-		t.place = layout.Place(4 * t.shape.Elements(1))
+		t.place = layout.Place(t.dtype.Size() * t.shape.Elements(1))
 		model.Initializers = append(model.Initializers, onnx.Tensor{
 			ValueInfo: onnx.ValueInfo{Name: t.name, DType: t.dtype, Shape: t.shape}, External: t.place})
 	}
-	return &Stage{model: model.Encode(), tensors: l.tensors, weightsSize: layout.Size()}, nil
+	// What is written is whole words of four bytes.
+	return &Stage{model: model.Encode(), tensors: l.tensors, weightsSize: (layout.Size() + 3) / 4 * 4}, nil
 }
 
 func info(g *graph.Graph, v graph.ValueID) onnx.ValueInfo {
 	value := g.Value(v)
-	return onnx.ValueInfo{Name: value.Name, DType: value.DType, Shape: value.Shape}
+	return onnx.ValueInfo{Name: value.Name, DType: value.DType, Shape: value.RunShape()}
 }
 
 func specs(g *graph.Graph, values []graph.ValueID) []wire.TensorSpec {
 	list := make([]wire.TensorSpec, len(values))
 	for i, v := range values {
 		value := g.Value(v)
-		list[i] = wire.TensorSpec{Name: value.Name, DType: value.DType.String(), Shape: append([]int64{}, value.Shape...)}
+		list[i] = wire.TensorSpec{Name: value.Name, DType: value.DType.String(), Shape: value.RunShape()}
 	}
 	return list
 }

@@ -53,6 +53,9 @@ func (l *loader) tensor(t *tensor) error {
 	if err != nil {
 		return err
 	}
+	if t.dtype != graph.Float32 && t.dtype != 0 {
+		return l.raw(stored, t, &p)
+	}
 	dims, perm := collapse(t.weight.Stored, t.weight.Perm)
 	if len(perm) <= 1 && t.weight.Blocks == nil {
 		elements := t.shape.Elements(1)
