@@ -47,7 +47,7 @@ func deployPlan(ctx context.Context, a *arguments, env *environment) error {
 	if p.Status == plan.Infeasible {
 		return diag.New(diag.Infeasible, "deploy.infeasible-plan", "reading "+a.words[0], "no plan satisfies what was asked: "+p.Reason, "change the request and plan again")
 	}
-	file, size, err := openFile(weights, env)
+	file, err := openWeights(weights, env)
 	if err != nil {
 		return err
 	}
@@ -68,7 +68,7 @@ func deployPlan(ctx context.Context, a *arguments, env *environment) error {
 		return err
 	}
 	talk := newProgress(env, a.on("json"))
-	upload, err := c.upload(ctx, weights, talk.reader(file, size, "upload "+baseName(weights)), size)
+	upload, err := c.upload(ctx, file.name, talk.reader(file.reader, file.size, "upload "+baseName(file.name)), file.size)
 	if err != nil {
 		return err
 	}

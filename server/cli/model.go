@@ -46,6 +46,16 @@ func openModel(a *arguments, env *environment) (m *load.Model, close func(), err
 			shown = "standard input"
 		}
 		files = append(files, load.File{Name: shown, Size: size, Reader: f, Second: second})
+		if name == a.text("weights") { // which may be in several files
+			w := &weightsFile{}
+			shards, err := w.openShards(name, f, size, env)
+			opened = append(opened, w.files...)
+			if err != nil {
+				close()
+				return nil, nil, err
+			}
+			files = append(files, shards...)
+		}
 	}
 	m, err = load.Open(files...)
 	if err != nil {
