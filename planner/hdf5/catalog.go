@@ -155,13 +155,11 @@ func (o *object) eachListedAttr(visit func(Attr) bool) error {
 			return limit("%s has %d elements", what, s.elements)
 		}
 		a := Attr{Name: c.Name, Type: c.Type, Shape: s.dims, owner: o, space: s, data: c.Data, texts: c.Texts}
-		want := s.elements
+		data, texts := s.elements*int64(c.Type.Size), int64(0)
 		if c.Type.VarString {
-			want -= int64(len(c.Texts))
-		} else {
-			want = want*int64(c.Type.Size) - int64(len(c.Data))
+			data, texts = 0, s.elements
 		}
-		if want != 0 {
+		if data != int64(len(c.Data)) || texts != int64(len(c.Texts)) {
 			return damaged("%s has a value of another size than its type and shape say", what)
 		}
 		if !visit(a) {
@@ -226,8 +224,8 @@ func listedSpace(dims []int64, null bool, what string) (space, error) {
 
 // check refuses a type that no file can have.
 func (t Type) check(what string) error {
-	if t.Size <= 0 || t.Size > maxElement || t.Format > Float64 {
-		return damaged("%s has a datatype of %d bytes", what, t.Size)
+	if t.Size <= 0 || t.Size > maxElement || t.Format > Float64 || t.VarString && (t.Class != VarLen || t.Format != NoNumber) {
+		return damaged("%s has a datatype of %d bytes that is none", what, t.Size)
 	}
 	widths := [...]int{NoNumber: 0, Int8: 1, Int16: 2, Int32: 4, Int64: 8, Uint8: 1, Uint16: 2, Uint32: 4, Uint64: 8,
 		Float16: 2, BFloat16: 2, Float32: 4, Float64: 8}
