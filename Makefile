@@ -18,6 +18,9 @@ go_files = $(shell find $(1) -name '*.go' -not -name '*_test.go' -not -path '*/n
 EMBEDDED := $(shell find planner server web -type f -not -name '*.go' -not -path 'web/dist/*' -not -path '*/testdata/*')
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
+# What a build with the tag libhdf5 needs: where Debian keeps the library's headers.
+LIBHDF5 = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g $$(pkg-config --cflags hdf5)" CGO_LDFLAGS="-O2 -g $$(pkg-config --libs-only-L hdf5)"
+
 .PHONY: help
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -70,6 +73,8 @@ test: build test-tools ## install what the tests need and run them all: unit, in
 	CGO_ENABLED=1 go vet ./...
 	GOOS=js GOARCH=wasm go vet ./app/...
 	CGO_ENABLED=1 go test -timeout 15m ./...
+	$(LIBHDF5) go vet -tags libhdf5 ./server ./server/libhdf5
+	$(LIBHDF5) go test -tags libhdf5 ./server/libhdf5
 
 .PHONY: test-models
 test-models: build ## deploy every model of the shared test data in 1, 2 and 4 stages and compare its outputs
@@ -81,6 +86,11 @@ test-tools:
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 		else echo "the browser tests need Chromium. Install it with: sudo apt-get install chromium" >&2; exit 1; fi; \
+	fi
+	@if ! pkg-config --exists hdf5 2>/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libhdf5-dev pkg-config >/dev/null; \
+		else echo "the tests compare with libhdf5. Install it with: sudo apt-get install libhdf5-dev pkg-config" >&2; exit 1; fi; \
 	fi
 
 .PHONY: fuzz
