@@ -64,14 +64,14 @@ func merge(a, b, out []label) []label {
 
 // extend adds a stage to every label of a layer, or, when the number of stages is free, all stages to all labels. It
 // gives false at the limit of labels.
-func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
+func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int) bool {
 	h := &s.search
 	behind := s.pass.behind[(layer+1)*s.step:]
-	quickest, leanest := s.quickest[(layer+1)*s.step:], s.leanest[(layer+1)*s.step:]
+	quickest, leanest := h.quickest[(layer+1)*s.step:], h.leanest[(layer+1)*s.step:]
 	tail, lo, hi := int32(-1), 0, 0
 	for i := range h.survivors {
 		x := &h.survivors[i]
-		if x.bound > h.limit[0] {
+		if x.bound > h.from[0] {
 			continue
 		}
 		if x.tail != tail {
@@ -81,7 +81,13 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
 			if from == 0 {
 				lo = 0
 			} else {
-				h.labels = append(h.labels, h.fronts[from]...)
+				if f := h.fronts[from]; beam == 0 || len(f) <= beam {
+					h.labels = append(h.labels, f...)
+				} else {
+					for k := range beam {
+						h.labels = append(h.labels, f[k*(len(f)-1)/(beam-1)])
+					}
+				}
 			}
 			hi = len(h.labels)
 			if from == 0 {
@@ -89,8 +95,17 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
 			}
 		}
 		h.batch = h.batch[:0]
+		front, ahead := h.fronts[(layer+1)*s.step+int(x.head)], 0
 		slowest, dearest := q.time-quickest[x.head], p.cost-leanest[x.head]
-		for k := lo; k < hi; k++ {
+		first := lo // costs fall along the labels
+		for last := hi; first < last; {
+			if mid := (first + last) >> 1; h.labels[mid].cost+x.cost > dearest {
+				first = mid + 1
+			} else {
+				last = mid
+			}
+		}
+		for k := first; k < hi; k++ {
 			l := &h.labels[k]
 			t, c := l.time+x.time, l.cost+x.cost
 			if s.menus.overlapped {
@@ -99,15 +114,18 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
 			if t > slowest {
 				break
 			}
-			if c > dearest {
+			for ahead < len(front) && front[ahead].time <= t {
+				ahead++
+			}
+			if ahead > 0 && front[ahead-1].cost <= c && (front[ahead-1].cost < c || front[ahead-1].time < t) {
 				continue
 			}
-			slice := max(0, t+quickest[x.head]-p.time) >> scale
+			slice := int(max(0, t+quickest[x.head]-p.time) >> scale)
 			if s.menus.overlapped {
-				if s.beyond(((layer+1)*s.step+int(x.head))*slopes, t, d.a*c, h.limit[slice]) {
+				if s.outside(((layer+1)*s.step+int(x.head))*slopes, t, c, slice) {
 					continue
 				}
-			} else if d.value(t, c)+behind[x.head] > h.limit[slice] {
+			} else if d.value(t, c)+behind[x.head] > h.from[slice] {
 				continue
 			}
 			h.batch = put(h.batch, &label{t, c, int32(k), x.segment, x.option, l.stages + 1})
@@ -127,3 +145,18 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint) bool {
 	}
 	return true
 }
+
+// outside reports whether no plan that reaches a state (given as the position of its slopes) at a finish, having paid a
+// cost, can be a point of the frontier in a slice of time or later.
+func (s *solver) outside(to int, finish, cost int64, slice int) bool {
+	h := &s.search
+	first, last := h.cut(s.overlap.to(to, finish, cost), slice, buckets-1)
+	for n := len(s.frames) - 1; n >= max(0, len(s.frames)-nearest) && first <= last; n-- {
+		f := s.frames[n]
+		first, last = f.cut(f.to(to, finish, cost), first, last)
+	}
+	return first > last
+}
+
+// nearest is how many of the wider windows' directions a label is held against; more of them cost more than they save.
+const nearest = 3

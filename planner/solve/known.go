@@ -56,6 +56,14 @@ func (k *known) settle() {
 	k.spare, k.points, k.fresh = k.points, out, k.fresh[:0]
 }
 
+// refresh gives p the least cost known for its time, so that it bounds the windows on both sides of it.
+func (k *known) refresh(p *plan) *plan {
+	if n := k.before(p.time + 1); n > 0 && k.points[n-1].cost < p.cost {
+		return &plan{time: p.time, cost: k.points[n-1].cost}
+	}
+	return p
+}
+
 // ceiling gives the greatest value that a point of the frontier from p to q can have: in every gap between neighbouring
 // known points it is slower than the one and no dearer than it, and faster than the other.
 func (k *known) ceiling(p, q *plan, d direction) int64 {

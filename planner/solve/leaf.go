@@ -18,23 +18,27 @@ type search struct {
 	touched   []int32   // states with a front
 	batch     []label
 	spare     []label
-	start     int64              // least cost of a plan known before the first slice
-	least     [buckets + 1]int64 // least cost of a plan known in a slice of time
-	limit     [buckets + 1]int64 // greatest value that a point in a slice of time or later can have
+
+	quickest, leanest []int64 // per state: bounds of the time and the cost to the sink
+
+	start  int64              // least cost of a plan known before the first slice
+	least  [buckets + 1]int64 // least cost of a plan known in a slice of time
+	limits                    // in the direction last swept
 }
 
 func (h *search) size(states int) {
 	if len(h.fronts) < states {
 		h.fronts = make([][]label, states)
+		h.quickest, h.leanest = make([]int64, states), make([]int64, states)
 	}
 }
 
 // leaf finds the points of the frontier from p to q, both included, of at most the given value in the direction last
-// swept over the list.
-func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64) {
+// swept over the list; or it gives a known plan between p and q at which the work is better divided.
+func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64, divisible bool) (bend *plan) {
 	if s.stopped {
 		s.open = append(s.open, window{p.time, q.time, d, s.least()})
-		return
+		return nil
 	}
 	h := &s.search
 	limit = min(limit, s.known.ceiling(p, q, d))
@@ -43,9 +47,7 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64) {
 	ok := true
 	if len(h.survivors) > trialSize {
 		// A first search under a lower limit is short and finds plans that lower the limit of the second.
-		low := s.least()
-		h.limits(p, q, d, low+(h.limit[0]-low)/trialPart, scale)
-		if ok = s.labelSearch(p, q, d, scale); ok {
+		if ok = s.labelSearch(p, q, d, scale, trialBeam); ok {
 			for _, l := range h.fronts[s.states-1] {
 				h.known(l.time, l.cost, p, scale)
 				s.known.learn(l.time, l.cost)
@@ -53,16 +55,21 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64) {
 			s.known.settle()
 		}
 		h.reset(s.states)
-		h.limits(p, q, d, limit, scale)
+		s.limit(p, q, d, limit, scale)
 		left := h.survivors[:0]
 		for i := range h.survivors {
-			if h.survivors[i].bound <= h.limit[0] {
+			if h.survivors[i].bound <= h.from[0] {
 				left = append(left, h.survivors[i])
 			}
 		}
 		h.survivors = left
+		if divisible && ok && len(left) > trialSize {
+			if bend = s.bend(p, q, d); bend != nil {
+				return bend
+			}
+		}
 	}
-	if ok = ok && s.labelSearch(p, q, d, scale); ok {
+	if ok = ok && s.labelSearch(p, q, d, scale, 0); ok {
 		for i := range h.fronts[s.states-1] {
 			if h.fronts[s.states-1][i].time >= p.time { // others belong to the windows before
 				s.keepLabel(&h.fronts[s.states-1][i])
@@ -75,20 +82,48 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64) {
 		s.open = append(s.open, window{p.time, q.time, d, s.least()})
 	}
 	h.reset(s.states)
+	return nil
 }
+
+// bend finds the known plan that is farthest below the line from p to q, if that is a large part of what separates the
+// bounds.
+func (s *solver) bend(p, q *plan, d direction) *plan {
+	p, q = s.known.refresh(p), s.known.refresh(q)
+	z := s.lowest(p, q, d)
+	if z == nil || !s.splits(z, p, q, d) {
+		return nil
+	}
+	if sag := min(d.value(p.time, p.cost), d.value(q.time, q.cost)) - d.value(z.time, z.cost); sag < (s.search.from[0]-s.least())/bendPart {
+		return nil
+	}
+	return z
+}
+
+// lowest finds the known plan between p and q that is least in a direction.
+func (s *solver) lowest(p, q *plan, d direction) (z *plan) {
+	for n := s.known.before(p.time + 1); n < len(s.known.points) && s.known.points[n].time < q.time; n++ {
+		if x := s.known.points[n]; z == nil || d.value(x.time, x.cost) < d.value(z.time, z.cost) {
+			z = &plan{time: x.time, cost: x.cost}
+		}
+	}
+	return z
+}
+
+const bendPart = 8
 
 const (
 	trialSize = 500
-	trialPart = 4
+	trialBeam = 16
 )
 
 // labelSearch sets labels over the survivors and leaves the front of the sink at the last state; it gives false at the
 // limit of labels.
-func (s *solver) labelSearch(p, q *plan, d direction, scale uint) bool {
+func (s *solver) labelSearch(p, q *plan, d direction, scale uint, beam int) bool {
 	h := &s.search
 	h.labels = append(h.labels[:0], label{parent: -1})
+	s.remaining()
 	for k := 0; k < s.layers; k++ {
-		if !s.extend(p, q, d, k, scale) {
+		if !s.extend(p, q, d, k, scale, beam) {
 			return false
 		}
 	}
@@ -99,6 +134,26 @@ func (s *solver) labelSearch(p, q *plan, d direction, scale uint) bool {
 		}
 	}
 	return true
+}
+
+// remaining bounds the time and the cost from every state to the sink by the survivors.
+func (s *solver) remaining() {
+	h := &s.search
+	for v := range s.states {
+		h.quickest[v], h.leanest[v] = unreachable, unreachable
+		if s.isEnd(v) {
+			h.quickest[v], h.leanest[v] = 0, 0
+		}
+	}
+	for layer := s.layers - 1; layer >= 0; layer-- {
+		quickest, leanest := h.quickest[layer*s.step:], h.leanest[layer*s.step:]
+		quickNext, leanNext := h.quickest[(layer+1)*s.step:], h.leanest[(layer+1)*s.step:]
+		for i := len(h.survivors) - 1; i >= 0; i-- {
+			x := &h.survivors[i]
+			quickest[x.tail] = min(quickest[x.tail], quickNext[x.head]+x.time)
+			leanest[x.tail] = min(leanest[x.tail], leanNext[x.head]+x.cost)
+		}
+	}
 }
 
 // scaleOf gives the power of two that cuts the time from p to q into slices.
@@ -126,21 +181,68 @@ func (h *search) reset(states int) {
 	h.touched = h.touched[:0]
 }
 
-// limits sets how great a value a point in a slice of time or later can have: it costs no more than the plans known in
-// the slices before it.
-func (h *search) limits(p, q *plan, d direction, limit int64, scale uint) {
+// limits says how great a value a point of the frontier can have in some direction, by slices of time.
+type limits struct {
+	until [buckets]int64     // in a slice or an earlier one
+	from  [buckets + 1]int64 // in a slice or a later one
+}
+
+// set computes the limits from the plans known: a point in a slice costs no more than the plans of the slices before.
+func (l *limits) set(h *search, p, q *plan, d direction, limit int64, scale uint) {
 	cost := h.start
+	most := int64(-unreachable)
 	for k := range buckets {
 		end := min(p.time+(int64(k)+1)<<scale-1, q.time)
-		h.limit[k] = -unreachable
+		l.from[k] = -unreachable
 		if p.time+int64(k)<<scale <= q.time {
-			h.limit[k] = min(limit, d.value(end, cost))
+			l.from[k] = min(limit, d.value(end, cost))
 		}
+		most = max(most, l.from[k])
+		l.until[k] = most
 		cost = min(cost, h.least[k])
 	}
-	h.limit[buckets] = -unreachable
+	l.from[buckets] = -unreachable
 	for k := buckets - 1; k >= 0; k-- {
-		h.limit[k] = max(h.limit[k], h.limit[k+1])
+		l.from[k] = max(l.from[k], l.from[k+1])
+	}
+}
+
+// cut narrows a range of slices to those in which a point of at least the given value can be.
+func (l *limits) cut(value int64, first, last int) (int, int) {
+	if l.from[first] < value || l.until[last] < value {
+		return 1, 0
+	}
+	if l.from[last] < value { // the last slice with from >= value
+		lo, hi := first, last
+		for lo < hi-1 {
+			if mid := (lo + hi) >> 1; l.from[mid] >= value {
+				lo = mid
+			} else {
+				hi = mid
+			}
+		}
+		last = lo
+	}
+	if l.until[first] < value { // the first slice with until >= value
+		lo, hi := first, last
+		for lo < hi-1 {
+			if mid := (lo + hi) >> 1; l.until[mid] >= value {
+				hi = mid
+			} else {
+				lo = mid
+			}
+		}
+		first = hi
+	}
+	return first, last
+}
+
+// limit sets the limits of all directions.
+func (s *solver) limit(p, q *plan, d direction, limit int64, scale uint) {
+	h := &s.search
+	h.set(h, p, q, d, limit, scale)
+	for _, f := range s.frames {
+		f.set(h, p, q, f.d, unreachable, scale)
 	}
 }
 
@@ -182,15 +284,16 @@ func (s *solver) survive(p, q *plan, list []entry, d direction, limit int64, sca
 	for n := s.known.before(p.time); n < len(s.known.points) && s.known.points[n].time <= q.time; n++ {
 		h.known(s.known.points[n].time, s.known.points[n].cost, p, scale)
 	}
+	s.limit(p, q, d, limit, scale)
 	if s.menus.overlapped {
 		s.surviveOverlap(p, list, d, limit, scale)
 	} else {
 		s.surviveSum(p, list, d, limit, scale)
 	}
-	h.limits(p, q, d, limit, scale)
+	s.limit(p, q, d, limit, scale)
 	left := h.survivors[:0]
 	for i := range h.survivors {
-		if h.survivors[i].bound <= h.limit[0] {
+		if h.survivors[i].bound <= h.from[0] {
 			left = append(left, h.survivors[i])
 		}
 	}

@@ -11,17 +11,59 @@ package solve
 // Both follow a recursion over arcs in which a wait changes one slope for another, and both are Lagrangian bounds: at
 // every node the slope that gives most is free to be chosen. With one slope they would be the bounds of the warm scenario.
 
-// slopes is the number of slopes, the first 0 and the last the weight of time.
+// slopeParts are the slopes in 1024ths of the weight of time. Most of a stage that others wait for is at the end; what
+// happens beside it is weighed by the far smaller slopes at which memory is worth its price.
+var slopeParts = [slopes]int64{0, 1, 4, 16, 64, 256, 512, 768, 1024}
+
 const slopes = 9
+
+// envelope is the bounds of one direction.
+type envelope struct {
+	d             direction
+	slope         [slopes]int64
+	ahead, behind []int64 // slopes values per state
+}
+
+// frame keeps an envelope of a wider window, with the limits of the present one: together several directions follow the
+// curve of the frontier, which one alone only touches.
+type frame struct {
+	envelope
+	limits
+}
+
+// push keeps the envelope of the last sweep, for the windows inside its own.
+func (s *solver) push() {
+	if !s.menus.overlapped {
+		return
+	}
+	n := len(s.frames)
+	if n < cap(s.frames) {
+		s.frames = s.frames[:n+1]
+	} else {
+		s.frames = append(s.frames, nil)
+	}
+	if s.frames[n] == nil {
+		s.frames[n] = &frame{}
+	}
+	f, o := s.frames[n], &s.overlap
+	f.d, f.slope = o.d, o.slope
+	f.ahead = append(f.ahead[:0], o.ahead[:s.states*slopes]...)
+	f.behind = append(f.behind[:0], o.behind[:s.states*slopes]...)
+}
+
+func (s *solver) pop() {
+	if s.menus.overlapped {
+		s.frames = s.frames[:len(s.frames)-1]
+	}
+}
 
 // overlap holds what one direction tells in cold-overlapped, slopes values per entry or state.
 type overlap struct {
-	slope         [slopes]int64
-	weight        []int64 // per entry: least a*cost + slope*time of its corners
-	pick          []int32 // per entry: that corner
-	ahead, behind []int64 // per state
-	via, next     []int32 // per state: the entry
-	turn, swerve  []int8  // per state: the slope with which via and next go on
+	envelope
+	weight       []int64 // per entry: least a*cost + slope*time of its corners
+	pick         []int32 // per entry: that corner
+	via, next    []int32 // per state: the entry
+	turn, swerve []int8  // per state: the slope with which via and next go on
 
 	time, cost               []int64 // per state: totals of the path that via describes
 	after, afterCost, waking []int64 // the same for next
@@ -43,8 +85,9 @@ func (o *overlap) size(states int) {
 // the paths they describe.
 func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	o := &s.overlap
-	for k := range o.slope {
-		o.slope[k] = d.b / (slopes - 1) * int64(k)
+	o.d = d
+	for k, part := range slopeParts {
+		o.slope[k] = d.b / 1024 * part
 	}
 	o.slope[slopes-1] = d.b
 	s.weighOverlap(list, d)
@@ -52,12 +95,14 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	s.backwardOverlap(list, p.time)
 	s.traceOverlap(list)
 
-	var best struct {
+	var best [parts + 1]struct {
 		value     int64
 		entry     int
 		layer, at int
 	}
-	best.value = unreachable
+	for k := range best {
+		best[k].value = unreachable
+	}
 	limit := s.known.ceiling(p, q, d)
 	for i := range list {
 		e := &list[i]
@@ -72,17 +117,39 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			}
 			t, c := s.join(from+at, to+at, s.menus.corners[o.pick[i*slopes+at]])
 			s.known.learn(t, c)
-			if v := d.value(t, c); v < best.value {
-				best.value, best.entry, best.layer, best.at = v, i, layer, at
+			part := parts
+			if p.time <= t && t <= q.time {
+				part = int((t - p.time) * parts / (q.time - p.time + 1))
+			}
+			if v := d.value(t, c); v < best[part].value {
+				best[part].value, best[part].entry, best[part].layer, best[part].at = v, i, layer, at
 			}
 		}
 	}
 	s.known.settle()
-	z := s.joined(list, best.entry, best.layer, best.at)
-	s.polish(p, q, list, d)
-	s.plans = append(s.plans, z)
+	var z *plan
+	for part, x := range best {
+		if x.value == unreachable {
+			continue
+		}
+		y := s.joined(list, x.entry, x.layer, x.at)
+		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse {
+			s.polish(p, q, list, d)
+		}
+		s.plans = append(s.plans, y)
+		if z == nil || x.value < d.value(z.time, z.cost) {
+			z = y
+		}
+	}
 	return z
 }
+
+// parts is the number of parts of a window in which a sweep looks for a plan.
+const (
+	parts  = 4
+	beam   = 16
+	sparse = 4
+)
 
 // polish finds the good choices of options along the path that joined last made.
 func (s *solver) polish(p, q *plan, list []entry, d direction) {
@@ -95,8 +162,8 @@ func (s *solver) polish(p, q *plan, list []entry, d direction) {
 		s.surviveEntry(p, &list[i], int(i), d, limit, scale)
 	}
 	h.start = p.cost
-	h.limits(p, q, d, limit, scale)
-	if s.labelSearch(p, q, d, scale) {
+	s.limit(p, q, d, limit, scale)
+	if s.labelSearch(p, q, d, scale, beam) {
 		for _, l := range h.fronts[s.states-1] {
 			s.known.learn(l.time, l.cost)
 		}
@@ -310,17 +377,15 @@ func (s *solver) traceOverlap(list []entry) {
 	}
 }
 
-// beyond reports whether every plan that reaches a state (given as the position of its slopes) at a finish, having paid a
-// weighted cost, has a value above the limit.
-func (s *solver) beyond(to int, finish, paid, limit int64) bool {
-	o := &s.overlap
-	behind := o.behind[to : to+slopes]
-	for k := slopes - 1; k >= 0; k-- {
-		if paid+o.slope[k]*finish+behind[k] > limit {
-			return true
-		}
+// to bounds the value of every plan that reaches a state (given as the position of its slopes) at a finish, having paid
+// a cost.
+func (o *envelope) to(at int, finish, cost int64) int64 {
+	behind := o.behind[at : at+slopes]
+	best := int64(-unreachable)
+	for k := range behind {
+		best = max(best, o.slope[k]*finish+behind[k])
 	}
-	return false
+	return best + o.d.a*cost
 }
 
 func (s *solver) surviveOverlap(p *plan, list []entry, d direction, limit int64, scale uint) {
@@ -354,7 +419,16 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 				continue
 			}
-			bound, at := s.throughItem(k, d.a, from, to)
+			bound, at := o.through(x, s.menus.ready[k], from, to)
+			first, last := 0, buckets-1
+			for n := len(s.frames) - 1; n >= 0; n-- {
+				f := s.frames[n]
+				v, _ := f.through(x, s.menus.ready[k], from, to)
+				if first, last = f.cut(v, first, last); first > last {
+					bound = unreachable
+					break
+				}
+			}
 			least = min(least, bound)
 			t, c := s.join(from+at, to+at, k)
 			h.known(t, c, p, scale)
@@ -365,11 +439,9 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 	}
 }
 
-// throughItem bounds the value of every plan through an item from and to states (given as positions of their slopes),
+// through bounds the value of every plan through an item from and to states (given as positions of their slopes),
 // and names the slope of the best bound.
-func (s *solver) throughItem(item int32, weight int64, from, to int) (bound int64, at int) {
-	o := &s.overlap
-	x, ready := &s.menus.items[item], s.menus.ready[item]
+func (o *envelope) through(x *item, ready int64, from, to int) (bound int64, at int) {
 	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
 	bound = -unreachable
 	rest := int64(-unreachable)
@@ -382,5 +454,5 @@ func (s *solver) throughItem(item int32, weight int64, from, to int) (bound int6
 			bound, at = v, k
 		}
 	}
-	return bound + weight*x.cost, at
+	return bound + o.d.a*x.cost, at
 }

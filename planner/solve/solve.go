@@ -56,6 +56,7 @@ type solver struct {
 	entries []entry // a stack of lists
 	pass    pass
 	overlap overlap
+	frames  []*frame
 	search  search
 	known   known
 
@@ -188,9 +189,9 @@ func (s *solver) root(p, q *plan) bool {
 	}
 	strip := d.value(z.time, z.cost) + 999*s.in.GatewayPicoUSDPerMs
 	left := len(s.entries)
-	s.narrow(0, all, d, s.known.ceiling(p, z, d), true)
+	s.narrow(0, all, d, s.known.ceiling(p, z, d), faster)
 	right := len(s.entries)
-	s.leaf(z, q, s.entries[:all], d, strip)
+	s.leaf(z, q, s.entries[:all], d, strip, false)
 	tail := append([]found(nil), s.found...)
 	s.found = s.found[:0]
 	if !s.between(p, z, left, right, d, direction{0, 1}) {
@@ -212,49 +213,57 @@ func (s *solver) splits(z, p, q *plan, d direction) bool {
 // between finds the frontier from p to q with the arcs entries[lo:hi], whose ranges of corners are those for directions
 // from slow to fast. It gives false when a plan broke the stage limits.
 func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
+	p, q = s.known.refresh(p), s.known.refresh(q)
 	d := s.direction(p, q).within(slow, fast)
 	z := s.sweep(p, q, s.entries[lo:hi], d)
 	if !s.allowed(len(z.path)) {
 		return false
 	}
 	if s.menus.overlapped {
-		n, m := s.known.before(p.time+1), s.known.before(q.time)
-		for ; n < m; n++ {
-			x := s.known.points[n]
-			if d.value(x.time, x.cost) < d.value(z.time, z.cost) || z.time <= p.time || z.time >= q.time {
-				z = &plan{time: x.time, cost: x.cost}
-			}
+		if x := s.lowest(p, q, d); x != nil {
+			z = x
 		}
 	}
 	if !s.splits(z, p, q, d) {
-		s.leaf(p, q, s.entries[lo:hi], d, unreachable)
-		return true
+		if z = s.leaf(p, q, s.entries[lo:hi], d, unreachable, s.menus.overlapped); z == nil {
+			return true
+		}
 	}
 	left := len(s.entries)
-	s.narrow(lo, hi, d, s.known.ceiling(p, z, d), true)
+	s.narrow(lo, hi, d, s.known.ceiling(p, z, d), faster)
 	right := len(s.entries)
-	s.narrow(lo, hi, d, s.known.ceiling(z, q, d), false)
+	s.narrow(lo, hi, d, s.known.ceiling(z, q, d), slower)
 	end := len(s.entries)
+	s.push()
 	ok := s.between(p, z, left, right, d, fast) && s.between(z, q, right, end, slow, d)
+	s.pop()
 	s.entries = s.entries[:left]
 	return ok
 }
 
+// turn says on which side of a direction the next ones lie.
+type turn int
+
+const (
+	faster turn = iota
+	slower
+)
+
 // narrow appends to the stack the arcs of entries[lo:hi] that can be part of a plan of at most the given value. In a
 // direction nearer to speed the least corner of an arc is the same or a faster one, and the other way round.
-func (s *solver) narrow(lo, hi int, d direction, limit int64, faster bool) {
+func (s *solver) narrow(lo, hi int, d direction, limit int64, side turn) {
 	for i := lo; i < hi; i++ {
 		e := s.entries[i]
 		if s.bound(&e, i-lo) > limit {
 			continue
 		}
 		switch {
-		case s.menus.overlapped && !faster: // slopes reach down to cost alone, so that the range ends at the cheapest
+		case s.menus.overlapped && side == slower: // slopes reach down to cost alone, so the range ends at the cheapest
 			e.lo = s.overlap.pick[(i-lo)*slopes+slopes-1]
 		case s.menus.overlapped:
-		case faster:
+		case side == faster:
 			e.hi = s.pass.pick[i-lo] + 1
-		default:
+		case side == slower:
 			e.lo = s.pass.pick[i-lo]
 		}
 		s.entries = append(s.entries, e)
