@@ -24,11 +24,15 @@ func commands() []command {
 	return []command{
 		{name: "serve", maxArgs: 0, summary: "serve the page, the interface and the local cloud", run: serve, flags: serveFlags()},
 		{name: "inspect", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "say what a model file holds", run: inspect,
-			detail: "MODEL is an architecture (JSON, YAML) or a whole model (.h5, .keras).", flags: []flag{weightsFlag, jsonFlag}},
+			detail: modelDetail, flags: []flag{weightsFlag, jsonFlag}},
 		{name: "plan", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "find the best way to serve a model", run: makePlan,
 			detail: "An infeasible request gives a plan that says why, and exit code 3.", flags: planFlags()},
 		{name: "instance", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "print the numeric problem that plan solves", run: instance,
 			detail: "The document is JSON in either case, for other solvers to check the optimum.", flags: planFlags()},
+		{name: "weights", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "write a weights file for a model", run: makeWeights,
+			detail: modelDetail + "\nThe numbers are the same every time. Keras reads the file with load_weights.", flags: []flag{
+				{name: "synthetic", help: "make numbers up, so that a model without weights can be tried"},
+				{name: "output", value: "FILE", help: "where to write (default: the model's name and .synthetic.h5)"}, jsonFlag}},
 		{name: "deploy", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "deploy a plan", run: deployPlan, flags: append([]flag{
 			{name: "weights", value: "FILE", help: "the model's weights"},
 			{name: "name", value: "NAME", help: "of the deployment: lower-case letters, digits and hyphens"},

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strings"
 
 	"partita/planner"
 	"partita/planner/diag"
@@ -15,6 +16,7 @@ import (
 	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/report"
+	"partita/planner/zoo"
 	"partita/server/libhdf5"
 )
 
@@ -31,6 +33,10 @@ func openModel(a *arguments, env *environment) (m *load.Model, close func(), err
 	}
 	var files []load.File
 	names := []string{a.words[0]}
+	builtIn, isBuiltIn := strings.CutPrefix(a.words[0], zoo.Prefix)
+	if isBuiltIn {
+		names = nil
+	}
 	if w := a.text("weights"); w != "" && w != a.words[0] {
 		names = append(names, w)
 	}
@@ -57,7 +63,11 @@ func openModel(a *arguments, env *environment) (m *load.Model, close func(), err
 			files = append(files, shards...)
 		}
 	}
-	m, err = load.Open(files...)
+	if isBuiltIn {
+		m, err = openBuiltIn(builtIn, files)
+	} else {
+		m, err = load.Open(files...)
+	}
 	if err != nil {
 		close()
 		return nil, nil, err
