@@ -125,6 +125,17 @@ func onnxFromArchitecture(data []byte) (*Model, error) {
 	return newONNX(lowered), nil
 }
 
+// WeightsOf is Weights of a model whose tensors are in several files: an ONNX file and the external data beside it.
+func (m *Model) WeightsOf(files ...File) (weights.Source, error) {
+	if m.Source == SourceONNX {
+		return m.onnxWeights(files...)
+	}
+	if len(files) != 1 {
+		return nil, diag.New(diag.Usage, "model.too-many-files", doing, fmt.Sprintf("%d files are given", len(files)), "give the one file with the weights")
+	}
+	return m.Weights(files[0])
+}
+
 // onnxWeights finds the stored tensors in the ONNX file that the model was opened from, or another of the same structure.
 func (m *Model) onnxWeights(files ...File) (weights.Source, error) {
 	for i, f := range files {

@@ -419,6 +419,13 @@ func (l *lowering) mixes(n *graph.Node) bool {
 			}
 			mixed = mixed || along(slot, integer("axis", def))
 		}
+	case "Slice":
+		// Whatever it takes of the batch, it takes it by the place in the batch.
+		axes := l.sliced(n)
+		mixed = axes == nil && along(0, 0)
+		for _, a := range axes {
+			mixed = mixed || along(0, int(min(max(a, -64), 64)))
+		}
 	case "LSTM", "GRU", "RNN":
 		mixed = along(0, integer("layout", 0))
 	case "ReverseSequence":
@@ -440,4 +447,18 @@ func (l *lowering) mixes(n *graph.Node) bool {
 		mixed = mixed || t.data && t.known[0].Shape.Elements(1) == t.known[1].Shape.Elements(1)
 	}
 	return mixed
+}
+
+// sliced gives the axes that a Slice cuts; nil when it does not say which, or says it late.
+func (l *lowering) sliced(n *graph.Node) []int64 {
+	if l.Opset < 10 {
+		if a := n.Attr("axes"); a != nil {
+			return a.Ints
+		}
+		return nil
+	}
+	if len(n.Inputs) < 4 || n.Inputs[3] == graph.None {
+		return nil
+	}
+	return l.infos[n.Inputs[3]].known[0].Ints
 }
