@@ -26,9 +26,9 @@ type LayerWeights struct {
 	Layers  []LayerWeights // of a model within the model, in its order; it has no Weights then
 }
 
-// flat gives a model within the model as one layer: its weights in the order in which .h5 files have them, first those
+// Flat gives a model within the model as one layer: its weights in the order in which .h5 files have them, first those
 // that are trained, then the others.
-func (l LayerWeights) flat() LayerWeights {
+func (l LayerWeights) Flat() LayerWeights {
 	if l.Layers == nil {
 		return l
 	}

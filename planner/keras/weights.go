@@ -34,9 +34,6 @@ func Bind(layers []LayerWeights, f *hdf5.File, root string) (weights.Source, err
 	return b.source, nil
 }
 
-// layerGroups are the names of the group of a model's layers; files of Keras 2.12 have the second.
-var layerGroups = []string{"layers", "_layer_checkpoint_dependencies"}
-
 // binder matches the layers of a model with those of a file, and collects what does not fit.
 type binder struct {
 	layers []LayerWeights
@@ -69,15 +66,8 @@ func (b *binder) bind(at *hdf5.Group) error {
 			return b.bindLegacy(g, names)
 		}
 	}
-	for _, name := range layerGroups {
-		if !at.Has(name) {
-			continue
-		}
-		g, err := at.Group(name)
-		if err != nil {
-			return err
-		}
-		return b.bindByClass(g, b.layers)
+	if is, err := b.bindModel(newGroupFolder(at), b.layers); is || err != nil {
+		return err
 	}
 	return diag.New(diag.Invalid, "weights.not-keras", binding,
 		"it has neither a list layer_names, as .h5 files of Keras have, nor a group layers, as .weights.h5 files have",

@@ -9,33 +9,94 @@ import (
 	"unicode"
 
 	"partita/planner/diag"
-	"partita/planner/hdf5"
 )
 
-// bindByClass matches the layers of a .weights.h5 file, as Keras 3 writes them: the n-th layer of a class in model order,
-// with weights or without, is the group named after the class and n.
-func (b *binder) bindByClass(g *hdf5.Group, layers []LayerWeights) error {
-	known := map[string]bool{}
+// folder is a group of a .weights.h5 file, with what is in it.
+type folder interface {
+	path() string
+	names() []string // of all that is in it
+	has(name string) bool
+	folder(name string) (folder, error) // nil when there is something else than a group
+	tensor(name string) (storedTensor, error)
+}
+
+// layerGroups are the names of the group of a model's layers. That of Keras 2.12 to 2.15 lists each layer that has weights
+// twice, so that the numbers of the second and later layers of a class are others.
+var layerGroups = []struct {
+	name    string
+	doubled bool
+}{{"layers", false}, {"_layer_checkpoint_dependencies", true}}
+
+// bindModel matches the layers of a model, which may be one within another, with those in its group. It says whether the
+// group is that of a model.
+func (b *binder) bindModel(g folder, layers []LayerWeights) (bool, error) {
+	for _, group := range layerGroups {
+		if g.has(group.name) {
+			in, err := g.folder(group.name)
+			if err != nil || in == nil {
+				return false, err
+			}
+			names := classNames(layers, group.doubled)
+			if group.doubled && !allThere(in, layers, names) {
+				names = classNames(layers, false)
+			}
+			return true, b.bindByClass(in, layers, names)
+		}
+	}
+	return false, nil
+}
+
+// classNames gives the groups of a model's layers as Keras 3 names them: after the class and, from the second of a class
+// on, with weights or without, a number.
+func classNames(layers []LayerWeights, doubled bool) []string {
+	names := make([]string, len(layers))
 	count := map[string]int{}
-	for _, layer := range layers {
+	for i, layer := range layers {
 		name := snakeCase(layer.Class)
 		n := count[name]
-		count[name]++
-		if n > 0 {
-			name += "_" + strconv.Itoa(n)
+		if count[name]++; doubled && len(layer.Flat().Weights) > 0 {
+			count[name]++
 		}
+		if names[i] = name; n > 0 {
+			names[i] += "_" + strconv.Itoa(n)
+		}
+	}
+	return names
+}
+
+func allThere(g folder, layers []LayerWeights, names []string) bool {
+	for i, layer := range layers {
+		if len(layer.Flat().Weights) > 0 && !g.has(names[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// bindByClass matches each layer with the group of its name.
+func (b *binder) bindByClass(g folder, layers []LayerWeights, names []string) error {
+	known := map[string]bool{}
+	for i, layer := range layers {
+		name := names[i]
 		known[name] = true
-		if !g.Has(name) {
-			b.match(layer.flat(), nil)
+		var in folder
+		var err error
+		if g.has(name) {
+			if in, err = g.folder(name); err != nil {
+				return err
+			}
+		}
+		if in == nil {
+			b.match(layer.Flat(), nil)
 			continue
 		}
-		in, err := g.Group(name)
-		if err != nil {
-			return err
-		}
 		if layer.Layers != nil {
-			if err := b.bindModel(in, layer); err != nil {
+			is, err := b.bindModel(in, layer.Layers)
+			if err != nil {
 				return err
+			}
+			if !is {
+				b.match(layer.Flat(), nil)
 			}
 			continue
 		}
@@ -45,24 +106,18 @@ func (b *binder) bindByClass(g *hdf5.Group, layers []LayerWeights) error {
 		}
 		b.match(layer, tensors)
 	}
-	for _, name := range g.Names() {
+	for _, name := range g.names() {
 		if known[name] {
 			continue
 		}
-		in, err := g.Group(name)
-		if diag.CodeOf(err) == "hdf5.type" {
-			continue // a dataset here is nothing Keras knows
-		}
+		in, err := g.folder(name)
 		if err != nil {
 			return err
 		}
-		tensors := 0
-		err = in.Walk(func(path string, _ *hdf5.Group, d *hdf5.Dataset) error {
-			if d != nil && !strings.Contains(path, "/seed_generator/") {
-				tensors++
-			}
-			return nil
-		})
+		if in == nil {
+			continue // a dataset here is nothing Keras knows
+		}
+		tensors, err := countTensors(in, 0)
 		if err != nil {
 			return err
 		}
@@ -73,56 +128,72 @@ func (b *binder) bindByClass(g *hdf5.Group, layers []LayerWeights) error {
 	return nil
 }
 
-// bindModel matches a model within the model, whose group has a group of layers of its own.
-func (b *binder) bindModel(g *hdf5.Group, model LayerWeights) error {
-	for _, name := range layerGroups {
-		if g.Has(name) {
-			in, err := g.Group(name)
-			if err != nil {
-				return err
-			}
-			return b.bindByClass(in, model.Layers)
-		}
-	}
-	b.match(model.flat(), nil)
-	return nil
+// maxSublayers is how deep layers are within layers: models within models, Bidirectional, RNN, StackedRNNCells, cell.
+const maxSublayers = 2*maxModelDepth + 8
+
+func tooDeep(g folder) error {
+	return diag.New(diag.Limit, "weights.too-deep", binding, "the layer at "+g.path()+" has layers within layers, too deep",
+		"save the model's weights again with Keras")
 }
 
-// maxSublayers is how deep layers are within layers: Bidirectional, RNN, StackedRNNCells, cell.
-const maxSublayers = 8
+// countTensors counts the tensors in a group and the groups in it, other than random states.
+func countTensors(g folder, depth int) (int, error) {
+	if depth > maxSublayers {
+		return 0, tooDeep(g)
+	}
+	n := 0
+	for _, name := range g.names() {
+		if name == "seed_generator" {
+			continue
+		}
+		in, err := g.folder(name)
+		if err != nil {
+			return 0, err
+		}
+		if in == nil {
+			n++
+			continue
+		}
+		more, err := countTensors(in, depth+1)
+		if err != nil {
+			return 0, err
+		}
+		n += more
+	}
+	return n, nil
+}
 
 // variables collects the tensors of a layer: its own, then those of the layers in it.
-func variables(g *hdf5.Group, depth int) ([]storedTensor, error) {
+func variables(g folder, depth int) ([]storedTensor, error) {
 	if depth > maxSublayers {
-		return nil, diag.New(diag.Limit, "weights.too-deep", binding, "the layer at "+g.Path()+" has layers within layers, too deep",
-			"save the model's weights again with Keras")
+		return nil, tooDeep(g)
 	}
 	var all []storedTensor
-	if g.Has("vars") {
-		vars, err := g.Group("vars")
+	if g.has("vars") {
+		vars, err := g.folder("vars")
 		if err != nil {
 			return nil, err
 		}
-		for i := 0; vars.Has(strconv.Itoa(i)); i++ {
-			d, err := vars.Dataset(strconv.Itoa(i))
+		for i := 0; vars != nil && vars.has(strconv.Itoa(i)); i++ {
+			t, err := vars.tensor(strconv.Itoa(i))
 			if err != nil {
 				return nil, err
 			}
-			all = append(all, dataset{d})
+			all = append(all, t)
 		}
 	}
-	parts := slices.DeleteFunc(g.Names(), func(name string) bool {
+	parts := slices.DeleteFunc(slices.Clone(g.names()), func(name string) bool {
 		return name == "vars" || name == "seed_generator" // a random state is no weight
 	})
 	slices.SortStableFunc(parts, byCreation)
 	filled := []string(nil) // parts that have tensors
 	for _, name := range parts {
-		in, err := g.Group(name)
-		if diag.CodeOf(err) == "hdf5.type" {
-			continue
-		}
+		in, err := g.folder(name)
 		if err != nil {
 			return nil, err
+		}
+		if in == nil {
+			continue
 		}
 		tensors, err := variables(in, depth+1)
 		if err != nil {
@@ -136,7 +207,7 @@ func variables(g *hdf5.Group, depth int) ([]storedTensor, error) {
 	for _, name := range filled[min(1, len(filled)):] {
 		if rank(name) == 0 && series(name) != series(filled[0]) {
 			return nil, diag.New(diag.Invalid, "weights.unsupported-layer", binding,
-				fmt.Sprintf("the layer at %s is made of layers whose order is not known (%s)", g.Path(), strings.Join(filled, ", ")),
+				fmt.Sprintf("the layer at %s is made of layers whose order is not known (%s)", g.path(), strings.Join(filled, ", ")),
 				"save the weights in the .h5 format, which keeps the order")
 		}
 	}
@@ -144,7 +215,7 @@ func variables(g *hdf5.Group, depth int) ([]storedTensor, error) {
 }
 
 // creation lists the parts of Keras's composite layers in the order in which their weights come.
-var creation = []string{"forward_layer", "backward_layer", "query_dense", "key_dense", "value_dense", "output_dense"}
+var creation = []string{"forward_layer", "backward_layer", "query_dense", "key_dense", "gate_dense", "value_dense", "output_dense"}
 
 // rank gives a part's place in creation, from 1; 0 when it is not there.
 func rank(name string) int { return slices.Index(creation, name) + 1 }

@@ -70,7 +70,7 @@ func (b *binder) bindLegacy(g *hdf5.Group, names []string) error {
 	}
 	var needed []LayerWeights
 	for _, l := range b.layers {
-		if l = l.flat(); len(l.Weights) > 0 {
+		if l = l.Flat(); len(l.Weights) > 0 {
 			needed = append(needed, l)
 		}
 	}

@@ -86,7 +86,7 @@ func TestBindNested(t *testing.T) {
 func TestFlat(t *testing.T) {
 	norm := layer("bn", "BatchNormalization", needs("gamma", 2), needs("moving_mean", 2))
 	norm.Weights[1].Frozen = true
-	flat := inside("m", norm, inside("n", layer("fc", "Dense", needs("kernel", 2, 2)))).flat()
+	flat := inside("m", norm, inside("n", layer("fc", "Dense", needs("kernel", 2, 2)))).Flat()
 	var keys []string
 	for _, w := range flat.Weights {
 		keys = append(keys, w.Key)
