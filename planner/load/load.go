@@ -74,6 +74,9 @@ func Open(files ...File) (*Model, error) {
 	if m, err := openTFJS(files); m != nil || err != nil {
 		return m, err
 	}
+	if m, err := openONNX(Options{}, files); m != nil || err != nil {
+		return m, err
+	}
 	if len(files) > 2 {
 		return nil, diag.New(diag.Usage, "model.too-many-files", doing, fmt.Sprintf("%d files are given", len(files)), "give the model, and its weights where they are in another file")
 	}
@@ -108,6 +111,9 @@ func Open(files ...File) (*Model, error) {
 
 // FromArchitecture opens the architecture that a plan carries.
 func FromArchitecture(a Architecture) (*Model, error) {
+	if a.Format == ONNX {
+		return onnxFromArchitecture(a.Data)
+	}
 	if a.Format != KerasJSON {
 		return nil, diag.New(diag.Invalid, "model.unknown-format", "reading the plan's architecture",
 			fmt.Sprintf("its format is %q", shorten(a.Format)), "use a newer Partita, which may know it")
@@ -122,6 +128,9 @@ func FromArchitecture(a Architecture) (*Model, error) {
 // Weights finds the model's stored tensors in a file: a whole .h5, a .weights.h5, a weights-only .h5 or a .keras. All that
 // is missing or does not fit is told in one error.
 func (m *Model) Weights(f File) (weights.Source, error) {
+	if m.Source == SourceONNX {
+		return m.onnxWeights(f)
+	}
 	k, err := sniff(f)
 	if err != nil {
 		return nil, about(f, err)
@@ -231,13 +240,16 @@ func kerasModel(h *hdf5.File) (*Model, error) {
 		return nil, err
 	}
 	if !there {
-		for _, name := range []string{"layers", "layer_names", "_layer_checkpoint_dependencies"} {
-			if _, isList, _ := h.Root().Attr(name); isList || h.Root().Has(name) {
+		for _, name := range []string{"layer_names", "layer_names0"} {
+			if _, isList, _ := h.Root().Attr(name); isList {
 				return nil, errWeightsOnly
 			}
 		}
-		if _, chunked, _ := h.Root().Attr("layer_names0"); chunked {
-			return nil, errWeightsOnly
+		for _, name := range h.Root().Names() {
+			name, _, _ = strings.Cut(name, `\`) // as Keras on Windows joins names
+			if name == "layers" || name == "_layer_checkpoint_dependencies" {
+				return nil, errWeightsOnly
+			}
 		}
 		return nil, diag.New(diag.Invalid, "model.not-a-model", doing, "it is an HDF5 file, and neither a model nor weights of Keras", "give a file that Keras's save wrote")
 	}

@@ -227,7 +227,7 @@ func TestRefused(t *testing.T) {
 		{"gzip", "model.unsupported-format", "gunzip", []load.File{memory("model.json.gz", packed.Bytes())}},
 		{"pickle", "model.unsupported-format", "pickle", []load.File{memory("x.pt", []byte("\x80\x02}q\x00."))}},
 		{"tflite", "model.unsupported-format", "TensorFlow Lite", []load.File{memory("x.tflite", []byte("\x1c\x00\x00\x00TFL3"))}},
-		{"onnx", "model.unsupported-format", "ONNX", []load.File{memory("x.onnx", []byte("\x08\x08\x12\x07"))}},
+		{"onnx", "onnx.malformed", "truncated", []load.File{memory("x.onnx", []byte("\x08\x08\x12\x07"))}},
 		{"tfjs graph model", "model.unsupported-format", "graph model", []load.File{memory("model.json", []byte(`{"format": "graph-model", "modelTopology": {"node": []}}`))}},
 		{"broken JSON", "model.not-a-model", "not valid JSON", []load.File{memory("m.json", config[:len(config)/2])}},
 		{"other JSON", "model.not-a-model", "class_name", []load.File{memory("case.json", []byte(`{"id": "k3"}`))}},
