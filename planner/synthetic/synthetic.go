@@ -70,7 +70,7 @@ func layer(root *hdf5write.Group, l keras.LayerWeights, scales map[string]scale)
 		return err
 	}
 	var names []string
-	for _, w := range l.Weights {
+	for _, w := range l.Flat().Weights {
 		// As Keras has it, the name of a tensor begins with the layer's, and so its group is within the layer's group.
 		name := l.Name + "/" + w.Name
 		names = append(names, name)
