@@ -5,7 +5,7 @@ package keras
 func Stored(layers []LayerWeights) []LayerWeights {
 	out := make([]LayerWeights, len(layers))
 	for i, l := range layers {
-		out[i] = l.flat()
+		out[i] = l.Flat()
 	}
 	return out
 }
