@@ -20,12 +20,12 @@ COPY go.mod go.sum ./
 RUN go mod download
 COPY . .
 ARG VERSION=unknown
-RUN make web/dist/app.wasm.br bin/function/bootstrap bin/function/libonnxruntime.so
+RUN make web/dist/.built bin/function/bootstrap bin/function/libonnxruntime.so
 RUN CGO_ENABLED=1 CGO_CFLAGS="-O2 $(pkg-config --cflags hdf5)" CGO_LDFLAGS="$(pkg-config --libs-only-L hdf5)" \
     go build -trimpath -tags libhdf5 -ldflags "-s -w -X partita/server/cli.buildVersion=$VERSION" -o bin/partita ./server
 
 FROM debian:bookworm-slim
-RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libhdf5-103-1 libhdf5-hl-100 && rm -rf /var/lib/apt/lists/*
+RUN apt-get update && apt-get install -y --no-install-recommends ca-certificates libhdf5-103-1 libhdf5-hl-100 libstdc++6 && rm -rf /var/lib/apt/lists/*
 RUN useradd --system --uid 10001 --no-create-home partita && install -d -o partita -g partita -m 700 /data
 COPY --from=build /src/bin /opt/partita
 RUN ln -s /opt/partita/partita /usr/local/bin/partita
