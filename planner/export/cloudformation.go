@@ -1,0 +1,118 @@
+package export
+
+import (
+	"fmt"
+	"strings"
+)
+
+// The two forms share parameters, roles, logs and outputs; they differ in how a function is written.
+
+// usage tells how a template's parameters come to fit.
+func (d *deployment) usage() []string {
+	return append(d.heading(),
+		"The packages (stage-1.zip ... gateway.zip) must be in the bucket under PackagePrefix. The gateway's package names the",
+		"bucket for hand-overs, so Bucket must be the one that it was made for.")
+}
+
+func sub(text string) object { return object{m("Fn::Sub", text)} }
+
+// subResource writes a resource's name; one without places is plain text.
+func subResource(r string) any {
+	if !strings.Contains(r, "{") {
+		return r
+	}
+	return sub(places{"${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}", "${Bucket}"}.fill(r))
+}
+
+func reference(name string) object { return object{m("Ref", name)} }
+
+func attribute(resource, name string) object { return object{m("Fn::GetAtt", list{resource, name})} }
+
+func (d *deployment) parameters() object {
+	return object{
+		m("Bucket", object{m("Type", "String"), m("Default", d.bucket), m("Description", "Bucket of the packages and of what stages hand over")}),
+		m("PackagePrefix", object{m("Type", "String"), m("Default", d.packages()), m("Description", "Folder of the packages in the bucket, without a final slash")}),
+		m("LogRetentionDays", object{m("Type", "Number"), m("Default", int64(14)), m("Description", "Days that logs are kept"),
+			m("AllowedValues", list{int64(1), int64(3), int64(5), int64(7), int64(14), int64(30), int64(60), int64(90), int64(180), int64(365)})}),
+	}
+}
+
+func (d *deployment) tags() list {
+	return list{object{m("Key", "partita:deployment"), m("Value", d.name)}, object{m("Key", "partita:plan"), m("Value", d.plan.Hash)}}
+}
+
+func (d *deployment) role(id, name string, p policy) member {
+	return m(id, object{m("Type", "AWS::IAM::Role"), m("Properties", object{
+		m("RoleName", name), m("AssumeRolePolicyDocument", trust(serviceLambda)),
+		m("Policies", list{object{m("PolicyName", name), m("PolicyDocument", p.document(subResource))}}),
+		m("Tags", d.tags()),
+	})})
+}
+
+func (d *deployment) roles() object {
+	return object{d.role("StageRole", d.stageRole(), d.stagePolicy()), d.role("GatewayRole", d.gatewayRole(), d.gatewayPolicy())}
+}
+
+func roleOf(f *function) object {
+	if f.stage == nil {
+		return attribute("GatewayRole", "Arn")
+	}
+	return attribute("StageRole", "Arn")
+}
+
+func logs(f *function) member {
+	return m(f.id+"Logs", object{m("Type", "AWS::Logs::LogGroup"), m("DeletionPolicy", "Delete"), m("UpdateReplacePolicy", "Delete"), m("Properties", object{
+		m("LogGroupName", "/aws/lambda/"+f.name), m("RetentionInDays", reference("LogRetentionDays"))})})
+}
+
+func packageKey(f *function) object { return sub("${PackagePrefix}/" + f.key + ".zip") }
+
+func (d *deployment) outputs() object {
+	return object{
+		m("GatewayFunction", object{m("Description", "Function that takes requests"), m("Value", reference("GatewayFunction"))}),
+		m("GatewayArn", object{m("Description", "Its ARN"), m("Value", attribute("GatewayFunction", "Arn"))}),
+	}
+}
+
+func (d *deployment) summary() string {
+	return describe(fmt.Sprintf("%s on %d functions", oneLine(d.plan.Model.Name), len(d.stages)))
+}
+
+func stageComment(f *function) string {
+	if f.stage == nil {
+		return "The gateway takes requests, drives the stages and answers"
+	}
+	return oneLine(fmt.Sprintf("Layers %d to %d", f.stage.FirstLayer, f.stage.LastLayer))
+}
+
+func cloudFormationTemplate(d *deployment) ([]byte, error) {
+	resources := d.roles()
+	for _, f := range d.all() {
+		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Lambda::Function"), m("DependsOn", f.id+"Logs"), m("Properties", object{
+			m("FunctionName", f.name), m("Description", f.description), m("PackageType", "Zip"), m("Runtime", "provided.al2023"), m("Handler", "bootstrap"),
+			m("Architectures", list{d.architecture}), m("MemorySize", f.memoryMB), m("Timeout", f.timeoutSeconds), m("EphemeralStorage", object{m("Size", f.temporaryMB)}),
+			m("Role", roleOf(&f)), m("Code", object{m("S3Bucket", reference("Bucket")), m("S3Key", packageKey(&f))}), m("Tags", d.tags()),
+		})}, stageComment(&f)})
+	}
+	return asYAML(d.usage(), object{
+		m("AWSTemplateFormatVersion", "2010-09-09"), m("Description", d.summary()),
+		m("Parameters", d.parameters()), m("Resources", resources), m("Outputs", d.outputs()),
+	}), nil
+}
+
+func samTemplate(d *deployment) ([]byte, error) {
+	tags := object{m("partita:deployment", d.name), m("partita:plan", d.plan.Hash)}
+	resources := d.roles()
+	for _, f := range d.all() {
+		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Serverless::Function"), m("DependsOn", f.id+"Logs"), m("Properties", object{
+			m("FunctionName", f.name), m("Description", f.description), m("MemorySize", f.memoryMB), m("Timeout", f.timeoutSeconds), m("EphemeralStorage", object{m("Size", f.temporaryMB)}),
+			m("Role", roleOf(&f)), m("CodeUri", object{m("Bucket", reference("Bucket")), m("Key", packageKey(&f))}),
+		})}, stageComment(&f)})
+	}
+	return asYAML(d.usage(), object{
+		m("AWSTemplateFormatVersion", "2010-09-09"), m("Transform", "AWS::Serverless-2016-10-31"), m("Description", d.summary()),
+		m("Parameters", d.parameters()),
+		m("Globals", object{m("Function", object{m("Runtime", "provided.al2023"), m("Handler", "bootstrap"), m("Architectures", list{d.architecture}), m("Tags", tags)})}),
+		m("Resources", resources), m("Outputs", d.outputs()),
+	}), nil
+}

@@ -1,0 +1,103 @@
+package export
+
+import (
+	"bytes"
+	"encoding/csv"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"partita/planner/plan"
+	"partita/planner/platform"
+)
+
+// Figures in tables have the units of the document, so that spreadsheets can calculate with them; costs are also in USD,
+// exactly.
+
+const picoDigits = 12
+
+// stagesCSV writes the functions: the stages, the gateway and their sum.
+func stagesCSV(p *plan.Plan) ([]byte, error) {
+	if err := needsStages(p); err != nil {
+		return nil, err
+	}
+	rows := [][]string{{"function", "firstLayer", "lastLayer", "layers", "memoryMB", "memoryNeededMB", "weightBytes", "packageBytes", "inputBytes", "outputBytes",
+		"transportIn", "transportOut", "packaging", "initUs", "inputUs", "computeUs", "outputUs", "billedUs", "invocations", "feesPicoUSD", "costPicoUSD", "costUSD"}}
+	for _, s := range p.Stages {
+		rows = append(rows, []string{"stage-" + strconv.Itoa(s.Index), strconv.Itoa(s.FirstLayer), strconv.Itoa(s.LastLayer), textCell(s.Layers), number(s.MemoryMB), number(s.MemoryNeededMB),
+			number(s.WeightBytes), number(s.PackageBytes), number(s.InputBytes), number(s.OutputBytes), s.TransportIn, s.TransportOut, s.Packaging, number(s.InitUs), number(s.InputUs),
+			number(s.ComputeUs), number(s.OutputUs), number(s.BilledUs), number(s.Invocations), number(s.FeesPicoUSD), number(s.CostPicoUSD), usd(s.CostPicoUSD)})
+	}
+	g := p.Gateway
+	gateway := make([]string, len(rows[0]))
+	total := make([]string, len(rows[0]))
+	set := func(row []string, column, value string) {
+		for i, name := range rows[0] {
+			if name == column {
+				row[i] = value
+				return
+			}
+		}
+		panic("export: there is no column " + column)
+	}
+	set(gateway, "function", "gateway")
+	set(gateway, "memoryMB", number(g.MemoryMB))
+	set(gateway, "billedUs", number(g.BilledUs))
+	set(gateway, "invocations", "1")
+	set(gateway, "feesPicoUSD", number(g.FeesPicoUSD))
+	set(gateway, "costPicoUSD", number(g.CostPicoUSD))
+	set(gateway, "costUSD", usd(g.CostPicoUSD))
+	set(total, "function", "request")
+	set(total, "costPicoUSD", number(p.CostPicoUSD))
+	set(total, "costUSD", usd(p.CostPicoUSD))
+	return table(append(rows, gateway, total))
+}
+
+// frontierCSV writes the frontier and the baselines.
+func frontierCSV(p *plan.Plan) ([]byte, error) {
+	rows := [][]string{{"plan", "latencyUs", "costPicoUSD", "costUSD", "stages", "lastLayers", "memoryMB"}}
+	row := func(name string, latencyUs, costPicoUSD int64, stages []plan.Choice) {
+		var layers, sizes []string
+		for _, c := range stages {
+			layers = append(layers, strconv.Itoa(c.LastLayer))
+			sizes = append(sizes, number(c.MemoryMB))
+		}
+		rows = append(rows, []string{name, number(latencyUs), number(costPicoUSD), usd(costPicoUSD), strconv.Itoa(len(stages)), strings.Join(layers, " "), strings.Join(sizes, " ")})
+	}
+	for i, point := range p.Frontier {
+		name := "frontier " + strconv.Itoa(i+1)
+		if len(p.Stages) > 0 && point.LatencyUs == p.LatencyUs && point.CostPicoUSD == p.CostPicoUSD {
+			name = "chosen"
+		}
+		row(name, point.LatencyUs, point.CostPicoUSD, point.Stages)
+	}
+	for _, b := range p.Baselines {
+		if b.Status == "feasible" {
+			row(textCell(b.Name), b.LatencyUs, b.CostPicoUSD, b.Stages)
+		}
+	}
+	return table(rows)
+}
+
+func number(v int64) string { return strconv.FormatInt(v, 10) }
+
+func usd(picoUSD int64) string { return platform.FormatDecimal(picoUSD, picoDigits) }
+
+// textCell keeps spreadsheets from taking a model's names for formulas, which they do with text that begins with one of
+// these characters.
+func textCell(text string) string {
+	text = oneLine(text)
+	if text != "" && strings.ContainsRune("=+-@", rune(text[0])) {
+		return "'" + text
+	}
+	return text
+}
+
+func table(rows [][]string) ([]byte, error) {
+	var b bytes.Buffer
+	w := csv.NewWriter(&b)
+	if err := w.WriteAll(rows); err != nil {
+		return nil, fmt.Errorf("writing the table: %w", err)
+	}
+	return b.Bytes(), nil
+}

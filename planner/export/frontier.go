@@ -1,0 +1,212 @@
+package export
+
+import (
+	"fmt"
+	"math"
+	"sort"
+	"strings"
+
+	"partita/planner/diag"
+	"partita/planner/plan"
+	"partita/planner/report"
+)
+
+// Size of the drawing of the frontier, and of the part of it with the curve, in pixels.
+const (
+	frontierWidth, frontierHeight = 880, 520
+	plotLeft, plotRight           = 90, 850
+	plotTop, plotBottom           = 76, 456
+)
+
+const frontierStyle = ".grid{stroke:#e3e6eb}.edge{stroke:#5b6472;fill:none}.curve{stroke:#0072b2;stroke-width:2;fill:none}.limit{stroke:#b45309;stroke-dasharray:6 4}.mark{stroke:#fff;stroke-width:1.5}"
+
+// axis maps figures to pixels, in proportion or by their logarithms.
+type axis struct {
+	low, high    float64
+	from, to     int64 // pixels
+	logarithmic  bool
+	format       func(float64) string
+	ticksWritten []float64
+}
+
+// newAxis covers figures above zero with a margin. Figures that differ by more than a factor of eight stand by their
+// logarithms.
+func newAxis(figures []float64, from, to int64, format func(float64) string) *axis {
+	low, high := figures[0], figures[0]
+	for _, f := range figures {
+		low, high = min(low, f), max(high, f)
+	}
+	a := &axis{from: from, to: to, format: format, logarithmic: high > 8*low}
+	if a.logarithmic {
+		a.low, a.high = low/1.15, high*1.15
+		for decade := math.Floor(math.Log10(a.low)); decade <= math.Ceil(math.Log10(a.high)); decade++ {
+			for _, step := range []float64{1, 2, 5} {
+				a.tick(step * math.Pow(10, decade))
+			}
+		}
+		return a
+	}
+	margin := max((high-low)*0.08, high*0.02)
+	a.low, a.high = max(low-margin, 0), high+margin
+	step := math.Pow(10, math.Floor(math.Log10((a.high-a.low)/4)))
+	for _, factor := range []float64{5, 2} {
+		if (a.high-a.low)/(step*factor) >= 4 {
+			step *= factor
+			break
+		}
+	}
+	for n := math.Ceil(a.low / step); n*step <= a.high; n++ {
+		a.tick(n * step)
+	}
+	return a
+}
+
+func (a *axis) tick(v float64) {
+	if v >= a.low && v <= a.high {
+		a.ticksWritten = append(a.ticksWritten, v)
+	}
+}
+
+// at gives the place of a figure in tenths of a pixel.
+func (a *axis) at(v float64) int64 {
+	part := (v - a.low) / (a.high - a.low)
+	if a.logarithmic {
+		part = math.Log(v/a.low) / math.Log(a.high/a.low)
+	}
+	return a.from*10 + int64(math.Round(part*float64(a.to-a.from)*10))
+}
+
+// dot is a labelled point of the drawing.
+type dot struct {
+	latencyUs, costPicoUSD int64
+	label                  string
+	chosen                 bool
+	x, y, labelY           int64
+}
+
+// frontierSVG draws cost against latency: every plan that no other beats, the chosen one, the simpler ones, and the limits
+// asked for. The curve is a staircase: between two plans, waiting longer does not make a request cheaper.
+func frontierSVG(p *plan.Plan) ([]byte, error) {
+	if len(p.Frontier) == 0 {
+		return nil, diag.New(diag.Infeasible, "export.no-frontier", "drawing the frontier", "the plan has none: "+p.Reason, "change the request and plan again")
+	}
+	var dots []dot
+	if len(p.Stages) > 0 {
+		label := fmt.Sprintf("chosen: %s, %s", report.Duration(p.LatencyUs), report.Dollars(p.CostPicoUSD, report.Requests))
+		dots = append(dots, dot{latencyUs: p.LatencyUs, costPicoUSD: p.CostPicoUSD, label: label, chosen: true})
+	}
+	for _, b := range p.Baselines {
+		if b.Status == "feasible" && b.LatencyUs > 0 && b.CostPicoUSD > 0 {
+			dots = append(dots, dot{latencyUs: b.LatencyUs, costPicoUSD: b.CostPicoUSD, label: b.Name})
+		}
+	}
+	var latencies, costs []float64
+	add := func(latencyUs, costPicoUSD int64) {
+		latencies = append(latencies, float64(max(latencyUs, 1)))
+		costs = append(costs, float64(max(costPicoUSD, 1)))
+	}
+	for _, f := range p.Frontier {
+		add(f.LatencyUs, f.CostPicoUSD)
+	}
+	for _, d := range dots {
+		add(d.latencyUs, d.costPicoUSD)
+	}
+	x := newAxis(latencies, plotLeft, plotRight, func(v float64) string { return report.Duration(int64(math.Round(v))) })
+	y := newAxis(costs, plotBottom, plotTop, func(v float64) string { return report.Dollars(int64(math.Round(v)), report.Requests) })
+
+	d := &drawing{}
+	first, last := p.Frontier[0], p.Frontier[len(p.Frontier)-1]
+	d.open(frontierWidth, frontierHeight, "Cost against latency of "+p.Model.Name, fmt.Sprintf("%d plans that no other beats, from %s at %s to %s at %s per 100,000 requests. %s", len(p.Frontier),
+		report.Duration(first.LatencyUs), report.Dollars(first.CostPicoUSD, report.Requests), report.Duration(last.LatencyUs), report.Dollars(last.CostPicoUSD, report.Requests), report.Summary(p)), frontierStyle)
+	d.text(plotLeft*10, 280, "heading", "", p.Model.Name+" on "+p.Platform)
+	d.text(plotLeft*10, 500, "quiet", "", report.Scenario(p.Request.Scenario)+", prices of "+p.PriceBook.Date)
+	d.axes(x, y)
+	d.limits(p, x, y)
+	d.line(`<path class="curve" d="%s"/>`, staircase(p.Frontier, x, y))
+	d.dots(dots, x, y)
+	return d.close(), nil
+}
+
+func (d *drawing) axes(x, y *axis) {
+	for _, v := range x.ticksWritten {
+		at := x.at(v)
+		d.line(`<path class="grid" d="M%s %dV%d"/>`, tenths(at), plotTop, plotBottom)
+		d.text(at, (plotBottom+18)*10, "quiet", "middle", x.format(v))
+	}
+	for _, v := range y.ticksWritten {
+		at := y.at(v)
+		d.line(`<path class="grid" d="M%d %sH%d"/>`, plotLeft, tenths(at), plotRight)
+		d.text((plotLeft-8)*10, at+40, "quiet", "end", y.format(v))
+	}
+	d.text((plotLeft+plotRight)*5, (plotBottom+42)*10, "", "middle", "latency of a request"+scaleText(x))
+	d.line(`<text transform="translate(20 %d) rotate(-90)" text-anchor="middle">cost of 100,000 requests%s</text>`, (plotTop+plotBottom)/2, scaleText(y))
+}
+
+func scaleText(a *axis) string {
+	if a.logarithmic {
+		return " (logarithmic)"
+	}
+	return ""
+}
+
+// limits draws the SLO and the budget where they lie in the picture.
+func (d *drawing) limits(p *plan.Plan, x, y *axis) {
+	if v := float64(p.Request.SLOUs); v >= x.low && v <= x.high && v > 0 {
+		d.line(`<path class="limit" d="M%s %dV%d"/>`, tenths(x.at(v)), plotTop, plotBottom)
+		d.text(x.at(v), (plotTop-6)*10, "quiet", "middle", "SLO "+report.Duration(p.Request.SLOUs))
+	}
+	if v := float64(p.Request.BudgetPicoUSD); v >= y.low && v <= y.high && v > 0 {
+		d.line(`<path class="limit" d="M%d %sH%d"/>`, plotLeft, tenths(y.at(v)), plotRight)
+		d.text((plotRight-4)*10, y.at(v)-50, "quiet", "end", "budget "+report.Dollars(p.Request.BudgetPicoUSD, report.Requests))
+	}
+}
+
+// staircase leaves out points that lie within half a pixel of the one before.
+func staircase(frontier []plan.Point, x, y *axis) string {
+	var b strings.Builder
+	var lastX, lastY int64
+	for i, f := range frontier {
+		px, py := x.at(float64(max(f.LatencyUs, 1))), y.at(float64(max(f.CostPicoUSD, 1)))
+		switch {
+		case i == 0:
+			fmt.Fprintf(&b, "M%s %s", tenths(px), tenths(py))
+		case i < len(frontier)-1 && px-lastX < 5 && py-lastY < 5:
+			continue
+		default:
+			fmt.Fprintf(&b, "H%sV%s", tenths(px), tenths(py))
+		}
+		lastX, lastY = px, py
+	}
+	fmt.Fprintf(&b, "H%d", plotRight) // whoever waits longer still has the cheapest plan
+	return b.String()
+}
+
+// dots draws points with their labels beside them, none over another.
+func (d *drawing) dots(dots []dot, x, y *axis) {
+	for i := range dots {
+		dots[i].x, dots[i].y = x.at(float64(max(dots[i].latencyUs, 1))), y.at(float64(max(dots[i].costPicoUSD, 1)))
+	}
+	order := make([]*dot, len(dots))
+	for i := range dots {
+		order[i] = &dots[i]
+	}
+	sort.SliceStable(order, func(i, j int) bool { return order[i].y < order[j].y })
+	below := int64(0)
+	for _, o := range order {
+		o.labelY = max(o.y-100, below+140)
+		below = o.labelY
+	}
+	for i := len(dots) - 1; i >= 0; i-- { // the chosen plan, which is the first, lies on top
+		o := &dots[i]
+		shape := fmt.Sprintf(`<path class="mark" fill="#7b61c4" d="M%s %sl6 6l-6 6l-6 -6z"/>`, tenths(o.x), tenths(o.y-60))
+		if o.chosen {
+			shape = fmt.Sprintf(`<circle class="mark" fill="#d55e00" cx="%s" cy="%s" r="7"/>`, tenths(o.x), tenths(o.y))
+		}
+		d.line("%s", shape)
+		anchor, labelX := "", o.x+120
+		if o.x > (plotLeft+(plotRight-plotLeft)*7/10)*10 {
+			anchor, labelX = "end", o.x-120
+		}
+		d.text(labelX, o.labelY, "", anchor, o.label)
+	}
+}

@@ -1,0 +1,77 @@
+package report
+
+import (
+	"fmt"
+	"io"
+	"strconv"
+
+	"partita/planner/plan"
+)
+
+// Requests is the number of requests that prices are shown for: one request costs too little to read.
+const Requests = 100_000
+
+// Summary says a plan in one line.
+func Summary(p *plan.Plan) string {
+	if p.Status == plan.Infeasible {
+		return fmt.Sprintf("%s on %s: infeasible: %s", p.Model.Name, p.Platform, p.Reason)
+	}
+	functions := "1 function"
+	if n := len(p.Stages); n != 1 {
+		functions = fmt.Sprintf("%d functions", n)
+	}
+	sizes := ""
+	for i, s := range p.Stages {
+		if i > 0 {
+			sizes += " + "
+		}
+		sizes += Grouped(s.MemoryMB)
+	}
+	return fmt.Sprintf("%s on %s: %s of %s MB, %s per 100,000 requests, %s per request (%s)", p.Model.Name, p.Platform, functions, sizes,
+		Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), Scenario(p.Request.Scenario))
+}
+
+// WritePlan shows a plan to people.
+func WritePlan(w io.Writer, p *plan.Plan) error {
+	page := NewPage(w)
+	page.Line("%s on %s, %s, prices of %s", p.Model.Name, p.Platform, Scenario(p.Request.Scenario), p.PriceBook.Date)
+	if p.Status == plan.Infeasible {
+		page.Line("infeasible: %s", p.Reason)
+		return page.Err()
+	}
+	page.Line("%s per 100,000 requests, %s per request (%s)", Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), p.Times)
+	if p.Status == plan.Stopped {
+		page.Line("the search was stopped at its limit: the best plan is at most %s cheaper per 100,000 requests", Dollars(p.GapPicoUSD, Requests))
+	}
+	page.Line("")
+	page.Table(stageRows(p))
+	if len(p.Baselines) > 0 {
+		page.Line("")
+		page.Table(baselineRows(p))
+	}
+	page.Line("")
+	page.Line("plan %s, one of %d that no other beats in both cost and latency", p.Hash, len(p.Frontier))
+	return page.Err()
+}
+
+func stageRows(p *plan.Plan) [][]string {
+	rows := [][]string{{"stage", "memory", "weights", "in", "via", "init", "run", "cost/100k", "layers"}}
+	for _, s := range p.Stages {
+		rows = append(rows, []string{strconv.Itoa(s.Index), Memory(s.MemoryMB), Bytes(s.WeightBytes), Bytes(s.InputBytes), s.TransportIn,
+			Duration(s.InitUs), Duration(s.InputUs + s.ComputeUs + s.OutputUs), Dollars(s.CostPicoUSD, Requests), s.Layers})
+	}
+	g := p.Gateway
+	return append(rows, []string{"gateway", Memory(g.MemoryMB), "", "", "", Duration(g.StartUs), Duration(g.BilledUs), Dollars(g.CostPicoUSD, Requests), ""})
+}
+
+func baselineRows(p *plan.Plan) [][]string {
+	rows := [][]string{{"instead", "latency", "cost/100k", "compared"}}
+	for _, b := range p.Baselines {
+		if b.Status != "feasible" {
+			rows = append(rows, []string{b.Name, "-", "-", b.Status})
+			continue
+		}
+		rows = append(rows, []string{b.Name, Duration(b.LatencyUs), Dollars(b.CostPicoUSD, Requests), Compared(b.CostPicoUSD, p.CostPicoUSD)})
+	}
+	return rows
+}
