@@ -130,6 +130,15 @@ var activations = map[string]activation{
 	// Keras 3's leaky_relu takes a slope of 0.2 where the LeakyReLU layer takes 0.3.
 	"leaky_relu": one("LeakyRelu", floatAttr("alpha", 0.2)),
 	"hard_tanh":  clip(-1, 1),
+	"celu":       celu(1),
+	// Clips (x + 1) / 2 to what lies between 0 and 1.
+	"sparse_sigmoid": one("HardSigmoid", floatAttr("alpha", 0.5), floatAttr("beta", 0.5)),
+	"tanh_shrink":    chain(func(c *formula, x graph.ValueID) graph.ValueID { return c.op("Sub", x, c.op("Tanh", x)) }),
+	"soft_shrink":    softShrink(0.5),
+	"hard_shrink":    hardShrink(0.5),
+	"squareplus":     squareplus(4),
+	"sparse_plus":    chain(sparsePlus),
+	"glu":            glu(-1),
 	"log_sigmoid": chain(func(c *formula, x graph.ValueID) graph.ValueID {
 		return c.op("Neg", c.op("Softplus", c.op("Neg", x)))
 	}),
