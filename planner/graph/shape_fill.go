@@ -67,7 +67,7 @@ func (c *call) fill() {
 		c.fillReduce(out)
 	case "Not", "Neg", "Abs", "Floor", "Ceil", "Sqrt":
 		c.fillUnary(out)
-	default:
+	case "Add", "Sub", "Mul", "Div", "Mod", "Min", "Max", "And", "Or", "Xor", "Equal", "Less", "Greater", "LessOrEqual", "GreaterOrEqual":
 		c.fillBinary(out)
 	}
 }

@@ -532,6 +532,9 @@ func ruleGather(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
 	}
+	if d := c.in[1].DType; d != Int64 && d != Int32 {
+		return fmt.Errorf("its indices are of type %s", d)
+	}
 	x := c.in[0].Shape
 	k, err := axis(c.int("axis", 0), len(x))
 	if err != nil {
@@ -546,6 +549,9 @@ func ruleGatherElements(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
 	}
+	if d := c.in[1].DType; d != Int64 && d != Int32 {
+		return fmt.Errorf("its indices are of type %s", d)
+	}
 	c.set(0, c.in[0].DType, c.in[1].Shape...)
 	return nil
 }
@@ -553,6 +559,9 @@ func ruleGatherElements(c *call) error {
 func ruleGatherND(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
+	}
+	if d := c.in[1].DType; d != Int64 && d != Int32 {
+		return fmt.Errorf("its indices are of type %s", d)
 	}
 	x, at, batch := c.in[0].Shape, c.in[1].Shape, c.int("batch_dims", 0)
 	if len(at) == 0 || batch < 0 || batch >= int64(len(at)) || at[len(at)-1] < 0 || at[len(at)-1] > int64(len(x))-batch {
