@@ -413,27 +413,6 @@ func TestModelCommands(t *testing.T) {
 	}
 }
 
-func TestFigures(t *testing.T) {
-	for us, want := range map[int64]string{0: "0", 7: "7 µs", 1234: "1.23 ms", 12345: "12.3 ms", 123456: "123 ms", 1234567: "1.23 s"} {
-		if got := duration(us); got != want {
-			t.Errorf("duration(%d) = %s, want %s", us, got, want)
-		}
-	}
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 25636712: "25,636,712", -1234: "-1,234"} {
-		if got := grouped(n); got != want {
-			t.Errorf("grouped(%d) = %s, want %s", n, got, want)
-		}
-	}
-	for n, want := range map[int64]string{5: "5 B", 1500: "1.5 kB", 98_000_000: "98.0 MB", 2_500_000_000: "2.50 GB"} {
-		if got := bytesText(n); got != want {
-			t.Errorf("bytesText(%d) = %s, want %s", n, got, want)
-		}
-	}
-	if got := dollars(19_400_000, 100_000); got != "$1.94" {
-		t.Errorf("dollars: %s", got)
-	}
-}
-
 // TestServeAnswersAndStops starts the whole server on a free port and stops it as Ctrl-C does.
 func TestServeAnswersAndStops(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())

@@ -29,6 +29,11 @@ func commands() []command {
 			detail: "An infeasible request gives a plan that says why, and exit code 3.", flags: planFlags()},
 		{name: "instance", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "print the numeric problem that plan solves", run: instance,
 			detail: "The document is JSON in either case, for other solvers to check the optimum.", flags: planFlags()},
+		{name: "show", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "show a plan", run: show,
+			detail: "PLAN is a plan document, or a file with the link to one.", flags: []flag{{name: "summary", help: "print one line only"}, jsonFlag}},
+		{name: "diff", args: "PLAN PLAN", minArgs: 2, maxArgs: 2, summary: "say what differs between two plans", run: diff, flags: []flag{jsonFlag}},
+		{name: "export", args: "PLAN", minArgs: 0, maxArgs: 1, summary: "write a plan in a form for other programs", run: exportPlan,
+			detail: exportDetail(), flags: exportFlags()},
 		{name: "weights", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "write a weights file for a model", run: makeWeights,
 			detail: modelDetail + "\nThe numbers are the same every time. Keras reads the file with load_weights.", flags: []flag{
 				{name: "synthetic", help: "make numbers up, so that a model without weights can be tried"},

@@ -194,7 +194,7 @@ func makePlan(_ context.Context, a *arguments, env *environment) error {
 	if a.on("json") {
 		_, err = env.out.Write(append(text, '\n'))
 	} else {
-		err = showPlan(env.out, p)
+		err = report.WritePlan(env.out, p)
 	}
 	if err == nil && p.Status == plan.Infeasible {
 		fix := ""

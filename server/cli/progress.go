@@ -5,6 +5,7 @@ import (
 	"io"
 	"time"
 
+	"partita/planner/report"
 	"partita/server/deploy"
 )
 
@@ -54,7 +55,7 @@ func (p *progress) step(s *deploy.Step) {
 	case "done":
 		size := ""
 		if s.Bytes > 0 {
-			size = bytesText(s.Bytes) + ", "
+			size = report.Bytes(s.Bytes) + ", "
 		}
 		p.line(true, "✓ %-8s %s (%s%.1f s)", s.Action, s.Resource, size, seconds)
 	case "failed":
@@ -88,14 +89,14 @@ func (r *progressReader) Read(b []byte) (int, error) {
 		r.p.line(false, "  %s %s", r.what, amount(r.n, r.total))
 	}
 	if err == io.EOF {
-		r.p.line(true, "✓ %s (%s, %.1f s)", r.what, bytesText(r.n), time.Since(r.began).Seconds())
+		r.p.line(true, "✓ %s (%s, %.1f s)", r.what, report.Bytes(r.n), time.Since(r.began).Seconds())
 	}
 	return n, err
 }
 
 func amount(done, total int64) string {
 	if total <= 0 {
-		return bytesText(done)
+		return report.Bytes(done)
 	}
-	return fmt.Sprintf("%s of %s (%d %%)", bytesText(done), bytesText(total), min(100, done*100/total))
+	return fmt.Sprintf("%s of %s (%d %%)", report.Bytes(done), report.Bytes(total), min(100, done*100/total))
 }
