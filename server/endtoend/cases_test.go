@@ -54,7 +54,7 @@ func (c *testCase) jobs(t testing.TB) []job {
 	}
 	for _, f := range c.Files {
 		switch f.Format {
-		case "keras-legacy-h5-whole", "keras2-h5-whole", "keras-v3-zip":
+		case "keras-legacy-h5-whole", "keras2-h5-whole", "keras-v3-zip", "onnx", "tfjs-layers-model":
 			path := c.path(t, f.File, f.Compressed)
 			jobs = append(jobs, job{f.File, path, path})
 		case "keras-v3-weights-h5", "keras-legacy-h5-weights", "keras2-h5-weights":

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/fixture"
 	"partita/planner/plan"
 	"partita/runtime/npy"
 	"partita/runtime/wire"
@@ -105,16 +106,27 @@ func checkCase(t *testing.T, p *product, c *testCase, j job) {
 	}
 }
 
+// mainCase is the trained model that stands for all in every run of the tests.
+const mainCase = "trained_mobilenet_v2"
+
+// testedAlways are the cases that `make test` takes through the whole path; the others are left to TestModels.
+var testedAlways = map[string]bool{
+	mainCase: true, "k2_tiny_cnn": true, "k3_tiny_cnn": true, "k2_tiny_mlp": true, "k3_tiny_mlp": true, "k3_tiny_residual": true,
+}
+
 // TestMobileNetV2 is the product's whole path on a really trained model.
 func TestMobileNetV2(t *testing.T) {
-	c := readCase(t, "trained_mobilenet_v2")
+	c := readCase(t, mainCase)
 	checkCase(t, serve(t, t.TempDir()), c, c.jobs(t)[0])
 }
 
 // TestTinyModels takes every file of the small cases through the whole path.
 func TestTinyModels(t *testing.T) {
 	p := serve(t, t.TempDir())
-	for _, name := range []string{"k2_tiny_cnn", "k3_tiny_cnn", "k2_tiny_mlp", "k3_tiny_mlp", "k3_tiny_residual"} {
+	for name := range testedAlways {
+		if name == mainCase {
+			continue
+		}
 		c := readCase(t, name)
 		for _, j := range c.jobs(t) {
 			t.Run(name+"/"+j.name, func(t *testing.T) { checkCase(t, p, c, j) })
@@ -122,13 +134,21 @@ func TestTinyModels(t *testing.T) {
 	}
 }
 
-// TestModels takes the big cases through the whole path; `make test-models` asks for it.
+// TestModels takes every case through the whole path; `make test-models` asks for it.
 func TestModels(t *testing.T) {
 	if os.Getenv("PARTITA_TEST_MODELS") == "" {
-		t.Skip("the big models are tested by make test-models")
+		t.Skip("all models are tested by make test-models")
 	}
 	p := serve(t, t.TempDir())
-	for _, name := range []string{"k2_MobileNet", "k3_MobileNet", "k3_ResNet50"} {
+	folders, err := os.ReadDir(fixture.Shared(t, "models"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range folders {
+		name := folder.Name()
+		if _, err := os.Stat(fixture.Shared(t, "models", name) + "/case.json"); err != nil || testedAlways[name] {
+			continue
+		}
 		c := readCase(t, name)
 		for _, j := range c.jobs(t) {
 			t.Run(name+"/"+j.name, func(t *testing.T) { checkCase(t, p, c, j) })
