@@ -1,6 +1,8 @@
 package keras
 
 import (
+	"fmt"
+
 	"partita/planner/graph"
 )
 
@@ -36,6 +38,12 @@ var readMasks = map[string]bool{
 
 func (m *modelConfig) usesMasks() bool {
 	for _, l := range m.layers {
+		switch l.class {
+		case "Multiply", "Maximum", "Minimum":
+			if m.major >= 3 {
+				return true
+			}
+		}
 		if readMasks[l.class] || l.model != nil && l.model.usesMasks() {
 			return true
 		}
@@ -146,4 +154,158 @@ func (l *lowering) outputMasks(op operation, class string, in, outputs []*tensor
 		}
 	}
 	return masks, nil
+}
+
+// outputMasks of merges: Keras 3 counts a step that counts in any input, where all inputs have masks; Keras 1 and 2 count
+// one that counts in all inputs that have masks.
+func (m *merge) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
+	var masks []*tensor
+	for _, t := range in {
+		if t.mask != nil {
+			masks = append(masks, t.mask)
+		}
+	}
+	if len(masks) == 0 || l.m.major >= 3 && len(masks) < len(in) {
+		return nil, nil
+	}
+	op := "Mul"
+	if l.m.major >= 3 {
+		op = "Max"
+	}
+	return l.joinMasks(op, masks)
+}
+
+func (l *lowering) joinMasks(op string, masks []*tensor) ([]*tensor, error) {
+	c := &formula{l: l}
+	v, err := l.as(masks[0], asSource)
+	for _, m := range masks[1:] {
+		next, e := l.as(m, asSource)
+		if err == nil {
+			err = e
+		}
+		if err == nil {
+			v = c.op(op, v, next)
+		}
+	}
+	if err == nil {
+		err = c.err
+	}
+	if err != nil {
+		return nil, err
+	}
+	return []*tensor{l.tensorOf(v, asSource)}, nil
+}
+
+// outputMasks of a concatenation: along the features a step counts if it counts in any input (Keras 3, where an input
+// without a mask counts always) or in all (before); along the time the masks follow each other.
+func (c *concatenate) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
+	var masks []*tensor
+	for _, t := range in {
+		if t.mask != nil {
+			masks = append(masks, t.mask)
+		}
+	}
+	if len(masks) == 0 {
+		return nil, nil
+	}
+	rank := len(in[0].shape)
+	axis, err := normalAxis(c.axis, rank)
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case axis == rank-1 && l.m.major >= 3 && len(masks) < len(in):
+		return nil, nil // every step counts
+	case axis == rank-1 && l.m.major >= 3:
+		return l.joinMasks("Max", masks)
+	case axis == rank-1:
+		return l.joinMasks("Mul", masks)
+	case axis == 1 && len(masks) == len(in) && len(masks[0].shape) == 2:
+		f := &formula{l: l}
+		var parts []graph.ValueID
+		for _, m := range masks {
+			v, err := l.as(m, asSource)
+			if err != nil {
+				return nil, err
+			}
+			parts = append(parts, v)
+		}
+		v := f.with("Concat", []graph.Attr{intAttr("axis", 1)}, parts...)
+		if f.err != nil {
+			return nil, f.err
+		}
+		return []*tensor{l.tensorOf(v, asSource)}, nil
+	}
+	return nil, fmt.Errorf("it joins tensors with masks along axis %d", c.axis)
+}
+
+// masked merges tensors with masks as Keras 3 does for products, maxima and minima: a step that does not count in one
+// input takes what the others have. nil without an error: masks make no difference.
+func (m *merge) masked(l *lowering, in []*tensor) (*tensor, error) {
+	some, all := false, true
+	for _, t := range in {
+		some, all = some || t.mask != nil, all && t.mask != nil
+	}
+	if !some || l.m.major < 3 || m.op != "Mul" && m.op != "Max" && m.op != "Min" {
+		return nil, nil
+	}
+	c := &formula{l: l}
+	choose := func(mask, yes, no graph.ValueID) graph.ValueID { return c.op("Where", c.cast(mask, graph.Bool), yes, no) }
+	output, outputMask := graph.None, graph.None
+	for _, t := range in {
+		if len(t.shape) != len(in[0].shape) {
+			return nil, fmt.Errorf("it joins tensors with masks of different ranks: %s", shapesOf(in))
+		}
+		x, err := l.as(t, asSource)
+		if err != nil {
+			return nil, err
+		}
+		mask := graph.None
+		if t.mask != nil {
+			if len(t.mask.shape) != len(t.shape)-1 {
+				return nil, fmt.Errorf("a mask %s does not fit %s", t.mask.shape, t.shape)
+			}
+			if mask, err = l.as(t.mask, asSource); err != nil {
+				return nil, err
+			}
+			mask = c.axes("Unsqueeze", mask, int64(len(t.shape)-1))
+		}
+		if m.op == "Mul" {
+			if mask != graph.None {
+				x = choose(mask, x, c.number(1))
+				if outputMask != graph.None {
+					mask = c.op("Max", outputMask, mask)
+				}
+				outputMask = mask
+			}
+			if output != graph.None {
+				x = c.op("Mul", output, x)
+			}
+			output = x
+			continue
+		}
+		if output == graph.None {
+			output, outputMask = x, mask
+			continue
+		}
+		if mask != graph.None {
+			x = choose(mask, x, output)
+		}
+		if outputMask != graph.None {
+			output = choose(outputMask, output, x)
+		}
+		if mask != graph.None && outputMask != graph.None {
+			outputMask = c.op("Max", outputMask, mask)
+		} else {
+			outputMask = graph.None
+		}
+		output = c.op(m.op, output, x)
+	}
+	if m.op == "Mul" && all {
+		output = choose(outputMask, output, c.number(0))
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return l.tensorOf(output, asSource), nil
 }

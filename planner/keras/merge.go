@@ -96,6 +96,9 @@ func (m *merge) lower(l *lowering, in []*tensor) (*tensor, error) {
 			return nil, err
 		}
 	}
+	if v, err := m.masked(l, in); v != nil || err != nil {
+		return v, err
+	}
 	values, form, err := l.together(same)
 	if err != nil {
 		return nil, err
