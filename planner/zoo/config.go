@@ -1,10 +1,6 @@
 package zoo
 
-import (
-	"cmp"
-	"encoding/json"
-	"slices"
-)
+import "encoding/json"
 
 // layerConfig is a layer as Keras 3 writes it, without what has Keras's default.
 type layerConfig struct {
@@ -46,28 +42,35 @@ func reference(l *layer) any { return []any{l.name, 0, 0} }
 // order gives the layers in the order in which Keras lists those of a functional model (keras.src.ops.function, map_graph):
 // by falling distance from the output, and at one distance in the order of a walk from the output to the inputs.
 func (n *network) order() []*layer {
-	index := map[*layer]int{}
-	var sorted []*layer // each after what it reads
+	seen := map[*layer]bool{}
+	var met, finished []*layer // each before what it reads; each after
 	var walk func(l *layer)
 	walk = func(l *layer) {
-		if _, seen := index[l]; seen {
+		if seen[l] {
 			return
 		}
-		index[l] = len(index)
+		seen[l] = true
+		met = append(met, l)
 		for _, in := range l.inputs {
 			walk(in)
 		}
-		sorted = append(sorted, l)
+		finished = append(finished, l)
 	}
 	walk(n.output)
 	distance := map[*layer]int{}
-	for _, l := range slices.Backward(sorted) {
+	for i := len(finished) - 1; i >= 0; i-- {
+		l := finished[i]
 		for _, in := range l.inputs {
 			distance[in] = max(distance[in], distance[l]+1)
 		}
 	}
-	slices.SortFunc(sorted, func(a, b *layer) int {
-		return cmp.Or(cmp.Compare(distance[b], distance[a]), cmp.Compare(index[a], index[b]))
-	})
+	at := make([][]*layer, len(met)) // by distance
+	for _, l := range met {
+		at[distance[l]] = append(at[distance[l]], l)
+	}
+	var sorted []*layer
+	for i := len(at) - 1; i >= 0; i-- {
+		sorted = append(sorted, at[i]...)
+	}
 	return sorted
 }

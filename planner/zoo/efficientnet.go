@@ -47,32 +47,42 @@ var efficientnetV2B = []mbconv{
 
 func efficientnetEntry(variant string, width, depth float64, size int, dropout float64) Entry {
 	return Entry{"EfficientNet" + variant, "mobile blocks scaled in depth, width and resolution", size, func(size int) *network {
-		e, x := startEfficient("efficientnet"+variant, size, width, depth, efficientnetB)
-		x = e.one("Rescaling", "", x, option{"scale", 1.0 / 255})
-		x = e.one("Normalization", "", x, option{"axis", []int{3}})
-		x = e.padFor(x, "stem_conv_pad", 3)
-		x = e.conv(x, "stem_conv", e.filters(32), 3, strides(2), noBias)
-		x = e.blocks(e.normSilu(x, "stem_"), true)
-		return e.finish(x, dropout)
+		return buildEfficientNet(variant, size, width, depth, dropout)
 	}}
+}
+
+func buildEfficientNet(variant string, size int, width, depth, dropout float64) *network {
+	e, x := startEfficient("efficientnet"+variant, size, width, depth, efficientnetB)
+	x = e.with("Rescaling", "", x, "scale", 1.0/255)
+	x = e.with("Normalization", "", x, "axis", []int{3})
+	x = e.padFor(x, "stem_conv_pad", 3)
+	x = e.conv(x, "stem_conv", e.filters(32), 3, halve|noBias)
+	x = e.blocks(e.normSilu(x, "stem_"), true)
+	return e.finish(x, dropout)
 }
 
 func efficientnetV2Entry(variant string, width, depth float64, size int, stages []mbconv) Entry {
 	return Entry{"EfficientNetV2" + variant, "fused and mobile blocks, quick to train", size, func(size int) *network {
-		e, x := startEfficient("efficientnetv2-"+variant, size, width, depth, stages)
-		e.second = true
-		if variant[0] == 'B' {
-			x = e.one("Rescaling", "", x, option{"scale", 1.0 / 255})
-			// The mean and the variance of ImageNet's colours.
-			x = e.one("Normalization", "", x, option{"axis", []int{3}}, option{"mean", []float64{0.485, 0.456, 0.406}},
-				option{"variance", []float64{0.229 * 0.229, 0.224 * 0.224, 0.225 * 0.225}})
-		} else {
-			x = e.one("Rescaling", "", x, option{"scale", 1.0 / 128}, option{"offset", -1.0})
-		}
-		x = e.conv(x, "stem_conv", e.filters(stages[0].in), 3, strides(2), same, noBias)
-		x = e.blocks(e.normSilu(x, "stem_"), false)
-		return e.finish(x, 0.2)
+		return buildEfficientNetV2(variant, size, width, depth, stages)
 	}}
+}
+
+func buildEfficientNetV2(variant string, size int, width, depth float64, stages []mbconv) *network {
+	e, x := startEfficient("efficientnetv2-"+variant, size, width, depth, stages)
+	e.second = true
+	if variant[0] == 'B' {
+		x = e.with("Rescaling", "", x, "scale", 1.0/255)
+		// The mean and the variance of ImageNet's colours.
+		x = e.with("Normalization", "", x, "axis", []int{3})
+		x.set("mean", []float64{0.485, 0.456, 0.406})
+		x.set("variance", []float64{0.229 * 0.229, 0.224 * 0.224, 0.225 * 0.225})
+	} else {
+		x = e.with("Rescaling", "", x, "scale", 1.0/128)
+		x.set("offset", -1.0)
+	}
+	x = e.conv(x, "stem_conv", e.filters(stages[0].in), 3, halve|same|noBias)
+	x = e.blocks(e.normSilu(x, "stem_"), false)
+	return e.finish(x, 0.2)
 }
 
 // efficient wires the networks of both generations.
@@ -92,7 +102,7 @@ func startEfficient(name string, size int, width, depth float64, stages []mbconv
 func (e *efficient) filters(n int) int { return divisible(float64(n)*e.width, !e.second) }
 
 func (e *efficient) normSilu(x tensor, prefix string) tensor {
-	return e.activation(e.norm(x, prefix+"bn"), prefix+"activation", "silu")
+	return e.activation(e.norm(x, prefix+"bn", 0), prefix+"activation", silu)
 }
 
 func (e *efficient) blocks(x tensor, pad bool) tensor {
@@ -102,9 +112,9 @@ func (e *efficient) blocks(x tensor, pad bool) tensor {
 	}
 	for i, s := range e.stages {
 		for j := range int(math.Ceil(e.depth * float64(s.repeats))) {
-			step := 1
-			if j == 0 {
-				step = s.step
+			step := flags(0)
+			if j == 0 && s.step == 2 {
+				step = halve
 			}
 			prefix, in := fmt.Sprintf("block%d%c_", i+1, 'a'+j), x
 			if e.second && !s.excite {
@@ -112,10 +122,11 @@ func (e *efficient) blocks(x tensor, pad bool) tensor {
 			} else {
 				x = e.mobile(x, s, step, prefix, pad)
 			}
-			if step == 1 && x.channels == in.channels {
+			if step == 0 && x.channels == in.channels {
 				// While training, whole blocks are left out at random; the later the more often.
 				if rate := 0.2 * float64(done) / float64(total); rate > 0 {
-					x = e.one("Dropout", prefix+"drop", x, option{"rate", rate}, option{"noise_shape", []any{nil, 1, 1, 1}})
+					x = e.with("Dropout", prefix+"drop", x, "rate", rate)
+					x.set("noise_shape", []any{nil, 1, 1, 1})
 				}
 				x = e.add(prefix+"add", x, in)
 			}
@@ -126,43 +137,43 @@ func (e *efficient) blocks(x tensor, pad bool) tensor {
 }
 
 // mobile is an inverted residual with squeeze and excitation.
-func (e *efficient) mobile(x tensor, s mbconv, step int, prefix string, pad bool) tensor {
+func (e *efficient) mobile(x tensor, s mbconv, step flags, prefix string, pad bool) tensor {
 	in := x.channels
 	if s.expansion > 1 {
-		x = e.normSilu(e.conv(x, prefix+"expand_conv", in*s.expansion, 1, same, noBias), prefix+"expand_")
+		x = e.normSilu(e.conv(x, prefix+"expand_conv", in*s.expansion, 1, same|noBias), prefix+"expand_")
 	}
 	name := prefix + "dwconv"
 	if e.second {
 		name += "2"
 	}
 	switch {
-	case step == 1:
+	case step == 0:
 		x = e.depthwise(x, name, s.kernel, same)
 	case pad:
-		x = e.depthwise(e.padFor(x, prefix+"dwconv_pad", s.kernel), name, s.kernel, strides(step))
+		x = e.depthwise(e.padFor(x, prefix+"dwconv_pad", s.kernel), name, s.kernel, step)
 	default:
-		x = e.depthwise(x, name, s.kernel, strides(step), same)
+		x = e.depthwise(x, name, s.kernel, step|same)
 	}
 	x = e.normSilu(x, prefix)
-	y := e.one("Reshape", prefix+"se_reshape", e.globalAverage(x, prefix+"se_squeeze"), option{"target_shape", []int{1, 1, x.channels}})
-	y = e.conv(y, prefix+"se_reduce", max(1, in/4), 1, same, activated("silu"))
-	y = e.conv(y, prefix+"se_expand", x.channels, 1, same, activated("sigmoid"))
-	x = e.layer("Multiply", prefix+"se_excite", []tensor{x, y})
-	return e.norm(e.conv(x, prefix+"project_conv", e.filters(s.out), 1, same, noBias), prefix+"project_bn")
+	y := e.with("Reshape", prefix+"se_reshape", e.globalAverage(x, prefix+"se_squeeze", 0), "target_shape", []int{1, 1, x.channels})
+	y = e.conv(y, prefix+"se_reduce", max(1, in/4), 1, same|silu)
+	y = e.conv(y, prefix+"se_expand", x.channels, 1, same|sigmoid)
+	x = e.many("Multiply", prefix+"se_excite", 0, x, y)
+	return e.norm(e.conv(x, prefix+"project_conv", e.filters(s.out), 1, same|noBias), prefix+"project_bn", 0)
 }
 
 // fused is a block with one full convolution in place of a pointwise and a depthwise one.
-func (e *efficient) fused(x tensor, s mbconv, step int, prefix string) tensor {
+func (e *efficient) fused(x tensor, s mbconv, step flags, prefix string) tensor {
 	if s.expansion == 1 {
-		x = e.conv(x, prefix+"project_conv", e.filters(s.out), s.kernel, strides(step), same, noBias)
+		x = e.conv(x, prefix+"project_conv", e.filters(s.out), s.kernel, step|same|noBias)
 		return e.normSilu(x, prefix+"project_")
 	}
-	x = e.normSilu(e.conv(x, prefix+"expand_conv", x.channels*s.expansion, s.kernel, strides(step), same, noBias), prefix+"expand_")
-	return e.norm(e.conv(x, prefix+"project_conv", e.filters(s.out), 1, same, noBias), prefix+"project_bn")
+	x = e.normSilu(e.conv(x, prefix+"expand_conv", x.channels*s.expansion, s.kernel, step|same|noBias), prefix+"expand_")
+	return e.norm(e.conv(x, prefix+"project_conv", e.filters(s.out), 1, same|noBias), prefix+"project_bn", 0)
 }
 
 func (e *efficient) finish(x tensor, dropout float64) *network {
-	x = e.normSilu(e.conv(x, "top_conv", e.filters(1280), 1, same, noBias), "top_")
-	x = e.one("Dropout", "top_dropout", e.globalAverage(x, "avg_pool"), option{"rate", dropout})
-	return e.end(e.dense(x, "predictions", classes, "softmax"))
+	x = e.normSilu(e.conv(x, "top_conv", e.filters(1280), 1, same|noBias), "top_")
+	x = e.with("Dropout", "top_dropout", e.globalAverage(x, "avg_pool", 0), "rate", dropout)
+	return e.end(e.dense(x, "predictions", classes, softmax))
 }
