@@ -17,7 +17,8 @@ type Session struct {
 	Model   *load.Model
 	Inspect *report.Inspect
 	Files   []File
-	Weights File // the file that holds the weights; nil when only an architecture was opened
+	Weights File   // the file that holds the weights; nil when only an architecture was opened
+	BuiltIn string // the name of a built-in architecture; "" of a model from files
 	Request planner.Request
 	Plan    *plan.Plan
 
@@ -98,6 +99,9 @@ func (s *Session) Span() (fastestUs, cheapestUs int64, ok bool) {
 
 // ReadNote says how much of the opened files has been read, sizes printed by bytes.
 func (s *Session) ReadNote(bytes func(int64) string) string {
+	if len(s.Files) == 0 {
+		return "built in"
+	}
 	var read, size int64
 	for _, f := range s.Files {
 		read += f.BytesRead()

@@ -59,9 +59,7 @@ func (p *Page) deploy() app.UI {
 		app.H2().Text("Deploy"),
 		app.If(p.session.Plan.Status == plan.Infeasible, func() app.UI {
 			return app.P().Text("There is no plan to deploy: change the request first.")
-		}).ElseIf(p.session.Weights == nil, func() app.UI {
-			return app.P().Text("This file holds the architecture only. To deploy, open it together with its weights (.h5, .weights.h5 or .keras).")
-		}).ElseIf(p.session.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
+		}).ElseIf(p.session.Weights == nil, p.withoutWeights).ElseIf(p.session.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
 			return app.P().Text("This plan is made with the figures of " + p.session.Plan.Platform + ". Choose the platform local to deploy to the local cloud of this server with its own figures.")
 		}),
 		app.If(p.session.Weights != nil && p.session.Plan.Status != plan.Infeasible, func() app.UI { return p.deployControls() }),

@@ -62,26 +62,32 @@ func (p *Page) dispatch(change func()) {
 	p.ctx.Dispatch(func(app.Context) { change() })
 }
 
-// open reads and plans a model, off the user-interface goroutine because reading waits for the browser.
+// open reads and plans a model; weights alone belong to the model that is open.
 func (p *Page) open(files []state.File) {
 	if len(files) == 0 {
 		return
 	}
 	p.dispatch(func() {
-		p.reading, p.problem, p.dropping = files[0].Name(), "", false
-		request := p.request
-		p.ctx.Async(func() {
-			session, err := state.Open(files, request)
-			p.dispatch(func() {
-				p.reading = ""
-				if err != nil {
-					p.problem = explained(err)
-					return
-				}
-				p.session = session
-				p.deployed = deployment{name: suggestedName(session.Model.Name)}
-				p.placeSlider()
-			})
+		current := p.session
+		p.load(files[0].Name(), func(r planner.Request) (*state.Session, error) { return state.OpenBeside(current, files, r) })
+	})
+}
+
+// load shows the session that read gives, off the user-interface goroutine because reading waits for the browser.
+func (p *Page) load(name string, read func(planner.Request) (*state.Session, error)) {
+	p.reading, p.problem, p.dropping = name, "", false
+	request := p.request
+	p.ctx.Async(func() {
+		session, err := read(request)
+		p.dispatch(func() {
+			p.reading = ""
+			if err != nil {
+				p.problem = explained(err)
+				return
+			}
+			p.session = session
+			p.deployed = deployment{name: suggestedName(session.Model.Name)}
+			p.placeSlider()
 		})
 	})
 }
@@ -157,6 +163,7 @@ func (p *Page) empty() app.UI {
 					)
 				}),
 			),
+			app.If(p.mounted && p.reading == "", p.gallery),
 		),
 	)
 }
