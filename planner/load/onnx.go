@@ -1,12 +1,12 @@
 package load
 
 import (
+	"archive/zip"
 	"bytes"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
 	"io"
-	"path"
 	"strings"
 
 	"partita/planner/diag"
@@ -53,48 +53,125 @@ func isONNX(f File) bool {
 	return strings.HasSuffix(name, ".onnx") || onnx.Is(head)
 }
 
+// onnxFile is an ONNX model and the files that its external data may be in: beside it, or in one archive with it.
+type onnxFile struct {
+	File
+	beside []onnx.Data
+}
+
+// onnxAmong finds the ONNX model among files; nil when there is none.
+func onnxAmong(files []File) (*onnxFile, error) {
+	for i, f := range files {
+		if !isONNX(f) {
+			continue
+		}
+		found := &onnxFile{File: f}
+		for k, other := range files {
+			if k != i {
+				found.beside = append(found.beside, onnx.Data{Name: other.Name, Size: other.Size, Reader: other.Reader})
+			}
+		}
+		return found, nil
+	}
+	for _, f := range files {
+		if k, err := sniff(f); err != nil || k != zipFile {
+			continue
+		}
+		if found, err := onnxInArchive(f); found != nil || err != nil {
+			return found, err
+		}
+	}
+	return nil, nil
+}
+
+// onnxInArchive finds an ONNX model in a zip archive; nil when there is none. Its files are read in place.
+func onnxInArchive(f File) (*onnxFile, error) {
+	if boundDirectory(f) != nil {
+		return nil, nil // told where the archive is opened
+	}
+	z, err := zip.NewReader(f.Reader, f.Size)
+	if err != nil {
+		return nil, nil
+	}
+	var model *zip.File
+	for _, e := range z.File {
+		if strings.HasSuffix(strings.ToLower(e.Name), ".onnx") && (model == nil || len(e.Name) < len(model.Name)) {
+			model = e
+		}
+	}
+	if model == nil {
+		return nil, nil
+	}
+	found := &onnxFile{}
+	for _, e := range z.File {
+		inner, err := storedEntry(f, e)
+		switch {
+		case err == nil && e == model:
+			found.File = inner
+		case e == model:
+			return nil, about(f, err)
+		case err == nil:
+			found.beside = append(found.beside, onnx.Data{Name: e.Name, Size: inner.Size, Reader: inner.Reader})
+		}
+	}
+	return found, nil
+}
+
 // openONNX opens an ONNX model, of which the files beside it hold external data. It is nil, without an error, when none of
 // the files is one.
 func openONNX(o Options, files []File) (*Model, error) {
-	holder := -1
-	for i, f := range files {
-		if isONNX(f) {
-			holder = i
-			break
-		}
+	f, err := onnxAmong(files)
+	if f == nil || err != nil {
+		return nil, err
 	}
-	if holder < 0 {
-		return nil, nil
-	}
-	f := files[holder]
 	read, err := onnx.Read(f.Reader, f.Size)
 	if err != nil {
-		return nil, about(f, err)
+		return nil, about(f.File, err)
 	}
 	lowered, err := read.Lower(onnx.Options{Dims: o.Dims})
 	if err != nil {
-		return nil, about(f, err)
+		return nil, about(f.File, err)
 	}
 	m := newONNX(lowered)
-	if name := strings.TrimSuffix(path.Base(strings.ReplaceAll(f.Name, "\\", "/")), ".onnx"); isGeneric(m.Name) && name != "" && name != "." {
+	if name := strings.TrimSuffix(baseName(f.Name), ".onnx"); isGeneric(m.Name) && name != "" && name != "." {
 		m.Name = name
 	}
-	_, err = read.Weights(lowered.Graph, onnx.Data{Size: f.Size, Reader: f.Reader}, beside(files, holder)...)
-	if code := diag.CodeOf(err); err != nil && (code != "weights.external-data" || len(files) > 1) {
-		return nil, about(f, err)
+	_, err = read.Weights(lowered.Graph, onnx.Data{Size: f.Size, Reader: f.Reader}, f.beside...)
+	if err != nil && (diag.CodeOf(err) != "weights.external-data" || len(f.beside) > 0) {
+		return nil, about(f.File, err)
 	}
 	m.HasWeights = err == nil
 	return m, nil
 }
 
-func beside(files []File, holder int) []onnx.Data {
-	var list []onnx.Data
-	for i, f := range files {
-		if i != holder {
-			list = append(list, onnx.Data{Name: f.Name, Size: f.Size, Reader: f.Reader})
-		}
+// onnxShards lists the files that hold external data of an ONNX model.
+func onnxShards(f File) ([]string, error) {
+	read, err := onnx.Read(f.Reader, f.Size)
+	if err != nil {
+		return nil, about(f, err)
 	}
-	return list
+	return read.Elsewhere(), nil
+}
+
+// onnxBundle packs an ONNX model and its external data; nil when none of the files is one.
+func onnxBundle(files []File) (*Bundle, error) {
+	for i := range files {
+		if !isONNX(files[i]) {
+			continue
+		}
+		paths, err := onnxShards(files[i])
+		if err != nil {
+			return nil, err
+		}
+		found, missing := shardsAmong(paths, files)
+		if len(missing) > 0 {
+			return nil, about(files[i], diag.New(diag.Invalid, "weights.external-data", "looking for weights", "the weights are in other files, which are not there: "+strings.Join(missing[:min(len(missing), 5)], ", "),
+				"give these files with the model"))
+		}
+		b := &Bundle{Name: baseName(files[i].Name) + ".zip"}
+		return b, b.pack(&files[i], "model.onnx", paths, found)
+	}
+	return nil, nil
 }
 
 // isGeneric tells whether a graph's name is what exporters write when they know none.
@@ -138,22 +215,24 @@ func (m *Model) WeightsOf(files ...File) (weights.Source, error) {
 
 // onnxWeights finds the stored tensors in the ONNX file that the model was opened from, or another of the same structure.
 func (m *Model) onnxWeights(files ...File) (weights.Source, error) {
-	for i, f := range files {
-		if !isONNX(f) {
-			continue
-		}
-		read, err := onnx.Read(f.Reader, f.Size)
-		if err != nil {
-			return nil, about(f, err)
-		}
-		source, err := read.Weights(m.Graph, onnx.Data{Size: f.Size, Reader: f.Reader}, beside(files, i)...)
-		if err != nil {
-			return nil, about(f, err)
-		}
-		return source, nil
+	f, err := onnxAmong(files)
+	if err != nil {
+		return nil, err
 	}
-	if len(files) == 0 {
-		return nil, diag.New(diag.Usage, "model.no-file", doing, "no file is given", "name the model's .onnx file")
+	if f == nil {
+		given := File{Name: "the weights"}
+		if len(files) > 0 {
+			given = files[0]
+		}
+		return nil, about(given, diag.New(diag.Invalid, "weights.absent", "looking for weights", fmt.Sprintf("it is no ONNX file, and the model %s came as one", shorten(m.Name)), "give the .onnx file"))
 	}
-	return nil, about(files[0], diag.New(diag.Invalid, "weights.absent", "looking for weights", fmt.Sprintf("it is no ONNX file, and the model %s came as one", shorten(m.Name)), "give the .onnx file"))
+	read, err := onnx.Read(f.Reader, f.Size)
+	if err != nil {
+		return nil, about(f.File, err)
+	}
+	source, err := read.Weights(m.Graph, onnx.Data{Size: f.Size, Reader: f.Reader}, f.beside...)
+	if err != nil {
+		return nil, about(f.File, err)
+	}
+	return source, nil
 }

@@ -16,9 +16,12 @@ import (
 // modelJSON is the name of the file with the architecture of a TensorFlow.js model, by convention and in a Bundle.
 const modelJSON = "model.json"
 
-// Shards lists the files that hold the weights of a TensorFlow.js model, by paths relative to its model.json. There are
-// none when f is something else.
+// Shards lists the files that hold the weights of a TensorFlow.js model, by paths relative to its model.json, or the
+// external data of an ONNX model. There are none when f is something else.
 func Shards(f File) ([]string, error) {
+	if isONNX(f) {
+		return onnxShards(f)
+	}
 	m, err := manifestOf(f)
 	if err != nil || m == nil {
 		return nil, err
@@ -46,8 +49,8 @@ func manifestOf(f File) (*keras.Manifest, error) {
 	return m, nil
 }
 
-// shardsAmong finds the shards of a manifest among files, by their paths or, as browsers tell only these, their names.
-func shardsAmong(m *keras.Manifest, files []File) (found map[string]*File, missing []string) {
+// shardsAmong finds shards among files, by their paths or, as browsers tell only these, their names.
+func shardsAmong(paths []string, files []File) (found map[string]*File, missing []string) {
 	found = map[string]*File{}
 	byName, byPath := map[string]*File{}, map[string]*File{}
 	for i := range files {
@@ -60,7 +63,7 @@ func shardsAmong(m *keras.Manifest, files []File) (found map[string]*File, missi
 		}
 		byPath[name] = &files[i]
 	}
-	for _, p := range m.Shards() {
+	for _, p := range paths {
 		f := byPath[p]
 		if f == nil {
 			f = byName[path.Base(p)]
@@ -100,7 +103,7 @@ func openTFJS(files []File) (*Model, error) {
 			return nil, about(f, err)
 		}
 		others := append(append([]File(nil), files[:i]...), files[i+1:]...)
-		found, missing := shardsAmong(manifest, others)
+		found, missing := shardsAmong(manifest.Shards(), others)
 		switch {
 		case len(others) == 0:
 			return m, nil
@@ -174,7 +177,7 @@ func (b *bundled) weights(layers []keras.LayerWeights) (weights.Source, error) {
 	return manifest.Bind(layers, files)
 }
 
-// Bundle is a TensorFlow.js model as one file, for where a model's weights have to be one: a zip archive, its entries
+// Bundle is a TensorFlow.js model, or an ONNX model with external data, as one file, for where a model's weights have to be one: a zip archive, its entries
 // stored as they are, that Open and Model.Weights read. It is not held in memory: it is made of headers and of the files.
 type Bundle struct {
 	Name  string
@@ -188,9 +191,12 @@ type BundlePart struct {
 	File  *File
 }
 
-// NewBundle packs a model.json and its shards, which are among files by their paths or names. Each file is read once for
-// its checksum.
+// NewBundle packs a model.json and its shards, or an ONNX model and its external data, which are among files by their
+// paths or names. Each file is read once for its checksum.
 func NewBundle(files ...File) (*Bundle, error) {
+	if b, err := onnxBundle(files); b != nil || err != nil {
+		return b, err
+	}
 	for i := range files {
 		manifest, err := manifestOf(files[i])
 		if err != nil {
@@ -199,7 +205,7 @@ func NewBundle(files ...File) (*Bundle, error) {
 		if manifest == nil {
 			continue
 		}
-		found, missing := shardsAmong(manifest, files)
+		found, missing := shardsAmong(manifest.Shards(), files)
 		if len(missing) > 0 {
 			return nil, about(files[i], keras.MissingShards(missing))
 		}
@@ -207,18 +213,18 @@ func NewBundle(files ...File) (*Bundle, error) {
 			return nil, about(files[i], diag.New(diag.Invalid, "tfjs.bad-manifest", doing, "it lists model.json among the files with its weights", "convert or save the model again"))
 		}
 		b := &Bundle{Name: baseName(files[i].Name) + ".zip"}
-		return b, b.pack(&files[i], manifest.Shards(), found)
+		return b, b.pack(&files[i], modelJSON, manifest.Shards(), found)
 	}
 	return nil, diag.New(diag.Invalid, "model.not-a-model", "packing a TensorFlow.js model", "none of the files is its model.json", "give model.json and its shards")
 }
 
-// pack lays out model.json and the shards.
-func (b *Bundle) pack(model *File, paths []string, shards map[string]*File) error {
+// pack lays out the model's file and the shards.
+func (b *Bundle) pack(model *File, modelName string, paths []string, shards map[string]*File) error {
 	out := &layout{bundle: b}
 	z := zip.NewWriter(out)
-	for _, name := range append([]string{modelJSON}, paths...) {
+	for _, name := range append([]string{modelName}, paths...) {
 		f := shards[name]
-		if name == modelJSON {
+		if name == modelName {
 			f = model
 		}
 		sum, err := checksum(*f)

@@ -82,6 +82,19 @@ func (f *File) Weights(g *graph.Graph, model Data, beside ...Data) (weights.Sour
 	return src, nil
 }
 
+// Elsewhere lists the files that hold external data, by paths relative to the model's folder.
+func (f *File) Elsewhere() []string {
+	var list []string
+	seen := map[string]bool{}
+	for _, t := range f.tensors() {
+		if t.external != nil && !seen[path.Clean(t.external.Location)] {
+			seen[path.Clean(t.external.Location)] = true
+			list = append(list, path.Clean(t.external.Location))
+		}
+	}
+	return list
+}
+
 // tensors lists the initializers and the values of Constants, which are known by the name of their output.
 func (f *File) tensors() []*Stored {
 	list := append([]*Stored{}, f.initializers...)
