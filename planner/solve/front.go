@@ -107,10 +107,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 		}
 		for k := first; k < hi; k++ {
 			l := &h.labels[k]
-			t, c := l.time+x.time, l.cost+x.cost
-			if s.menus.overlapped {
-				t = max(t, x.ready)
-			}
+			t, c := x.after(l.time), l.cost+x.cost
 			if t > slowest {
 				break
 			}

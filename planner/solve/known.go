@@ -16,7 +16,7 @@ type known struct {
 // learn takes note of a plan.
 func (k *known) learn(time, cost int64) {
 	if n := k.before(time + 1); n == 0 || cost < k.points[n-1].cost {
-		k.fresh = append(k.fresh, item{time, cost})
+		k.fresh = append(k.fresh, item{time: time, cost: cost})
 	}
 }
 

@@ -1,11 +1,13 @@
 package solve
 
+import "sort"
+
 // survivor is an item of an arc that can be part of a point between two neighbouring plans.
 type survivor struct {
-	time, cost, ready int64
-	bound             int64 // of the value of every plan through it
-	tail, head        int32
-	segment, option   int32
+	item
+	bound      int64 // of the value of every plan through it
+	tail, head int32
+	segment    int32
 }
 
 const buckets = 256
@@ -73,6 +75,7 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64, divisi
 		for i := range h.fronts[s.states-1] {
 			if h.fronts[s.states-1][i].time >= p.time { // others belong to the windows before
 				s.keepLabel(&h.fronts[s.states-1][i])
+				s.broken = s.broken || !s.allowed(int(h.fronts[s.states-1][i].stages))
 			}
 			s.known.learn(h.fronts[s.states-1][i].time, h.fronts[s.states-1][i].cost)
 		}
@@ -310,20 +313,23 @@ func (h *search) known(time, cost int64, p *plan, scale uint) {
 // within gives the items of an arc whose value a*cost + slope*time may be at most rest, seen from the least corner:
 // values rise on both sides of it, and no item is below the hull.
 func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi int32) {
-	items, corners := s.menus.items, s.menus.corners
+	if a.itemsLo < 0 {
+		s.menus.fill(&s.rule, a, s.in.Segments[a.segment].Options, s.box)
+	}
+	items, corners := s.menus.items[a.itemsLo:a.itemsHi], s.menus.corners
 	low, high := pick, pick
-	for low > a.cornerLo && weight*items[corners[low]].cost+slope*items[corners[low]].time <= rest {
+	for low > a.cornerLo && weight*corners[low].cost+slope*corners[low].time <= rest {
 		low--
 	}
-	for high < a.cornerHi-1 && weight*items[corners[high]].cost+slope*items[corners[high]].time <= rest {
+	for high < a.cornerHi-1 && weight*corners[high].cost+slope*corners[high].time <= rest {
 		high++
 	}
-	lo, hi = corners[low], corners[high]+1
-	if low == a.cornerLo {
-		lo = a.itemsLo
+	lo, hi = a.itemsLo, a.itemsHi
+	if low > a.cornerLo {
+		lo += int32(sort.Search(len(items), func(k int) bool { return items[k].time >= corners[low].time }))
 	}
-	if high == a.cornerHi-1 {
-		hi = a.itemsHi
+	if high < a.cornerHi-1 {
+		hi = a.itemsLo + int32(sort.Search(len(items), func(k int) bool { return items[k].time > corners[high].time }))
 	}
 	return lo, hi
 }
@@ -341,14 +347,11 @@ func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, sca
 		lo, hi := s.within(a, pass.pick[i], d.a, d.b, limit-rest)
 		for k := lo; k < hi; k++ {
 			x := &s.menus.items[k]
-			if x.cost > s.box.cost {
-				continue
-			}
 			bound := rest + d.value(x.time, x.cost)
 			if bound > limit {
 				continue
 			}
-			h.survivors = append(h.survivors, survivor{x.time, x.cost, 0, bound, e.tail, e.head, a.segment, s.menus.option[k]})
+			h.survivors = append(h.survivors, survivor{*x, bound, e.tail, e.head, a.segment})
 			for layer := range s.layers {
 				from, to := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head)
 				if pass.ahead[from] < unreachable && pass.behind[to] < unreachable {

@@ -1,5 +1,7 @@
 package solve
 
+import "math"
+
 // In cold-overlapped a stage ends at max(finish + time, ready), ready being its own init and run, so the weighted sum of
 // cost and latency is not a sum over arcs. What is left to pay from a node, as a function h of the finish there, rises
 // with a slope between 0 (a later init decides the latency) and the weight of time (nothing waits any more). The bounds
@@ -115,7 +117,7 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			if bound > limit {
 				continue
 			}
-			t, c := s.join(from+at, to+at, s.menus.corners[o.pick[i*slopes+at]])
+			t, c := s.join(from+at, to+at, &s.menus.corners[o.pick[i*slopes+at]])
 			s.known.learn(t, c)
 			part := parts
 			if p.time <= t && t <= q.time {
@@ -194,10 +196,10 @@ func (s *solver) through(e *entry, i, from, to int) (bound int64, at int) {
 }
 
 // join gives the totals of the path to a state, an item and the path from a state (each given with a slope).
-func (s *solver) join(from, to int, item int32) (time, cost int64) {
+func (s *solver) join(from, to int, x *item) (time, cost int64) {
 	o := &s.overlap
-	finish := s.stage(o.time[from], item)
-	return max(finish+o.after[to], o.waking[to]), o.cost[from] + s.menus.items[item].cost + o.afterCost[to]
+	finish := x.after(o.time[from])
+	return max(finish+o.after[to], o.waking[to]), o.cost[from] + x.cost + o.afterCost[to]
 }
 
 // joined makes the plan that join evaluates.
@@ -229,9 +231,9 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 	}
 	plan := &plan{path: make([]choice, 0, len(p.track))}
 	for n, i := range p.track {
-		plan.time = s.stage(plan.time, p.items[n])
-		plan.cost += s.menus.items[p.items[n]].cost
-		plan.path = append(plan.path, choice{s.arcs[list[i].arc].segment, s.menus.option[p.items[n]]})
+		plan.time = p.items[n].after(plan.time)
+		plan.cost += p.items[n].cost
+		plan.path = append(plan.path, choice{s.arcs[list[i].arc].segment, p.items[n].option})
 	}
 	return plan
 }
@@ -241,13 +243,13 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 func (s *solver) weighOverlap(list []entry, d direction) {
 	o := &s.overlap
 	o.weight, o.pick = grow(o.weight, len(list)*slopes), grow(o.pick, len(list)*slopes)
-	items, corners := s.menus.items, s.menus.corners
+	corners := s.menus.corners
 	for i := range list {
 		lo, hi := list[i].lo, list[i].hi-1
 		last := hi
 		for lo < hi {
 			mid := (lo + hi) >> 1
-			x, y := &items[corners[mid]], &items[corners[mid+1]]
+			x, y := &corners[mid], &corners[mid+1]
 			if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
 				lo = mid + 1
 			} else {
@@ -256,10 +258,10 @@ func (s *solver) weighOverlap(list []entry, d direction) {
 		}
 		weight, pick := o.weight[i*slopes:i*slopes+slopes], o.pick[i*slopes:i*slopes+slopes]
 		for k := slopes - 1; k >= 0; k-- {
-			x := &items[corners[lo]]
+			x := &corners[lo]
 			best := d.a*x.cost + o.slope[k]*x.time
 			for lo < last {
-				y := &items[corners[lo+1]]
+				y := &corners[lo+1]
 				v := d.a*y.cost + o.slope[k]*y.time
 				if v > best {
 					break
@@ -353,8 +355,8 @@ func (s *solver) traceOverlap(list []entry) {
 			x := v*slopes + k
 			i := int(o.via[x])
 			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.turn[x])
-			item := s.menus.corners[o.pick[i*slopes+k]]
-			o.time[x], o.cost[x] = s.stage(o.time[from], item), o.cost[from]+s.menus.items[item].cost
+			y := &s.menus.corners[o.pick[i*slopes+k]]
+			o.time[x], o.cost[x] = y.after(o.time[from]), o.cost[from]+y.cost
 		}
 	}
 	for v := s.states - 1; v >= 0; v-- {
@@ -368,11 +370,11 @@ func (s *solver) traceOverlap(list []entry) {
 				continue
 			}
 			i, to := int(o.next[x]), int(o.swerve[x])
-			item := s.menus.corners[o.pick[i*slopes+to]]
+			y := &s.menus.corners[o.pick[i*slopes+to]]
 			to += (v + s.step + int(list[i].head-list[i].tail)) * slopes
-			o.after[x] = s.menus.items[item].time + o.after[to]
-			o.afterCost[x] = s.menus.items[item].cost + o.afterCost[to]
-			o.waking[x] = max(o.waking[to], s.menus.ready[item]+o.after[to])
+			o.after[x] = y.time + o.after[to]
+			o.afterCost[x] = y.cost + o.afterCost[to]
+			o.waking[x] = max(o.waking[to], y.ready+o.after[to])
 		}
 	}
 }
@@ -397,7 +399,7 @@ func (s *solver) surviveOverlap(p *plan, list []entry, d direction, limit int64,
 func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64, scale uint) {
 	o, h := &s.overlap, &s.search
 	a := &s.arcs[e.arc]
-	lo, hi := a.itemsHi, a.itemsLo
+	lo, hi := int32(math.MaxInt32), int32(0)
 	for layer := range s.layers {
 		from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
 		if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
@@ -410,44 +412,41 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 	}
 	for k := lo; k < hi; k++ {
 		x := &s.menus.items[k]
-		if x.cost > s.box.cost || s.menus.ready[k] > s.box.time {
-			continue
-		}
 		least := int64(unreachable)
 		for layer := range s.layers {
 			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
 			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 				continue
 			}
-			bound, at := o.through(x, s.menus.ready[k], from, to)
+			bound, at := o.through(x, from, to)
 			first, last := 0, buckets-1
 			for n := len(s.frames) - 1; n >= 0; n-- {
 				f := s.frames[n]
-				v, _ := f.through(x, s.menus.ready[k], from, to)
+				v, _ := f.through(x, from, to)
 				if first, last = f.cut(v, first, last); first > last {
 					bound = unreachable
 					break
 				}
 			}
 			least = min(least, bound)
-			t, c := s.join(from+at, to+at, k)
+			t, c := s.join(from+at, to+at, x)
 			h.known(t, c, p, scale)
 		}
 		if least <= limit {
-			h.survivors = append(h.survivors, survivor{x.time, x.cost, s.menus.ready[k], least, e.tail, e.head, a.segment, s.menus.option[k]})
+			h.survivors = append(h.survivors, survivor{*x, least, e.tail, e.head, a.segment})
 		}
 	}
 }
 
 // through bounds the value of every plan through an item from and to states (given as positions of their slopes),
 // and names the slope of the best bound.
-func (o *envelope) through(x *item, ready int64, from, to int) (bound int64, at int) {
+func (o *envelope) through(x *item, from, to int) (bound int64, at int) {
 	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
 	bound = -unreachable
 	rest := int64(-unreachable)
 	for k := slopes - 1; k >= 0; k-- {
 		if k < slopes-1 {
-			rest += (o.slope[k+1] - o.slope[k]) * ready
+			rest += (o.slope[k+1] - o.slope[k]) * x.ready
 		}
 		rest = max(rest, behind[k])
 		if v := ahead[k] + o.slope[k]*x.time + rest; v > bound {

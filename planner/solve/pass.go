@@ -60,7 +60,8 @@ type pass struct {
 	time, cost       []int64 // per state: totals of the path that via describes
 	after, afterCost []int64 // the same for next
 
-	track, items []int32 // a path while it is read
+	track []int32 // a path while it is read
+	items []item
 }
 
 func (p *pass) size(states int) {
@@ -91,7 +92,7 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 				if p.time[from] == unreachable {
 					continue
 				}
-				x, _ := s.extreme(a, p.time[from], byCost)
+				x := s.extreme(a, p.time[from], byCost)
 				t, c := x.time, p.cost[from]+x.cost
 				if t > maxTotal || c > maxTotal { // only a path of too many stages gets there
 					continue
@@ -123,8 +124,7 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 		for v := end; v != 0; {
 			a := &s.arcs[p.via[v]]
 			v -= s.step + int(a.head-a.tail)
-			_, option := s.extreme(a, p.time[v], byCost)
-			plan.path = append(plan.path, choice{a.segment, option})
+			plan.path = append(plan.path, choice{a.segment, s.extreme(a, p.time[v], byCost).option})
 		}
 		reverse(plan.path)
 		if byCost {
@@ -151,43 +151,36 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 	return fastest, cheapest, true
 }
 
-// extreme gives the finish and the cost of the option of an arc that ends first after a finish, or that is cheapest, and
-// its index.
-func (s *solver) extreme(a *arc, finish int64, byCost bool) (x item, option int32) {
+// extreme gives the option of an arc that ends first after a finish, or that is cheapest, with the finish as its time.
+func (s *solver) extreme(a *arc, finish int64, byCost bool) (x item) {
 	if a.even {
-		x, option = a.fastest, a.fastOption
+		x = a.fastest
 		if byCost {
-			x, option = a.cheapest, a.cheapOption
+			x = a.cheapest
 		}
-		x.time += finish
 		if s.menus.overlapped {
-			x.time = max(x.time, x.time-finish+a.shift)
+			x.ready = x.time + a.shift
 		}
-		return x, option
+		x.time = x.after(finish)
+		return x
 	}
 	options := s.in.Segments[a.segment].Options
 	for k := range options {
 		o := &options[k]
-		y := item{s.in.ends(finish, o), o.CostPicoUSD}
+		y := item{time: s.in.ends(finish, o), cost: o.CostPicoUSD, option: int32(k)}
 		better := y.time < x.time || y.time == x.time && y.cost < x.cost
 		if byCost {
 			better = y.cost < x.cost || y.cost == x.cost && y.time < x.time
 		}
 		if k == 0 || better {
-			x, option = y, int32(k)
+			x = y
 		}
 	}
-	return x, option
+	return x
 }
 
 // stage gives the finish after an item.
-func (s *solver) stage(finish int64, item int32) int64 {
-	finish += s.menus.items[item].time
-	if s.menus.overlapped {
-		finish = max(finish, s.menus.ready[item])
-	}
-	return finish
-}
+func (x *item) after(finish int64) int64 { return max(finish+x.time, x.ready) }
 
 // sweep makes the passes in one direction over a list and gives the plan that is least in it. In cold-overlapped the
 // bounds relax the waits for inits, so the plan is merely good, and the bounds hold for plans no faster than p.
@@ -214,10 +207,10 @@ func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 	z := &plan{path: make([]choice, 0, len(t.track))}
 	for k := len(t.track) - 1; k >= 0; k-- {
 		i := t.track[k]
-		item := s.menus.corners[t.pick[i]]
-		z.time = s.stage(z.time, item)
-		z.cost += s.menus.items[item].cost
-		z.path = append(z.path, choice{s.arcs[list[i].arc].segment, s.menus.option[item]})
+		x := &s.menus.corners[t.pick[i]]
+		z.time = x.after(z.time)
+		z.cost += x.cost
+		z.path = append(z.path, choice{s.arcs[list[i].arc].segment, x.option})
 	}
 	s.plans = append(s.plans, z)
 	s.known.learn(z.time, z.cost)
@@ -229,19 +222,19 @@ func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 func (s *solver) weigh(list []entry, d direction) {
 	p := &s.pass
 	p.weight, p.pick = grow(p.weight, len(list)), grow(p.pick, len(list))
-	items, corners := s.menus.items, s.menus.corners
+	corners := s.menus.corners
 	for i := range list {
 		lo, hi := list[i].lo, list[i].hi-1
 		for lo < hi {
 			mid := (lo + hi) >> 1
-			x, y := &items[corners[mid]], &items[corners[mid+1]]
+			x, y := &corners[mid], &corners[mid+1]
 			if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
 				lo = mid + 1
 			} else {
 				hi = mid
 			}
 		}
-		x := &items[corners[lo]]
+		x := &corners[lo]
 		p.weight[i], p.pick[i] = d.a*x.cost+d.b*x.time, lo
 	}
 }
@@ -324,7 +317,7 @@ func (s *solver) trace(list []entry) {
 		}
 		i := p.via[v]
 		from := v - s.step - int(list[i].head-list[i].tail)
-		x := s.menus.items[s.menus.corners[p.pick[i]]]
+		x := &s.menus.corners[p.pick[i]]
 		p.time[v], p.cost[v] = p.time[from]+x.time, p.cost[from]+x.cost
 	}
 	for v := s.states - 1; v >= 0; v-- {
@@ -337,7 +330,7 @@ func (s *solver) trace(list []entry) {
 		}
 		i := p.next[v]
 		to := v + s.step + int(list[i].head-list[i].tail)
-		x := s.menus.items[s.menus.corners[p.pick[i]]]
+		x := &s.menus.corners[p.pick[i]]
 		p.after[v], p.afterCost[v] = x.time+p.after[to], x.cost+p.afterCost[to]
 	}
 }

@@ -42,6 +42,7 @@ type solver struct {
 	in        *Instance
 	nodes     int
 	maxLabels int
+	rule      rule
 	menus     menus
 	arcs      []arc // by tail
 
@@ -64,6 +65,7 @@ type solver struct {
 	choices []choice
 	labels  int
 
+	broken  bool // a plan breaks the stage limits: the number of stages must not be left free
 	stopped bool
 	plans   []*plan  // met on the way, for when the search is stopped
 	open    []window // what it left open
@@ -76,7 +78,7 @@ type found struct {
 }
 
 func newSolver(in *Instance, maxLabels int) *solver {
-	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: maxLabels}
+	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: maxLabels, rule: in.rule()}
 	s.menus.overlapped = in.Scenario == ColdOverlapped
 	count := make([]int32, s.nodes+1)
 	for i := range in.Segments {
@@ -95,7 +97,7 @@ func newSolver(in *Instance, maxLabels int) *solver {
 	for _, i := range order {
 		if g := &in.Segments[i]; len(g.Options) > 0 {
 			s.arcs = append(s.arcs, arc{tail: int32(g.I), head: int32(g.J), segment: i})
-			s.arcs[len(s.arcs)-1].survey(in, g.Options)
+			s.arcs[len(s.arcs)-1].survey(&s.rule, g.Options)
 		}
 	}
 	return s
@@ -109,10 +111,9 @@ func (s *solver) layered(layered bool) {
 		s.layers, s.step = s.in.stageLimit(), s.nodes
 		s.states = s.nodes * (s.layers + 1)
 	}
-	s.labels, s.stopped, s.plans, s.open = 0, false, nil, nil
+	s.labels, s.broken, s.stopped, s.plans, s.open = 0, false, false, nil, nil
 	s.found, s.choices, s.entries = s.found[:0], s.choices[:0], s.entries[:0]
-	s.menus.drop(0)
-	s.menus.corners = s.menus.corners[:0]
+	s.menus.items, s.menus.corners = s.menus.items[:0], s.menus.corners[:0]
 	s.pass.size(s.states)
 	if s.menus.overlapped {
 		s.overlap.size(s.states)
@@ -135,12 +136,12 @@ func (s *solver) run() *Result {
 		return nil
 	}
 	s.plans = append(s.plans, p, q)
-	s.box = item{q.time, p.cost}
+	s.box = item{time: q.time, cost: p.cost}
 	s.known.points, s.known.fresh = s.known.points[:0], s.known.fresh[:0]
 	s.known.learn(p.time, p.cost)
 	s.known.learn(q.time, q.cost)
 	s.known.settle()
-	s.list()
+	s.list(p, q)
 	if !s.root(p, q) {
 		return nil
 	}
@@ -152,9 +153,8 @@ func (s *solver) allowed(stages int) bool {
 }
 
 // list makes the first list: the arcs that can be part of a plan inside the box, with their items in it.
-func (s *solver) list() {
+func (s *solver) list(p, q *plan) {
 	s.entries = s.entries[:0]
-	s.menus.drop(0)
 	for i := range s.arcs {
 		a := &s.arcs[i]
 		keep := false
@@ -163,13 +163,85 @@ func (s *solver) list() {
 			keep = s.thrift[from]+a.cheapest.cost+s.leanest[to] <= s.box.cost &&
 				s.pass.time[from]+a.fastest.time+s.quickest[to] <= s.box.time && a.shift+a.fastest.time+s.quickest[to] <= s.box.time
 		}
-		if !keep || !s.menus.fill(s.in, a, s.in.Segments[a.segment].Options, s.box) {
-			continue
+		if keep {
+			s.entries = append(s.entries, entry{tail: a.tail, head: a.head, arc: int32(i)})
 		}
-		a.cornerLo, a.cornerHi = s.menus.hull(a.itemsLo, a.itemsHi)
-		s.entries = append(s.entries, entry{a.tail, a.head, int32(i), a.cornerLo, a.cornerHi})
 	}
+	if !s.menus.overlapped {
+		s.sift(p, q)
+	}
+	left := s.entries[:0]
+	s.menus.corners = s.menus.corners[:0]
+	for _, e := range s.entries {
+		a := &s.arcs[e.arc]
+		if s.menus.hull(&s.rule, a, s.in.Segments[a.segment].Options, s.box) {
+			e.lo, e.hi = a.cornerLo, a.cornerHi
+			left = append(left, e)
+		}
+	}
+	s.entries = left
 }
+
+// sift drops most arcs before any hull is made: in one direction an arc's least option stands for its hull.
+func (s *solver) sift(p, q *plan) {
+	keep := make([]bool, len(s.arcs))
+	all := len(s.entries)
+	s.siftWindow(p, q, 0, all, 3, keep)
+	left := s.entries[:0]
+	for _, e := range s.entries[:all] {
+		if keep[e.arc] {
+			left = append(left, e)
+		}
+	}
+	s.entries = left
+}
+
+// siftWindow marks the arcs of entries[lo:hi] that the frontier from p to q may need, by as many directions as depth
+// divides it for.
+func (s *solver) siftWindow(p, q *plan, lo, hi, depth int, keep []bool) {
+	d := s.direction(p, q)
+	s.menus.corners = s.menus.corners[:0]
+	start := len(s.entries)
+	for _, e := range s.entries[lo:hi] {
+		a := &s.arcs[e.arc]
+		if x, ok := s.rule.least(s.in.Segments[a.segment].Options, s.box, d); ok {
+			e.lo = int32(len(s.menus.corners))
+			e.hi = e.lo + 1
+			s.menus.corners = append(s.menus.corners, x)
+			s.entries = append(s.entries, e)
+		}
+	}
+	end := len(s.entries)
+	z := s.sweep(p, q, s.entries[start:end], d)
+	if !s.splits(z, p, q, d) || depth == 0 || end-start < siftSize {
+		limit := s.known.ceiling(p, q, d)
+		for i, e := range s.entries[start:end] {
+			keep[e.arc] = keep[e.arc] || s.bound(&e, i) <= limit
+		}
+		s.entries = s.entries[:start]
+		return
+	}
+	limit := s.known.ceiling(p, z, d)
+	for i, e := range s.entries[start:end] {
+		if s.bound(&e, i) <= limit {
+			s.entries = append(s.entries, e)
+		}
+	}
+	middle := len(s.entries)
+	limit = s.known.ceiling(z, q, d)
+	for i, e := range s.entries[start:end] {
+		if s.bound(&e, i) <= limit {
+			s.entries = append(s.entries, e)
+		}
+	}
+	last := len(s.entries)
+	s.siftWindow(p, z, end, middle, depth-1, keep)
+	s.siftWindow(z, q, middle, last, depth-1, keep)
+	s.entries = s.entries[:start]
+}
+
+// siftSize is a number of arcs whose hulls are made sooner than another direction is tried.
+const siftSize = 256
 
 // root opens the search between the two ends of the frontier.
 func (s *solver) root(p, q *plan) bool {
@@ -192,6 +264,9 @@ func (s *solver) root(p, q *plan) bool {
 	s.narrow(0, all, d, s.known.ceiling(p, z, d), faster)
 	right := len(s.entries)
 	s.leaf(z, q, s.entries[:all], d, strip, false)
+	if s.broken {
+		return false
+	}
 	tail := append([]found(nil), s.found...)
 	s.found = s.found[:0]
 	if !s.between(p, z, left, right, d, direction{0, 1}) {
@@ -226,7 +301,7 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	}
 	if !s.splits(z, p, q, d) {
 		if z = s.leaf(p, q, s.entries[lo:hi], d, unreachable, s.menus.overlapped); z == nil {
-			return true
+			return !s.broken
 		}
 	}
 	left := len(s.entries)
