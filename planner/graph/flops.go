@@ -55,7 +55,7 @@ func (g *Graph) Work(node int) Work {
 			w.OutputBytes += g.Values[id].Bytes(1)
 		}
 	}
-	switch n.Op {
+	switch n.counted() {
 	case "Conv":
 		// Each output element takes the inputs of its group under the window: kernel is (out, in/groups, window...).
 		w.MACs = mulSaturated(out, g.Values[n.Inputs[1]].Shape[1:].Elements(1))
@@ -102,6 +102,7 @@ func (g *Graph) Work(node int) Work {
 	case "Add", "Sub", "Mul", "Div", "Sum", "Mean", "Max", "Min":
 		w.FLOPs = mulSaturated(out, int64(max(1, len(n.Inputs)-1)))
 	default:
+		w.MACs = g.importedMACs(n, out)
 		w.FLOPs = mulSaturated(out, flopsPerElement[n.Op])
 	}
 	w.FLOPs = addSaturated(w.FLOPs, mulSaturated(2, w.MACs))

@@ -265,3 +265,37 @@ func TestEvaluateSurvives(t *testing.T) {
 		t.Errorf("only %d calls made sense", good)
 	}
 }
+
+// TestImportedWork counts the products of operators that front-ends other than ONNX's do not make.
+func TestImportedWork(t *testing.T) {
+	for _, c := range []struct {
+		domain, op string
+		in         []Shape
+		out        Shape
+		attrs      []Attr
+		want       int64
+	}{
+		{"com.microsoft", "FusedConv", []Shape{{Batch, 2, 8, 8}, {4, 2, 3, 3}}, Shape{Batch, 4, 6, 6}, nil, 4 * 36 * 18},
+		{"", "QLinearConv", []Shape{{Batch, 2, 8, 8}, {}, {}, {4, 2, 3, 3}}, Shape{Batch, 4, 6, 6}, nil, 4 * 36 * 18},
+		{"", "MatMulInteger", []Shape{{Batch, 8}, {8, 3}}, Shape{Batch, 3}, nil, 24},
+		{"com.microsoft", "MatMulNBits", []Shape{{Batch, 8}, {3, 1, 8}}, Shape{Batch, 3}, []Attr{attribute("K", 8)}, 24},
+		{"com.microsoft", "Attention", []Shape{{Batch, 5, 16}, {16, 48}}, Shape{Batch, 5, 16}, nil, 5*16*48 + 2*5*16*5},
+		{"", "Attention", []Shape{{Batch, 3, 4, 8}, {Batch, 3, 6, 8}, {Batch, 3, 6, 8}}, Shape{Batch, 3, 4, 8}, nil, 2 * 3 * 4 * 8 * 6},
+		{"custom", "Conv", nil, Shape{Batch, 3}, nil, 0},
+		{"custom", "MaxPool", []Shape{{Batch, 3}}, Shape{Batch, 3}, nil, 0},
+	} {
+		g := &Graph{Opset: 17}
+		n := Node{Op: c.op, Domain: c.domain, Attrs: c.attrs}
+		for _, s := range append(c.in, c.out) {
+			g.Values = append(g.Values, Value{DType: Float32, Shape: s})
+		}
+		for i := range c.in {
+			n.Inputs = append(n.Inputs, ValueID(i))
+		}
+		n.Outputs = []ValueID{ValueID(len(c.in))}
+		g.Nodes = append(g.Nodes, n)
+		if got := g.Work(0).MACs; got != c.want {
+			t.Errorf("%s %s takes %d, want %d", c.domain, c.op, got, c.want)
+		}
+	}
+}

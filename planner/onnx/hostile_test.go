@@ -44,6 +44,10 @@ func open(data []byte) error {
 			}
 		}
 	}
+	if w := l.Graph.TotalWork(); w.MACs < 0 || w.FLOPs < 0 {
+		return fmt.Errorf("the work is %+v", w)
+	}
+	l.Graph.Cuts()
 	return l.Graph.Validate()
 }
 
