@@ -250,7 +250,9 @@ func (m *merge) masked(l *lowering, in []*tensor) (*tensor, error) {
 		return nil, nil
 	}
 	c := &formula{l: l}
-	choose := func(mask, yes, no graph.ValueID) graph.ValueID { return c.op("Where", c.cast(mask, graph.Bool), yes, no) }
+	choose := func(mask, yes, no graph.ValueID) graph.ValueID {
+		return c.op("Where", c.cast(mask, graph.Bool), yes, no)
+	}
 	output, outputMask := graph.None, graph.None
 	for _, t := range in {
 		if len(t.shape) != len(in[0].shape) {

@@ -257,11 +257,11 @@ func (s *sequence) compact() {
 func (s *sequence) spreadOut(y graph.ValueID) graph.ValueID {
 	at := s.op("Max", s.op("Sub", s.counted, s.number(1)), s.number(0))
 	y = s.with("GatherND", []graph.Attr{intAttr("batch_dims", 1)}, y, s.axes("Unsqueeze", s.cast(at, graph.Int64), 2))
+	settled := s.counted // before the first counting step the output is zero
 	if s.zeroMasked {
-		return s.op("Mul", y, s.axes("Unsqueeze", s.mask, 2))
+		settled = s.mask
 	}
-	// Before the first counting step the output is zero.
-	return s.op("Mul", y, s.axes("Unsqueeze", s.op("Min", s.counted, s.number(1)), 2))
+	return s.op("Where", s.axes("Unsqueeze", s.cast(settled, graph.Bool), 2), y, s.number(0))
 }
 
 // lastOutput settles the output of a sequence with a mask: zero when no step counts, or when the last one does not and
@@ -521,10 +521,16 @@ func (c *cell) run(s *sequence, prefix string, initial []graph.ValueID, all bool
 	var states []graph.ValueID
 	for i, v := range out[1:] {
 		v = s.axes("Squeeze", v, 0)
-		if s.masked && len(initial) > 0 {
-			// A sequence in which no step counts keeps its initial state, whatever the operator makes of length zero.
-			counts := s.axes("Unsqueeze", s.op("Min", s.lengths, s.number(1)), 1)
-			v = s.op("Add", s.op("Mul", v, counts), s.op("Mul", initial[i], s.op("Sub", s.number(1), counts)))
+		if s.masked {
+			// A sequence in which no step counts keeps its initial state. ONNX Runtime leaves some states of sequences of
+			// length zero as they were in memory.
+			old := graph.None
+			if len(initial) > 0 {
+				old = initial[i]
+			} else {
+				old = s.number(0)
+			}
+			v = s.op("Where", s.axes("Unsqueeze", s.cast(s.lengths, graph.Bool), 1), v, old)
 		}
 		states = append(states, v)
 	}
