@@ -12,6 +12,7 @@ type runner func(ctx context.Context, a *arguments, env *environment) error
 var (
 	jsonFlag    = flag{name: "json", help: "print a JSON document"}
 	weightsFlag = flag{name: "weights", value: "FILE", help: "the model's weights, when MODEL has none"}
+	dimFlag     = flag{name: "dim", value: "NAME=SIZE,...", help: "sizes of dimensions that an ONNX model leaves open"}
 	serverFlags = []flag{
 		{name: "server", value: "URL", help: "the server to use (default $PARTITA_SERVER, else " + defaultServer + ")"},
 		{name: "token", value: "TOKEN", help: "the server's token (default $PARTITA_TOKEN)"},
@@ -24,7 +25,7 @@ func commands() []command {
 	return []command{
 		{name: "serve", maxArgs: 0, summary: "serve the page, the interface and the local cloud", run: serve, flags: serveFlags()},
 		{name: "inspect", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "say what a model file holds", run: inspect,
-			detail: modelDetail, flags: []flag{weightsFlag, jsonFlag}},
+			detail: modelDetail, flags: []flag{weightsFlag, dimFlag, jsonFlag}},
 		{name: "plan", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "find the best way to serve a model", run: makePlan,
 			detail: "An infeasible request gives a plan that says why, and exit code 3.", flags: planFlags()},
 		{name: "instance", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "print the numeric problem that plan solves", run: instance,
@@ -68,7 +69,7 @@ func find(name string) *command {
 
 // planFlags are the planner's own options as flags.
 func planFlags() []flag {
-	flags := []flag{weightsFlag}
+	flags := []flag{weightsFlag, dimFlag}
 	for _, o := range planner.Options() {
 		value := "VALUE"
 		help := o.Help

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 
 	"partita/planner"
@@ -63,16 +64,39 @@ func openModel(a *arguments, env *environment) (m *load.Model, close func(), err
 			files = append(files, shards...)
 		}
 	}
-	if isBuiltIn {
+	dims, err := dimensions(a.text("dim"))
+	switch {
+	case err != nil:
+	case isBuiltIn && len(dims) == 0:
 		m, err = openBuiltIn(builtIn, files)
-	} else {
-		m, err = load.Open(files...)
+	default:
+		m, err = load.OpenWith(load.Options{Dims: dims}, files...)
 	}
 	if err != nil {
 		close()
 		return nil, nil, err
 	}
 	return m, close, nil
+}
+
+// dimensions reads the value of --dim.
+func dimensions(text string) (map[string]int64, error) {
+	if text == "" {
+		return nil, nil
+	}
+	dims := map[string]int64{}
+	for _, part := range strings.Split(text, ",") {
+		at := strings.LastIndexByte(part, '=')
+		if at <= 0 {
+			return nil, diag.New(diag.Usage, "usage.bad-value", "reading --dim", fmt.Sprintf("%q is no size of a dimension", part), "write NAME=SIZE, several with commas between them")
+		}
+		size, err := strconv.ParseInt(part[at+1:], 10, 32)
+		if err != nil || size < 1 {
+			return nil, diag.New(diag.Usage, "usage.bad-value", "reading --dim", fmt.Sprintf("the size of %q is %q", part[:at], part[at+1:]), "give a whole number from 1 on")
+		}
+		dims[part[:at]] = size
+	}
+	return dims, nil
 }
 
 // openFile opens a file that can be read at any place. "-" is standard input, which is first copied to a temporary file
