@@ -74,14 +74,24 @@ func (s Server) callJSON(ctx context.Context, method, path string, request, repl
 	return s.call(ctx, method, path, "application/json", js.ValueOf(string(raw)), reply)
 }
 
-// Upload sends a file to the server as the browser reads it.
-func (s Server) Upload(ctx context.Context, file state.File) (string, error) {
-	f, ok := file.(*File)
-	if !ok {
-		return "", errors.New("only a file chosen in this browser can be uploaded")
+// Upload sends files and bytes as one stream; the browser reads the files as it sends them.
+func (s Server) Upload(ctx context.Context, what *state.Upload) (string, error) {
+	parts := js.Global().Get("Array").New()
+	for _, part := range what.Parts {
+		if part.File == nil {
+			raw := js.Global().Get("Uint8Array").New(len(part.Bytes))
+			js.CopyBytesToJS(raw, part.Bytes)
+			parts.Call("push", raw)
+			continue
+		}
+		f, ok := part.File.(*File)
+		if !ok {
+			return "", errors.New("only files chosen in this browser can be uploaded")
+		}
+		parts.Call("push", f.blob)
 	}
 	var reply struct{ Upload string }
-	err := s.call(ctx, "POST", "/api/v1/uploads?name="+url.QueryEscape(f.name), "application/octet-stream", f.blob, &reply)
+	err := s.call(ctx, "POST", "/api/v1/uploads?name="+url.QueryEscape(what.Name), "application/octet-stream", js.Global().Get("Blob").New(parts), &reply)
 	return reply.Upload, err
 }
 

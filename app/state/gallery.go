@@ -1,9 +1,10 @@
 package state
 
 import (
+	"context"
+
 	"partita/planner"
 	"partita/planner/diag"
-	"partita/planner/load"
 	"partita/planner/report"
 	"partita/planner/zoo"
 )
@@ -19,15 +20,15 @@ func Try(name string, r planner.Request) (*Session, error) {
 }
 
 // OpenBeside is Open for a visitor who has a model without weights open: a file of weights alone belongs to that model.
-func OpenBeside(current *Session, files []File, r planner.Request) (*Session, error) {
-	s, err := Open(files, r)
-	if diag.CodeOf(err) != "model.weights-only" || current == nil || current.Weights != nil || len(files) != 1 {
+func OpenBeside(ctx context.Context, current *Session, files []File, r planner.Request) (*Session, error) {
+	s, err := Open(ctx, files, r)
+	if diag.CodeOf(err) != "model.weights-only" || current == nil || len(current.Weights) > 0 || len(files) != 1 {
 		return s, err
 	}
-	if _, err := current.Model.Weights(load.File{Name: files[0].Name(), Size: files[0].Size(), Reader: files[0]}); err != nil {
+	if _, err := current.Model.Weights(readable(ctx, files[0])); err != nil {
 		return nil, err
 	}
 	with := *current
-	with.Weights, with.Files = files[0], append(append([]File(nil), current.Files...), files[0])
+	with.Weights, with.Files = files, append(append([]File(nil), current.Files...), files[0])
 	return &with, nil
 }

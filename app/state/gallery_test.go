@@ -14,7 +14,7 @@ func TestGallery(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Weights != nil || s.BuiltIn != "MobileNetV3Small" || s.Inspect.Parameters != 2554968 || len(s.Plan.Stages) == 0 {
+	if len(s.Weights) > 0 || s.BuiltIn != "MobileNetV3Small" || s.Inspect.Parameters != 2554968 || len(s.Plan.Stages) == 0 {
 		t.Errorf("opened as %+v with %d stages", s.Inspect, len(s.Plan.Stages))
 	}
 	if note := s.ReadNote(func(int64) string { return "?" }); note != "built in" {
@@ -30,24 +30,24 @@ func TestGallery(t *testing.T) {
 		t.Fatal(err)
 	}
 	weights := &counted{name: "w.h5", raw: made.Bytes()}
-	with, err := OpenBeside(s, []File{weights}, s.Request)
+	with, err := OpenBeside(t.Context(), s, []File{weights}, s.Request)
 	if err != nil {
 		t.Fatal(err)
 	}
-	if with.Weights != File(weights) || with.Plan != s.Plan || s.Weights != nil {
+	if len(with.Weights) != 1 || with.Weights[0] != File(weights) || with.Plan != s.Plan || len(s.Weights) > 0 {
 		t.Error("the weights do not belong to the model that is open")
 	}
 	if err := with.Change(func(r *planner.Request) { r.MinStages = 2 }); err != nil || len(with.Plan.Stages) < 2 {
 		t.Errorf("the model with its weights cannot be planned anew: %v", err)
 	}
-	if _, err := OpenBeside(nil, []File{weights}, s.Request); diag.CodeOf(err) != "model.weights-only" {
+	if _, err := OpenBeside(t.Context(), nil, []File{weights}, s.Request); diag.CodeOf(err) != "model.weights-only" {
 		t.Errorf("got %v, want code model.weights-only", err)
 	}
 	other, err := Try("MobileNetV2", planner.DefaultRequest())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := OpenBeside(other, []File{weights}, s.Request); diag.CodeOf(err) != "weights.missing" {
+	if _, err := OpenBeside(t.Context(), other, []File{weights}, s.Request); diag.CodeOf(err) != "weights.missing" {
 		t.Errorf("got %v, want code weights.missing", err)
 	}
 }

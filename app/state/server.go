@@ -15,9 +15,21 @@ type File interface {
 	BytesRead() int64
 }
 
+// Upload is one stream to send to the server: parts of it are made here, parts are files.
+type Upload struct {
+	Name  string
+	Parts []Part
+}
+
+// Part is one stretch of an upload: a file, or else bytes.
+type Part struct {
+	Bytes []byte
+	File  File
+}
+
 // Server is what the page asks of the server it came from. Planning needs none of it.
 type Server interface {
-	Upload(ctx context.Context, file File) (upload string, err error)
+	Upload(ctx context.Context, what *Upload) (upload string, err error)
 	Deploy(ctx context.Context, name string, plan json.RawMessage, upload string) error
 	Destroy(ctx context.Context, name string) error
 	// Follow reports the steps of the operation under way on a deployment until it has ended.

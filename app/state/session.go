@@ -3,6 +3,8 @@
 package state
 
 import (
+	"context"
+	"io"
 	"path"
 	"strings"
 
@@ -17,7 +19,7 @@ type Session struct {
 	Model   *load.Model
 	Inspect *report.Inspect
 	Files   []File
-	Weights File   // the file that holds the weights; nil when only an architecture was opened
+	Weights []File // the files that hold the weights; none when only an architecture was opened
 	BuiltIn string // the name of a built-in architecture; "" of a model from files
 	Request planner.Request
 	Plan    *plan.Plan
@@ -26,32 +28,87 @@ type Session struct {
 }
 
 // Open reads the model in files (one whole model, or an architecture and its weights) and plans it with the request r.
-// It touches only the bytes that it needs.
-func Open(files []File, r planner.Request) (*Session, error) {
+// It touches only the bytes that it needs, and ends early when ctx is cancelled.
+func Open(ctx context.Context, files []File, r planner.Request) (*Session, error) {
 	var opened []load.File
 	for _, f := range files {
-		opened = append(opened, load.File{Name: f.Name(), Size: f.Size(), Reader: f})
+		opened = append(opened, readable(ctx, f))
 	}
 	model, err := load.Open(opened...)
 	if err != nil {
 		return nil, err
 	}
 	s := &Session{Model: model, Inspect: report.NewInspect(model), Files: files, Request: r}
-	for _, f := range files {
-		if holdsWeights(f.Name()) {
-			s.Weights = f
-		}
+	if model.HasWeights {
+		s.Weights = withWeights(model, files)
 	}
 	return s, s.solve()
 }
 
-// holdsWeights tells by a file's name whether it can hold weights; the server looks at the content when it deploys.
-func holdsWeights(name string) bool {
-	switch strings.ToLower(path.Ext(name)) {
-	case ".h5", ".hdf5", ".keras":
-		return true
+// readable is a file as the planner reads it; its reads fail once ctx is cancelled.
+func readable(ctx context.Context, f File) load.File {
+	return load.File{Name: f.Name(), Size: f.Size(), Reader: cancellable{ctx, f}}
+}
+
+type cancellable struct {
+	ctx context.Context
+	io.ReaderAt
+}
+
+func (c cancellable) ReadAt(p []byte, offset int64) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
 	}
-	return false
+	return c.ReaderAt.ReadAt(p, offset)
+}
+
+// withWeights picks the files to send when a model is deployed: of an architecture and a weights file the latter, and all
+// files of a model that is spread over several.
+func withWeights(model *load.Model, files []File) []File {
+	if model.Source == load.SourceTFJS || model.Source == load.SourceONNX || len(files) == 1 {
+		return files
+	}
+	for _, f := range files {
+		switch strings.ToLower(path.Ext(f.Name())) {
+		case ".h5", ".hdf5", ".keras":
+			return []File{f}
+		}
+	}
+	return nil
+}
+
+// WeightsSize gives the bytes of the files that hold the weights.
+func (s *Session) WeightsSize() int64 {
+	var size int64
+	for _, f := range s.Weights {
+		size += f.Size()
+	}
+	return size
+}
+
+// Upload gives what to send to a server that deploys the model. Where the weights are spread over several files these are
+// read once, for the checksums of the archive they travel in.
+func (s *Session) Upload(ctx context.Context) (*Upload, error) {
+	if len(s.Weights) == 1 {
+		return &Upload{Name: s.Weights[0].Name(), Parts: []Part{{File: s.Weights[0]}}}, nil
+	}
+	var files []load.File
+	for _, f := range s.Weights {
+		files = append(files, readable(ctx, f))
+	}
+	bundle, err := load.NewBundle(files...)
+	if err != nil {
+		return nil, err
+	}
+	upload := &Upload{Name: bundle.Name}
+	for _, part := range bundle.Parts {
+		p := Part{Bytes: part.Bytes}
+		if part.File != nil {
+			p.File = part.File.Reader.(cancellable).ReaderAt.(File)
+		}
+		upload.Parts = append(upload.Parts, p)
+	}
+	return upload, nil
 }
 
 // Change asks the planner something else. When the new request is refused the session stays as it was.

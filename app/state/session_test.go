@@ -2,6 +2,8 @@ package state
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"os"
 	"testing"
 
@@ -37,11 +39,11 @@ func shared(t *testing.T, name string, elem ...string) *counted {
 
 func TestSession(t *testing.T) {
 	file := shared(t, "model.h5", "models", "trained_mobilenet_v2", "model.h5")
-	s, err := Open([]File{file}, planner.DefaultRequest())
+	s, err := Open(t.Context(), []File{file}, planner.DefaultRequest())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Weights != File(file) || s.Inspect.Layers != 162 || s.Inspect.Parameters != 2619461 {
+	if len(s.Weights) != 1 || s.Weights[0] != File(file) || s.Inspect.Layers != 162 || s.Inspect.Parameters != 2619461 {
 		t.Errorf("opened as %+v", s.Inspect)
 	}
 	if file.read > file.Size()/4 {
@@ -89,25 +91,68 @@ func TestSession(t *testing.T) {
 
 func TestArchitectureAloneCannotBeDeployed(t *testing.T) {
 	config := shared(t, "model.json", "models", "k3_tiny_cnn", "model.json")
-	s, err := Open([]File{config}, planner.DefaultRequest())
+	s, err := Open(t.Context(), []File{config}, planner.DefaultRequest())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Weights != nil {
+	if len(s.Weights) > 0 {
 		t.Error("a .json counts as weights")
 	}
 	weights := shared(t, "model.weights.h5", "models", "k3_tiny_cnn", "model.weights.h5")
-	s, err = Open([]File{weights, config}, planner.DefaultRequest())
+	s, err = Open(t.Context(), []File{weights, config}, planner.DefaultRequest())
 	if err != nil {
 		t.Fatal(err)
 	}
-	if s.Weights != File(weights) {
+	if len(s.Weights) != 1 || s.Weights[0] != File(weights) {
 		t.Error("the weights beside the architecture were not recognised")
 	}
 }
 
 func TestBrokenFile(t *testing.T) {
-	if _, err := Open([]File{&counted{name: "notes.txt", raw: []byte("no model")}}, planner.DefaultRequest()); diag.CodeOf(err) != "model.unknown-format" {
+	if _, err := Open(t.Context(), []File{&counted{name: "notes.txt", raw: []byte("no model")}}, planner.DefaultRequest()); diag.CodeOf(err) != "model.unknown-format" {
 		t.Errorf("got %v", err)
+	}
+}
+
+func TestModelOverSeveralFiles(t *testing.T) {
+	model, shard := shared(t, "model.json", "models", "tfjs_functional", "model.json"), shared(t, "weights.bin", "models", "tfjs_functional", "weights.bin")
+	s, err := Open(t.Context(), []File{shard, model}, planner.DefaultRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(s.Weights) != 2 || s.WeightsSize() != model.Size()+shard.Size() {
+		t.Fatalf("%d files hold the weights", len(s.Weights))
+	}
+	upload, err := s.Upload(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var packed []byte
+	for _, part := range upload.Parts {
+		if part.File != nil {
+			packed = append(packed, part.File.(*counted).raw...)
+		} else {
+			packed = append(packed, part.Bytes...)
+		}
+	}
+	// What is sent must open as the very same model, with weights.
+	again, err := Open(t.Context(), []File{&counted{name: upload.Name, raw: packed}}, planner.DefaultRequest())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if again.Model.Digest != s.Model.Digest || !again.Model.HasWeights {
+		t.Errorf("the upload opens as %s with weights %v, want %s", again.Model.Digest, again.Model.HasWeights, s.Model.Digest)
+	}
+}
+
+func TestOpeningCanBeCancelled(t *testing.T) {
+	file := shared(t, "model.h5", "models", "trained_mobilenet_v2", "model.h5")
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := Open(ctx, []File{file}, planner.DefaultRequest()); !errors.Is(err, context.Canceled) {
+		t.Errorf("got %v", err)
+	}
+	if file.read != 0 {
+		t.Errorf("%d bytes were read after the cancellation", file.read)
 	}
 }

@@ -59,10 +59,10 @@ func (p *Page) deploy() app.UI {
 		app.H2().Text("Deploy"),
 		app.If(p.session.Plan.Status == plan.Infeasible, func() app.UI {
 			return app.P().Text("There is no plan to deploy: change the request first.")
-		}).ElseIf(p.session.Weights == nil, p.withoutWeights).ElseIf(p.session.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
+		}).ElseIf(len(p.session.Weights) == 0, p.withoutWeights).ElseIf(p.session.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
 			return app.P().Text("This plan is made with the figures of " + p.session.Plan.Platform + ". Choose the platform local to deploy to the local cloud of this server with its own figures.")
 		}),
-		app.If(p.session.Weights != nil && p.session.Plan.Status != plan.Infeasible, func() app.UI { return p.deployControls() }),
+		app.If(len(p.session.Weights) > 0 && p.session.Plan.Status != plan.Infeasible, func() app.UI { return p.deployControls() }),
 		p.progress(),
 		app.If(d.phase == serving, func() app.UI { return p.try() }),
 	)
@@ -78,7 +78,7 @@ func (p *Page) deployControls() app.UI {
 		),
 		app.If(d.phase == undeployed, func() app.UI {
 			return app.P().Class("unit").Text(fmt.Sprintf("Creates %d functions and a gateway in the local cloud and uploads %s of weights to it.",
-				len(p.session.Plan.Stages), bytes(p.session.Weights.Size())))
+				len(p.session.Plan.Stages), bytes(p.session.WeightsSize())))
 		}),
 		app.Div().Class("actions").Body(
 			app.If(d.phase == undeployed, func() app.UI {
@@ -134,9 +134,13 @@ func (p *Page) startDeploy(app.Context, app.Event) {
 	d := &p.deployed
 	work, cancel := context.WithCancel(context.Background())
 	d.phase, d.steps, d.reply, d.cancel, d.message = deploying, nil, nil, cancel, "Uploading the weights…"
-	name, weights := d.name, p.session.Weights
+	name, session := d.name, p.session
 	p.ctx.Async(func() {
-		upload, err := p.host.Upload(work, weights)
+		var upload string
+		what, err := session.Upload(work)
+		if err == nil {
+			upload, err = p.host.Upload(work, what)
+		}
 		if err == nil {
 			p.dispatch(func() { p.deployed.message = "Deploying…" })
 			err = p.host.Deploy(work, name, document, upload)

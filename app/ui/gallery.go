@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"context"
 	"strconv"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -20,7 +21,7 @@ func (p *Page) gallery() app.UI {
 			size := strconv.Itoa(e.InputSize)
 			return app.Button().Type("button").Title(e.Description + "; images of " + size + " by " + size).Text(e.Name).
 				OnClick(func(app.Context, app.Event) {
-					p.load(e.Name, func(r planner.Request) (*state.Session, error) { return state.Try(e.Name, r) })
+					p.load(&reading{name: e.Name}, func(_ context.Context, r planner.Request) (*state.Session, error) { return state.Try(e.Name, r) })
 				})
 		})),
 	)

@@ -6,6 +6,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -35,7 +36,7 @@ type Page struct {
 	mounted  bool        // false on the server, and in the browser until the program has started
 	session  *state.Session
 	request  planner.Request
-	reading  string // the name of the file being read; "" when none is
+	reading  *reading // nil when nothing is being opened
 	dropping bool
 	problem  string // the last thing that went wrong; "" when nothing did
 	deployed deployment
@@ -69,18 +70,52 @@ func (p *Page) open(files []state.File) {
 	}
 	p.dispatch(func() {
 		current := p.session
-		p.load(files[0].Name(), func(r planner.Request) (*state.Session, error) { return state.OpenBeside(current, files, r) })
+		p.load(&reading{name: files[0].Name(), files: files}, func(ctx context.Context, r planner.Request) (*state.Session, error) {
+			return state.OpenBeside(ctx, current, files, r)
+		})
 	})
 }
 
+// reading is a model that is being opened.
+type reading struct {
+	name   string
+	files  []state.File
+	cancel context.CancelFunc
+}
+
+// progress says how much has been read, for a user who waits.
+func (r *reading) progress() string {
+	var read, size int64
+	for _, f := range r.files {
+		read += f.BytesRead()
+		size += f.Size()
+	}
+	if size == 0 {
+		return "Opening " + r.name + " …"
+	}
+	return "Reading " + r.name + ": " + bytes(read) + " of " + bytes(size) + " …"
+}
+
+// progressInterval is how often the page says how far a reading is.
+const progressInterval = 250 * time.Millisecond
+
 // load shows the session that read gives, off the user-interface goroutine because reading waits for the browser.
-func (p *Page) load(name string, read func(planner.Request) (*state.Session, error)) {
-	p.reading, p.problem, p.dropping = name, "", false
+func (p *Page) load(r *reading, read func(context.Context, planner.Request) (*state.Session, error)) {
+	if p.reading != nil {
+		p.reading.cancel()
+	}
+	work, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	p.reading, p.problem, p.dropping = r, "", false
 	request := p.request
 	p.ctx.Async(func() {
-		session, err := read(request)
+		session, err := read(work, request)
 		p.dispatch(func() {
-			p.reading = ""
+			cancel()
+			if p.reading != r {
+				return // another file was opened meanwhile
+			}
+			p.reading = nil
 			if err != nil {
 				p.problem = explained(err)
 				return
@@ -90,6 +125,31 @@ func (p *Page) load(name string, read func(planner.Request) (*state.Session, err
 			p.placeSlider()
 		})
 	})
+	p.tick(r)
+}
+
+// tick draws the progress of a reading until it has ended.
+func (p *Page) tick(r *reading) {
+	p.ctx.After(progressInterval, func(app.Context) {
+		if p.reading == r {
+			p.tick(r)
+		}
+	})
+}
+
+// readingNow tells what is being opened, and stops it on demand.
+func (p *Page) readingNow() app.UI {
+	return app.Div().ID("reading").Aria("live", "polite").Body(
+		app.If(p.reading != nil, func() app.UI {
+			return app.Div().Class("card").Body(
+				app.P().Text(p.reading.progress()),
+				app.Button().ID("stop-reading").Text("Cancel").OnClick(func(app.Context, app.Event) {
+					p.reading.cancel()
+					p.reading, p.problem = nil, "Cancelled."
+				}),
+			)
+		}),
+	)
 }
 
 // change asks the planner something else and keeps the slider where the new plan is.
@@ -140,7 +200,7 @@ func (p *Page) chooser(label string, primary bool) app.UI {
 		class += " primary"
 	}
 	return app.Span().Body(
-		app.Input().Type("file").ID("model-file").Multiple(true).Accept(".h5,.hdf5,.keras,.json,.yaml,.yml").
+		app.Input().Type("file").ID("model-file").Multiple(true).Accept(".h5,.hdf5,.keras,.onnx,.json,.yaml,.yml,.bin,.zip,.data").
 			OnChange(func(app.Context, app.Event) { p.open(p.host.Chosen("model-file")) }),
 		app.Label().For("model-file").Class(class).Text(label),
 	)
@@ -149,28 +209,26 @@ func (p *Page) chooser(label string, primary bool) app.UI {
 func (p *Page) empty() app.UI {
 	return app.Main().Class("single").Body(
 		app.Div().Class("column").Body(
-			p.trouble(),
+			p.trouble(), p.readingNow(),
 			app.Div().Class("drop").Body(
 				app.If(!p.mounted, func() app.UI {
 					return app.P().Text("Loading the planner…")
-				}).ElseIf(p.reading != "", func() app.UI {
-					return app.P().Aria("live", "polite").Text("Reading " + p.reading + " …")
 				}).Else(func() app.UI {
 					return app.Div().Body(
-						app.P().Text("Drop a Keras model here (.h5, .keras, .json, .yaml)."),
+						app.P().Text("Drop a Keras, ONNX or TensorFlow.js model here, with its weights beside it where they are files of their own."),
 						p.chooser("Choose a file…", true),
 						app.P().Class("unit").Text("You will see what it costs to serve, how fast it is, and why. Only the bytes needed are read."),
 					)
 				}),
 			),
-			app.If(p.mounted && p.reading == "", p.gallery),
+			app.If(p.mounted && p.reading == nil, p.gallery),
 		),
 	)
 }
 
 func (p *Page) planned() app.UI {
 	return app.Main().Body(
-		app.Div().Class("column").Body(p.trouble(), p.answer(), p.controls()),
+		app.Div().Class("column").Body(p.trouble(), p.readingNow(), p.answer(), p.controls()),
 		app.Div().Class("column").Body(p.chart(), p.strip(), p.stages(), p.timeline(), p.deploy()),
 	)
 }
