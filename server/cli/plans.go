@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"partita/planner"
 	"partita/planner/diag"
 	"partita/planner/export"
 	"partita/planner/plan"
@@ -163,4 +164,23 @@ func replaceFile(name string, data []byte) error {
 		return diag.New(diag.Invalid, "file.unusable", doing, err.Error(), "check the folder and its permissions")
 	}
 	return nil
+}
+
+func compare(_ context.Context, a *arguments, env *environment) error {
+	rate, err := planner.ParseRate(a.text("rate"))
+	if err != nil {
+		return err
+	}
+	p, err := openPlan(a.words[0], env)
+	if err != nil {
+		return err
+	}
+	c, err := planner.Compare(p, rate)
+	if err != nil {
+		return inFile(a.words[0], err)
+	}
+	if a.on("json") {
+		return writeJSON(env.out, c)
+	}
+	return report.WriteComparison(env.out, c)
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/planner"
 	"partita/planner/export"
 	"partita/planner/plan"
 	"partita/planner/report"
@@ -130,5 +131,26 @@ func TestExport(t *testing.T) {
 		if r := partita(t, "", append([]string{"export"}, c.args...)...); r.code != c.code || r.stdout != "" || !strings.Contains(r.stderr, c.says) {
 			t.Errorf("%v: %+v", c.args, r)
 		}
+	}
+}
+
+func TestCompare(t *testing.T) {
+	file, p := savedPlan(t)
+	text := partita(t, "", "compare", file, "--rate", "2/s")
+	for _, part := range []string{"7,200/h", planner.Published, "SageMaker real-time", "one function", report.Dollars(p.CostPicoUSD, report.Requests), "cheaper from"} {
+		if !strings.Contains(text.stdout, part) {
+			t.Errorf("compare does not say %q: %+v", part, text)
+		}
+	}
+	var c planner.Comparison
+	if r := partita(t, "", "compare", file, "--json"); json.Unmarshal([]byte(r.stdout), &c) != nil || c.Format != planner.ComparisonFormat || c.Plan != p.Hash || c.MicroRequestsPH != 100_000_000 {
+		t.Errorf("%+v", r)
+	}
+	if r := partita(t, "", "compare", file, "--rate", "often"); r.code != 2 || !strings.Contains(r.stderr, "planner.bad-rate") {
+		t.Errorf("%+v", r)
+	}
+	infeasible, _ := savedPlan(t, "--slo", "1ms")
+	if r := partita(t, "", "compare", infeasible); r.code != 3 {
+		t.Errorf("%+v", r)
 	}
 }

@@ -1,0 +1,179 @@
+package planner
+
+import (
+	"fmt"
+	"math"
+	"math/bits"
+	"strings"
+
+	"partita/planner/cost"
+	"partita/planner/diag"
+	"partita/planner/graph"
+	"partita/planner/load"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// ComparisonFormat is the version of the Comparison document.
+const ComparisonFormat = "partita.comparison/1"
+
+// Comparison holds a plan against other ways to serve its model. It is not part of the plan: these ways follow other laws
+// than the plan's instance, and a rate of requests that the plan does not depend on.
+type Comparison struct {
+	Format          string  `json:"format"`
+	Plan            string  `json:"plan"` // its hash
+	Model           string  `json:"model"`
+	LatencyUs       int64   `json:"latencyUs"`
+	CostPicoUSD     int64   `json:"costPicoUSD"`
+	MicroRequestsPH int64   `json:"microRequestsPerHour"` // the rate, in millionths
+	Rivals          []Rival `json:"rivals"`
+}
+
+// Rival is another way to serve.
+type Rival struct {
+	Name        string `json:"name"`
+	Basis       string `json:"basis"`  // what its figures rest on
+	Status      string `json:"status"` // "feasible", "infeasible", or "published" for figures of others that follow from no published price
+	LatencyUs   int64  `json:"latencyUs,omitempty"`
+	CostPicoUSD int64  `json:"costPicoUSD,omitempty"` // of a request, at the rate
+	// BreakEvenMicroRequestsPH is the rate, in millionths of requests per hour, from which a host that is paid by the hour is
+	// cheaper than the plan, as long as one instance can serve it.
+	BreakEvenMicroRequestsPH int64 `json:"breakEvenMicroRequestsPerHour,omitempty"`
+}
+
+const microRequest = 1_000_000
+
+// maxRatePH bounds a rate: a million requests per second.
+const maxRatePH = 3600 * 1_000_000
+
+// ParseRate reads a rate as in 100/h, 2.5/s, 30/m or 1000/d into millionths of requests per hour.
+func ParseRate(text string) (int64, error) {
+	bad := func(found string) error {
+		return diag.New(diag.Usage, "planner.bad-rate", "reading the rate", fmt.Sprintf("%.60q: %s", text, found), "give requests per second, minute, hour or day, as in 2.5/s, 30/m, 100/h or 1000/d")
+	}
+	number, unit, found := strings.Cut(text, "/")
+	times, per := int64(1), int64(1)
+	switch {
+	case !found:
+		return 0, bad("it has no unit")
+	case unit == "s":
+		times = 3600
+	case unit == "m":
+		times = 60
+	case unit == "d":
+		per = 24
+	case unit != "h":
+		return 0, bad("its unit is unknown")
+	}
+	v, err := platform.ParseDecimal(number, 6)
+	switch {
+	case err != nil:
+		return 0, bad(err.Error())
+	case v > math.MaxInt64/times || v*times/per > maxRatePH*microRequest:
+		return 0, bad("it is more than a million a second")
+	case v*times/per == 0:
+		return 0, bad("it is nothing")
+	}
+	return v * times / per, nil
+}
+
+// Compare holds a plan against AMPS-Inf as published and against hosts that are paid by the hour or metered, at a rate in
+// millionths of requests per hour.
+func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
+	if len(p.Stages) == 0 {
+		return nil, diag.New(diag.Infeasible, "planner.nothing-to-compare", "comparing the plan", "it is infeasible: "+p.Reason, "change the request and plan again")
+	}
+	if microRequestsPH < 1 || microRequestsPH > maxRatePH*microRequest {
+		return nil, diag.New(diag.Usage, "planner.bad-rate", "comparing the plan", "the rate is out of range", "give a rate above nothing and up to a million requests a second")
+	}
+	format, data, err := p.Architecture()
+	if err != nil {
+		return nil, err
+	}
+	m, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+	if err != nil {
+		return nil, err
+	}
+	c := &Comparison{Format: ComparisonFormat, Plan: p.Hash, Model: p.Model.Name, LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD, MicroRequestsPH: microRequestsPH}
+	for _, b := range p.Baselines {
+		c.Rivals = append(c.Rivals, Rival{Name: b.Name, Basis: "the same problem", Status: b.Status, LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD})
+	}
+	batch := max(p.Request.Batch, 1)
+	published, err := PublishedPlan(m.Graph, p.Request.MaxStages, batch)
+	if err != nil {
+		return nil, err
+	}
+	c.Rivals = append(c.Rivals, Rival{Name: published.Name, Basis: PublishedBasis, Status: published.Status, LatencyUs: published.LatencyUs, CostPicoUSD: published.CostPicoUSD})
+	for _, h := range platform.Hosts() {
+		basis := fmt.Sprintf("%s (%s)", h.Source, h.Confidence)
+		r := Rival{Name: h.Label, Status: "feasible"}
+		if h.Hourly {
+			r.Basis = "one instance, always on, if it can serve the rate; " + basis
+			r.CostPicoUSD = divideUp(h.PicoUSDPerHour, microRequest, microRequestsPH)
+			r.BreakEvenMicroRequestsPH = divideUp(h.PicoUSDPerHour, microRequest, max(p.CostPicoUSD, 1))
+		} else {
+			r.Basis = "warm, the processor's share as Lambda's (an assumption); " + basis
+			if r.LatencyUs, r.CostPicoUSD, err = metered(m.Graph, &h, batch); err != nil {
+				return nil, err
+			}
+			if r.CostPicoUSD == 0 {
+				r.Status = "infeasible"
+			}
+		}
+		c.Rivals = append(c.Rivals, r)
+	}
+	if strings.Contains(strings.ToLower(p.Model.Name), "resnet50") {
+		c.Rivals = append(c.Rivals, slides...)
+	}
+	return c, nil
+}
+
+// slides are the figures of the AMPS-Inf slides (ICPP 2021) for one image and ResNet50. They do not follow from the
+// published prices of the time, so nothing is fitted to them.
+var slides = []Rival{
+	{Name: "slides: lambdas of 512 MB", Basis: slidesBasis, Status: "published", LatencyUs: 47_078_000, CostPicoUSD: 1_700_000_000},
+	{Name: "slides: lambdas of 1,024 MB", Basis: slidesBasis, Status: "published", LatencyUs: 21_799_000, CostPicoUSD: 1_100_000_000},
+	{Name: "slides: notebook", Basis: slidesBasis, Status: "published", LatencyUs: 33_346_000, CostPicoUSD: 14_000_000_000},
+	{Name: "slides: notebook and hosting", Basis: slidesBasis, Status: "published", LatencyUs: 484_509_000, CostPicoUSD: 56_000_000_000},
+}
+
+const slidesBasis = "as the AMPS-Inf slides print it; does not follow from the prices of the time"
+
+// metered prices one warm request at the cheapest size of a metered host that holds the whole model; 0 when none does.
+func metered(g *graph.Graph, h *platform.Host, batch int64) (latencyUs, picoUSD int64, err error) {
+	p, err := platform.Get("aws-lambda-x86_64")
+	if err != nil {
+		return 0, 0, err
+	}
+	table, err := cost.NewTable(g, p, cost.Settings{Scenario: solve.Warm, MinStages: 1, MaxStages: 1, MemoryMB: []int64{p.MaxMemoryMB}, Batch: batch, Transport: cost.S3,
+		GatewayMemoryMB: p.GatewayMemoryMB})
+	if err != nil {
+		return 0, 0, err
+	}
+	for m := h.MinMemoryMB; m <= h.MaxMemoryMB; m += h.MemoryStepMB {
+		s := table.Stage(0, table.Cuts()+1, m)
+		if s.MemoryNeededMB > m {
+			continue
+		}
+		us := s.InputUs + s.ComputeUs + s.OutputUs
+		compute := divideUp((us+999)/1000*m, h.PicoUSDPerGBs, 1024*1000)
+		total := compute + divideUp(s.InputBytes+s.OutputBytes, h.PicoUSDPerGB, 1_000_000_000)
+		if picoUSD == 0 || total < picoUSD {
+			latencyUs, picoUSD = us, total
+		}
+	}
+	return latencyUs, picoUSD, nil
+}
+
+// divideUp gives a x b / c rounded up, or the largest number when it passes that. None is negative and c is not zero.
+func divideUp(a, b, c int64) int64 {
+	high, low := bits.Mul64(uint64(a), uint64(b))
+	low, carry := bits.Add64(low, uint64(c-1), 0)
+	high += carry
+	if high >= uint64(c) {
+		return math.MaxInt64
+	}
+	q, _ := bits.Div64(high, low, uint64(c))
+	return int64(min(q, math.MaxInt64))
+}
