@@ -124,6 +124,9 @@ func (l *layerConfig) looksLikeFunction() bool {
 	if l.module != "" || l.registered != "" || l.class == "InputLayer" || l.model != nil || l.options == nil || len(l.calls) == 0 {
 		return false
 	}
+	if parsers[l.class] == nil && functions[l.class] != nil {
+		return true // no layer has that name; Cast has the option dtype
+	}
 	for _, option := range []string{"trainable", "dtype"} {
 		if _, has := l.options[option]; has {
 			return false
