@@ -18,10 +18,11 @@ import (
 	"partita/runtime/wire"
 )
 
-// typed is a tensor of float32 or of int32.
+// typed is a tensor of float32, int32 or booleans.
 type typed struct {
 	tensor32
-	ints []int32
+	ints  []int32
+	bools []bool
 }
 
 // runTyped runs a graph, cut at positions, on its inputs and gives its outputs, by the names of ports.
@@ -82,7 +83,9 @@ func runTypedStage(t testing.TB, s *Stage, src weights.Source, given map[string]
 			t.Fatalf("a stage asks for %s, which nothing makes", in.Name)
 		}
 		var v ort.Value
-		if x.ints != nil {
+		if x.bools != nil {
+			v, err = ort.NewTensor(ort.NewShape(x.shape...), x.bools)
+		} else if x.ints != nil {
 			v, err = ort.NewTensor(ort.NewShape(x.shape...), x.ints)
 		} else {
 			v, err = ort.NewTensor(ort.NewShape(x.shape...), x.data)
@@ -106,6 +109,8 @@ func runTypedStage(t testing.TB, s *Stage, src weights.Source, given map[string]
 			result[outNames[i]] = typed{tensor32: tensor32{append([]int64(nil), v.GetShape()...), append([]float32(nil), v.GetData()...)}}
 		case *ort.Tensor[int32]:
 			result[outNames[i]] = typed{tensor32: tensor32{shape: append([]int64(nil), v.GetShape()...)}, ints: append([]int32(nil), v.GetData()...)}
+		case *ort.Tensor[bool]:
+			result[outNames[i]] = typed{tensor32: tensor32{shape: append([]int64(nil), v.GetShape()...)}, bools: append([]bool(nil), v.GetData()...)}
 		default:
 			t.Fatalf("output %s is a %T", outNames[i], v)
 		}
