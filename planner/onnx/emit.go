@@ -151,7 +151,6 @@ func (e *emission) target(n *graph.Node) []int64 {
 			return nil
 		}
 	}
-	// Without -1 and with one copy, -1 says the same and does not depend on the place.
 	return target
 }
 
