@@ -2,6 +2,7 @@ package endtoend
 
 import (
 	"compress/gzip"
+	"encoding/binary"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -133,12 +134,48 @@ func disagreement(got, want *npy.Array, atol, rtol float64) string {
 	if fmt.Sprint(got.Shape) != fmt.Sprint(want.Shape) {
 		return fmt.Sprintf("shape %v, want %v", got.Shape, want.Shape)
 	}
-	g, w := got.Float64s(), want.Float64s()
-	for i := range w {
-		difference := math.Abs(g[i] - w[i])
-		if !(difference <= atol+rtol*math.Abs(w[i])) { // also when NaN
-			return fmt.Sprintf("element %d is %g, want %g", i, g[i], w[i])
+	g, err := got.Convert("float64")
+	if err != nil {
+		return err.Error()
+	}
+	w, err := want.Convert("float64")
+	if err != nil {
+		return err.Error()
+	}
+	gotten, wanted := g.Float64s(), w.Float64s()
+	if len(gotten) != len(wanted) || len(wanted) == 0 {
+		return fmt.Sprintf("%d elements, want %d", len(gotten), len(wanted))
+	}
+	for i := range wanted {
+		difference := math.Abs(gotten[i] - wanted[i])
+		if !(difference <= atol+rtol*math.Abs(wanted[i])) { // also when NaN
+			return fmt.Sprintf("element %d is %g, want %g", i, gotten[i], wanted[i])
 		}
 	}
 	return ""
+}
+
+// TestDisagreementBites makes sure that the comparison that all cases rest on can fail.
+func TestDisagreementBites(t *testing.T) {
+	array := func(values ...float32) *npy.Array {
+		raw := make([]byte, 0, 4*len(values))
+		for _, v := range values {
+			raw = binary.LittleEndian.AppendUint32(raw, math.Float32bits(v))
+		}
+		return &npy.Array{DType: "float32", Shape: []int64{int64(len(values))}, Data: raw}
+	}
+	for _, c := range []struct {
+		got, want *npy.Array
+		agree     bool
+	}{
+		{array(1, 2), array(1, 2), true},
+		{array(1, 2.001), array(1, 2), true},
+		{array(1, 2.1), array(1, 2), false},
+		{array(1, float32(math.NaN())), array(1, 2), false},
+		{array(1), array(1, 2), false},
+	} {
+		if text := disagreement(c.got, c.want, 1e-5, 1e-3); (text == "") != c.agree {
+			t.Errorf("%v against %v: %q", c.got, c.want, text)
+		}
+	}
 }
