@@ -107,7 +107,19 @@ func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
 
 func (d *deployment) functions() string { return "partita-" + d.name + "-" }
 func (d *deployment) runs() string      { return "runs/" + d.name + "/" }
-func (d *deployment) packages() string  { return "deployments/" + d.name + "/packages" }
+func (d *deployment) packages() string  { return PackagePrefix(d.name) }
+
+// PackagePrefix is the folder in the bucket where the templates look for a deployment's packages.
+func PackagePrefix(name string) string { return "deployments/" + name + "/packages" }
+
+// Place gives the name and the bucket of the deployment that an export describes.
+func Place(p *plan.Plan, o Options) (name, bucket string, err error) {
+	d, err := newDeployment(p, o)
+	if err != nil {
+		return "", "", err
+	}
+	return d.name, d.bucket, nil
+}
 
 // all lists the functions, the gateway last: it needs the others.
 func (d *deployment) all() []function { return append(append([]function{}, d.stages...), d.gateway) }

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"partita/planner"
+	"partita/planner/export"
 )
 
 type runner func(ctx context.Context, a *arguments, env *environment) error
@@ -38,6 +39,14 @@ func commands() []command {
 				{name: "rate", value: "RATE", standard: "100/h", help: "requests per second, minute, hour or day, as in 2.5/s, 30/m, 100/h or 1000/d"}, jsonFlag}},
 		{name: "export", args: "PLAN", minArgs: 0, maxArgs: 1, summary: "write a plan in a form for other programs", run: exportPlan,
 			detail: exportDetail(), flags: exportFlags()},
+		{name: "package", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "write the packages of a plan's functions for other tools", run: packagePlan,
+			detail: "The exported SAM, CloudFormation and Terraform forms look for them in the bucket; the command that copies them there is printed.", flags: []flag{
+				{name: "weights", value: "FILE", help: "the model's weights"},
+				{name: "output-dir", value: "DIR", help: "where to write stage-1.zip ... gateway.zip"},
+				{name: "name", value: "NAME", help: "of the deployment (default: made of the model's name)"},
+				{name: "bucket", value: "BUCKET", standard: export.DefaultBucket, help: "that holds packages and hand-overs"},
+				{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the plan's choice)"},
+				jsonFlag}},
 		{name: "weights", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "write a weights file for a model", run: makeWeights,
 			detail: modelDetail + "\nThe numbers are the same every time. Keras reads the file with load_weights.", flags: []flag{
 				{name: "synthetic", help: "make numbers up, so that a model without weights can be tried"},

@@ -1,0 +1,80 @@
+package deploy
+
+import (
+	"context"
+	"os"
+	"path/filepath"
+
+	"partita/planner/diag"
+)
+
+// bucketName is a store of which only the name is known: nothing is read or written.
+type bucketName struct {
+	Store
+	name string
+}
+
+func (b bucketName) Bucket() string { return b.name }
+
+// Package works a deployment out, as Start does, and writes its packages into a folder instead of deploying them: for
+// other tools, which create the functions themselves. The bucket is where they will find what stages hand over. Options
+// need neither a store nor functions. What is written is told to written.
+func Package(ctx context.Context, o Options, bucket, folder string, r Request, w Weights, written func(file string, bytes int64)) (*Blueprint, error) {
+	if err := CheckName(r.Name); err != nil {
+		return nil, err
+	}
+	if err := checkPreprocess(r.Preprocess); err != nil {
+		return nil, err
+	}
+	var err error
+	if r.plan, err = readPlan(r.Plan); err != nil {
+		return nil, err
+	}
+	o.Store = bucketName{name: bucket}
+	blueprint, err := New(o).options.Prepare(ctx, &r, w)
+	if err != nil {
+		return nil, err
+	}
+	for _, part := range append(append([]Part{}, blueprint.Stages...), blueprint.Gateway) {
+		path := filepath.Join(folder, part.Name+".zip")
+		bytes, err := writePackage(ctx, path, &part)
+		if err != nil {
+			return nil, err
+		}
+		written(path, bytes)
+	}
+	return blueprint, nil
+}
+
+// writePackage writes a package whole or not at all.
+func writePackage(ctx context.Context, path string, p *Part) (int64, error) {
+	unusable := func(err error) error {
+		return diag.New(diag.Invalid, "file.unusable", "writing "+path, "it cannot be written", "check the folder and its permissions").Because(err)
+	}
+	file, err := os.CreateTemp(filepath.Dir(path), ".package-*")
+	if err != nil {
+		return 0, unusable(err)
+	}
+	defer os.Remove(file.Name()) // gone once renamed
+	defer file.Close()
+	if err := p.Write(&packageFile{File: file, ctx: ctx, tell: func(int64) {}}); err != nil {
+		if diag.As(err) == nil && ctx.Err() == nil {
+			err = unusable(err)
+		}
+		return 0, err
+	}
+	info, err := file.Stat()
+	if err == nil {
+		err = file.Chmod(0o644)
+	}
+	if closed := file.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		err = os.Rename(file.Name(), path)
+	}
+	if err != nil {
+		return 0, unusable(err)
+	}
+	return info.Size(), nil
+}
