@@ -48,7 +48,9 @@ func init() {
 		return elementwise{}
 	}, "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
 		"ActivityRegularization", "Identity", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
-		"RandomBrightness")
+		"RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur",
+		"RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomSaturation", "RandomSharpness",
+		"RandomShear", "AugMix", "CutMix", "MixUp", "RandAugment")
 }
 
 // optional reads a number that may be null.

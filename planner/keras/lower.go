@@ -128,9 +128,11 @@ func (o *options) operation() operation {
 		o.finish()
 		return op
 	}
+	if r, known := refused[l.class]; known {
+		o.unsupported(r.fix, "%s", r.reason)
+		return nil
+	}
 	switch l.class {
-	case "Lambda":
-		o.unsupported("replace it by layers of Keras and save again", "it holds Python bytecode, which is never run")
 	case "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer":
 		o.unsupported("replace the function by layers of Keras and save again", "a TensorFlow function called on tensors (%s)", describe(l.options["function"]))
 	default:

@@ -33,7 +33,7 @@ var passMasks = map[string]bool{
 var readMasks = map[string]bool{
 	"LSTM": true, "GRU": true, "SimpleRNN": true, "RNN": true, "Bidirectional": true, "TimeDistributed": true, "CuDNNLSTM": true,
 	"CuDNNGRU": true, "MultiHeadAttention": true, "GroupQueryAttention": true, "GroupedQueryAttention": true, "Attention": true,
-	"AdditiveAttention": true, "GlobalAveragePooling1D": true, "GlobalAvgPool1D": true, "GlobalAveragePool1D": true, "Softmax": true,
+	"AdditiveAttention": true, "GlobalAveragePooling1D": true, "GlobalAvgPool1D": true, "Softmax": true,
 }
 
 func (m *modelConfig) usesMasks() bool {

@@ -12,6 +12,7 @@ func init() {
 			continue
 		}
 		for class, op := range map[string]string{"Max": "MaxPool", "Average": "AveragePool"} {
+			short := map[string]string{"Max": "MaxPool", "Average": "AvgPool"}[class] // Keras's other name
 			register(func(o *options) operation {
 				p := &pooling{op: op}
 				size := make([]int64, rank)
@@ -24,13 +25,13 @@ func init() {
 				p.same = o.padding()
 				p.form = o.layout()
 				return p
-			}, class+"Pooling"+axes, class+"Pool"+axes)
+			}, class+"Pooling"+axes, short+axes)
 			register(func(o *options) operation {
 				p := &globalPooling{op: "Global" + op, rank: rank, keep: o.boolean(false, "keepdims")}
 				p.form = o.layout()
 				o.accept("mask")
 				return p
-			}, "Global"+class+"Pooling"+axes, "Global"+class+"Pool"+axes)
+			}, "Global"+class+"Pooling"+axes, "Global"+short+axes)
 			register(func(o *options) operation {
 				p := &adaptivePooling{largest: class == "Max", size: o.sizes(rank, "output_size"), form: o.layout()}
 				if p.size == nil {
