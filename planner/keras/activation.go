@@ -1,6 +1,7 @@
 package keras
 
 import (
+	"fmt"
 	"math"
 
 	"partita/planner/graph"
@@ -37,8 +38,8 @@ func init() {
 		return elementwise{reluOf(nil, 0, o.number(1, "theta"))}
 	}, "ThresholdedReLU")
 	register(func(o *options) operation {
-		axis := o.integer(-1, -8, "axis")
-		return elementwise{softmaxOf("Softmax", int(axis))}
+		o.accept("mask")
+		return &softmax{elementwise{softmaxOf("Softmax", int(o.integer(-1, -8, "axis")))}}
 	}, "Softmax")
 	register(func(o *options) operation { return &prelu{shared: o.integers("shared_axes")} }, "PReLU")
 	register(func(o *options) operation {
@@ -69,6 +70,45 @@ type elementwise struct{ f activation }
 func (e elementwise) lower(l *lowering, in []*tensor) (*tensor, error) {
 	t, err := wantOne(in)
 	return e.f.apply(l, t, err)
+}
+
+// softmax is the layer, which reads masks as the activation does not.
+type softmax struct{ elementwise }
+
+func (s *softmax) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
+	mask, err := l.maskOf(in)
+	if err != nil {
+		return nil, err
+	}
+	if mask == nil {
+		return s.f.apply(l, t, nil)
+	}
+	if len(mask.shape) != len(t.shape) {
+		return nil, fmt.Errorf("its mask %s does not fit its input %s", mask.shape, t.shape)
+	}
+	values, form, err := l.together([]*tensor{t, mask})
+	if err != nil {
+		return nil, err
+	}
+	c := &formula{l: l}
+	counts := c.cast(values[1], graph.Bool)
+	masked := c.op("Where", counts, values[0], c.number(-1e9))
+	if c.err != nil {
+		return nil, c.err
+	}
+	y, err := s.f.apply(l, l.tensorOf(masked, form), nil)
+	if err != nil {
+		return nil, err
+	}
+	v := c.op("Mul", y.values[form], values[1]) // nothing where nothing counts
+	if c.err != nil {
+		return nil, c.err
+	}
+	return l.tensorOf(v, form), nil
 }
 
 // one is an activation that is one ONNX operator.
@@ -169,6 +209,9 @@ func (o *options) activationOf(option, def string) activation {
 			op := parsers[class](inner)
 			inner.finish()
 			o.findings = append(o.findings, inner.findings...)
+			if s, ok := op.(*softmax); ok {
+				return s.f
+			}
 			return op.(elementwise).f
 		}
 		o.unsupported("use one of Keras's own activations", "activation of class %q", class)

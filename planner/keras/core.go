@@ -8,7 +8,11 @@ import (
 
 func init() {
 	register(func(o *options) operation {
-		o.ignore("input_dim", "input_length")
+		o.ignore("input_dim", "input_length", "gptq_unpacked_column_size")
+		if v := o.value("lora_rank"); v != nil {
+			o.ignore("lora_alpha") // the saved kernel has the adaptation in it
+		}
+		o.refuseQuantized()
 		return &dense{units: o.required("units", "output_dim"), bias: o.boolean(true, "use_bias", "bias"), activation: o.activation()}
 	}, "Dense")
 	register(func(o *options) operation {

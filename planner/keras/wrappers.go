@@ -182,9 +182,6 @@ func parseTimeDistributed(o *options) operation {
 		return nil
 	}
 	t := &timeDistributed{inner: inner.innerOperation(), class: inner.layer.class}
-	if readMasks[t.class] && o.layer.options["mask"] != nil {
-		inner.unsupported("build the model without masking", "it reads masks")
-	}
 	switch t.class {
 	case "Dense", "Activation", "ReLU", "LeakyReLU", "ELU", "ThresholdedReLU", "Dropout", "SpatialDropout1D", "SpatialDropout2D",
 		"SpatialDropout3D", "GaussianNoise", "GaussianDropout", "AlphaDropout", "ActivityRegularization", "Identity", "Rescaling", "Embedding":
@@ -207,6 +204,9 @@ func (d *timeDistributed) lower(l *lowering, in []*tensor) (*tensor, error) {
 			return nil, err
 		}
 		return out[0], nil
+	}
+	if t.mask != nil && readMasks[d.class] {
+		return nil, fmt.Errorf("its input has a mask, which its %s would read", d.class)
 	}
 	steps := t.shape[1]
 	if steps > maxUnrolled {
