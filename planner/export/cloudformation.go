@@ -11,7 +11,8 @@ import (
 func (d *deployment) usage() []string {
 	return append(d.heading(),
 		"The packages (stage-1.zip ... gateway.zip) must be in the bucket under PackagePrefix. The gateway's package names the",
-		"bucket for hand-overs, so Bucket must be the one that it was made for.")
+		"bucket for hand-overs, so Bucket must be the one that it was made for; partita package writes them.",
+		"The roles have names, so creating the stack needs the capability CAPABILITY_NAMED_IAM.")
 }
 
 func sub(text string) object { return object{m("Fn::Sub", text)} }
@@ -82,7 +83,10 @@ func stageComment(f *function) string {
 	if f.stage == nil {
 		return "The gateway takes requests, drives the stages and answers"
 	}
-	return oneLine(fmt.Sprintf("Layers %d to %d", f.stage.FirstLayer, f.stage.LastLayer))
+	if f.stage.FirstLayer == f.stage.LastLayer {
+		return fmt.Sprintf("Layer %d", f.stage.LastLayer)
+	}
+	return fmt.Sprintf("Layers %d to %d", f.stage.FirstLayer, f.stage.LastLayer)
 }
 
 func cloudFormationTemplate(d *deployment) ([]byte, error) {

@@ -9,7 +9,8 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 		h.comment(line)
 	}
 	h.comment("The packages (stage-1.zip ... gateway.zip) must be in the bucket under package_prefix. The gateway's package names the")
-	h.comment("bucket for hand-overs, so bucket must be the one that it was made for. Credentials and region are the provider's.")
+	h.comment("bucket for hand-overs, so bucket must be the one that it was made for; partita package writes them. Credentials and region")
+	h.comment("are the provider's.")
 	h.comment("When a package changes under the same key, apply with -replace of its function: Terraform does not look into the bucket.")
 	h.blank()
 	h.block("terraform", func() {

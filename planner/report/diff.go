@@ -100,14 +100,16 @@ func sideOf(p *plan.Plan) Side {
 	return Side{Hash: p.Hash, Model: p.Model.Name, Status: string(p.Status), Reason: p.Reason, Stages: len(p.Stages), LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD}
 }
 
-// basisOf is a plan without what is asked and answered.
+// basisOf is a plan without what is asked and answered, and without the architecture's text, for which its digest stands.
 func basisOf(p *plan.Plan) any {
+	model := p.Model
+	model.Architecture.Deflate = ""
 	return struct {
 		Model     plan.Model     `json:"model"`
 		Platform  string         `json:"platform"`
 		PriceBook plan.PriceBook `json:"priceBook"`
 		Times     string         `json:"times"`
-	}{p.Model, p.Platform, p.PriceBook, p.Times}
+	}{model, p.Platform, p.PriceBook, p.Times}
 }
 
 // changes lists the fields in which two values differ, by name. Fields of objects within are joined by dots.

@@ -27,7 +27,7 @@ func Duration(us int64) string {
 
 // Dollars prints the price of a number of requests.
 func Dollars(picoUSD, requests int64) string {
-	usd := float64(picoUSD) / 1e12 * float64(requests)
+	usd := float64(picoUSD) * float64(requests) / 1e12
 	sign := ""
 	if usd < 0 {
 		sign, usd = "-", -usd

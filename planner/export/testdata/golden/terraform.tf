@@ -1,7 +1,8 @@
 # residual in 3 functions behind a gateway, planned for aws-lambda-arm64
 # Plan sha256:PLAN
 # The packages (stage-1.zip ... gateway.zip) must be in the bucket under package_prefix. The gateway's package names the
-# bucket for hand-overs, so bucket must be the one that it was made for. Credentials and region are the provider's.
+# bucket for hand-overs, so bucket must be the one that it was made for; partita package writes them. Credentials and region
+# are the provider's.
 # When a package changes under the same key, apply with -replace of its function: Terraform does not look into the bucket.
 
 terraform {
