@@ -1,0 +1,44 @@
+package onnx
+
+import (
+	"flag"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"partita/planner/graph"
+)
+
+var update = flag.Bool("update", false, "write OPERATORS.md anew")
+
+// TestOperatorsTable keeps OPERATORS.md equal to what the code knows; go test ./planner/onnx -update writes it.
+func TestOperatorsTable(t *testing.T) {
+	var b strings.Builder
+	fmt.Fprintf(&b, `# ONNX operators
+
+Made from the code by `+"`go test ./planner/onnx -update`"+`.
+
+Models of operator sets %d to %d of ai.onnx open. The shapes of the operators below are computed; any other operator is taken when
+the file itself declares the shapes of what it makes. Refused by name: control flow (If, Loop, Scan), functions of the
+model's own, sequences and maps, sparse tensors, and elements of less than a byte.
+`, minOpset, maxOpset)
+	sets := graph.Operators()
+	for _, set := range slices.Sorted(maps.Keys(sets)) {
+		fmt.Fprintf(&b, "\n## %s\n\n%s\n", set, strings.Join(sets[set], ", "))
+	}
+	if *update {
+		if err := os.WriteFile("OPERATORS.md", []byte(b.String()), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	have, err := os.ReadFile("OPERATORS.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if string(have) != b.String() {
+		t.Error("OPERATORS.md is not what the code knows: run go test ./planner/onnx -update and look at the difference")
+	}
+}
