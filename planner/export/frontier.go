@@ -46,7 +46,7 @@ func newAxis(figures []float64, from, to int64, format func(float64) string) *ax
 		}
 		return a
 	}
-	margin := max((high-low)*0.08, high*0.02)
+	margin := max(float64((high-low)*0.08), float64(high*0.02)) // no fused multiply-add: all processors draw the same
 	a.low, a.high = max(low-margin, 0), high+margin
 	step := math.Pow(10, math.Floor(math.Log10((a.high-a.low)/4)))
 	for _, factor := range []float64{5, 2} {
