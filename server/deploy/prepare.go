@@ -117,7 +117,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		})
 		manifest.Stages = append(manifest.Stages, wire.GatewayStage{
 			Function: functionsOf(r.Name) + name, TransportIn: s.TransportIn, TransportOut: s.TransportOut,
-			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: s.FeesPicoUSD - (s.Invocations-1)*bought.RequestPicoUSD},
+			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: s.FeesPicoUSD - (s.Invocations-1)*bought.RequestPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
 			Predicted: wire.PhaseTimes{InitUs: s.InitUs, InputUs: s.InputUs, ComputeUs: s.ComputeUs, OutputUs: s.OutputUs},
 		})
 	}
