@@ -87,6 +87,9 @@ test-tools:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 		else echo "the browser tests need Chromium. Install it with: sudo apt-get install chromium" >&2; exit 1; fi; \
 	fi
+	@if ! [ planner/export/testdata/asl/node_modules -nt planner/export/testdata/asl/package-lock.json ]; then \
+		cd planner/export/testdata/asl && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules; \
+	fi
 	@if ! pkg-config --exists hdf5 2>/dev/null; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libhdf5-dev pkg-config >/dev/null; \
@@ -108,4 +111,4 @@ bench: build ## measure the design's targets, as ratios in one run, and print th
 
 .PHONY: clean
 clean: ## remove what the build made
-	rm -rf bin web/dist/app.wasm* web/dist/.built runtime/onnxruntime/node_modules
+	rm -rf bin web/dist/app.wasm* web/dist/.built runtime/onnxruntime/node_modules planner/export/testdata/asl/node_modules

@@ -87,7 +87,7 @@ func Open(ctx context.Context, c Config) (*Cloud, error) {
 	}
 	if !local && c.RoleARN == "" {
 		return nil, diag.New(diag.Usage, "cloud.no-role", "opening the cloud", "no execution role is set",
-			"give --role the ARN of a role that lambda.amazonaws.com may assume, with logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents, s3:GetObject, s3:PutObject and s3:DeleteObject on the bucket's runs/ prefix, and lambda:InvokeFunction on partita-*")
+			"give --role the ARN of a role that lambda.amazonaws.com may assume, with logs:CreateLogGroup, logs:CreateLogStream, logs:PutLogEvents, s3:ListBucket on the bucket, s3:GetObject, s3:PutObject and s3:DeleteObject on its runs/ prefix, and lambda:InvokeFunction on partita-*")
 	}
 	cloud := &Cloud{config: c, region: loaded.Region}
 	cloud.s3 = s3.NewFromConfig(loaded, func(o *s3.Options) {
