@@ -1,6 +1,7 @@
 package lambda
 
 import (
+	"slices"
 	"sync"
 	"time"
 )
@@ -144,38 +145,38 @@ func (p *pool) discard(e *environment) {
 // drop ends the environments of the versions that match: idle ones now, busy ones now too or when they are done. It
 // returns when all are gone. There will be no new ones of the version last.
 func (p *pool) drop(last *version, match func(*version) bool, busyToo bool) {
-	p.mu.Lock()
-	if last != nil {
-		last.dropped = true
-	}
-	var idle []*environment
-	for v, list := range p.idle {
-		if match(v) {
-			idle = append(idle, list...)
-			delete(p.idle, v)
-		}
-	}
-	p.mu.Unlock()
-	for _, e := range idle {
-		p.discard(e)
-	}
 	for { // one whose initialisation fails may be renewed in between
-		var busy []*environment
+		var idle, busy []*environment
 		p.mu.Lock()
+		if last != nil {
+			last.dropped = true
+		}
+		for v, list := range p.idle {
+			if match(v) {
+				idle = append(idle, list...)
+				delete(p.idle, v)
+			}
+		}
+		// Those at work are marked under the same lock, so that none is given back as idle behind our back.
 		for e := range p.all {
-			if match(e.version) {
+			if match(e.version) && !slices.Contains(idle, e) {
 				e.stale = true
 				busy = append(busy, e)
 			}
 		}
 		p.mu.Unlock()
-		if len(busy) == 0 {
+		if len(idle)+len(busy) == 0 {
 			return
 		}
 		for _, e := range busy {
 			if busyToo {
 				e.kill() // whoever uses it discards it
 			}
+		}
+		for _, e := range idle {
+			p.discard(e)
+		}
+		for _, e := range busy {
 			<-e.gone
 		}
 	}
