@@ -27,6 +27,12 @@ type Destroyed struct {
 // destroyPatience is how long a destroy may take once it has begun, whether or not its caller still waits.
 const destroyPatience = 10 * time.Minute
 
+// What appears while a deployment is being removed is removed, too.
+const (
+	removeAttempts = 5
+	removePause    = 200 * time.Millisecond
+)
+
 // Destroy removes a deployment in whatever state it is: cancels it when it is being deployed, and removes what the
 // journal names as well as whatever carries the deployment's name, so that a missing manifest or journal does no harm.
 func (d *Deployer) Destroy(ctx context.Context, name string) (*Destroyed, error) {
@@ -95,39 +101,55 @@ func unknown(doing, name string) *diag.Error {
 func (d *Deployer) remove(ctx context.Context, j *journal, feed *Feed) (*Destroyed, error) {
 	name := j.doc.Name
 	report := &Destroyed{Format: DestroyedFormat, Name: name, Functions: []string{}, Remaining: []string{}}
-	functions, err := d.ownFunctions(ctx, name, j.resources())
-	if err != nil {
-		return nil, err
-	}
-	for _, f := range functions {
-		step := feed.Start("delete", "function "+f, 0)
-		if err := step.End(d.options.Functions.DeleteFunction(ctx, f)); err != nil {
+	for attempt := 1; ; attempt++ {
+		if err := d.removeFound(ctx, j, feed, report); err != nil {
 			return nil, err
 		}
-		report.Functions = append(report.Functions, f)
-	}
-	keys, err := d.ownObjects(ctx, name, j.resources())
-	if err != nil {
-		return nil, err
-	}
-	if len(keys) > 0 {
-		step := feed.Start("delete", fmt.Sprintf("%d objects", len(keys)), 0)
-		if err := step.End(d.options.Store.Delete(ctx, keys...)); err != nil {
+		left, err := d.remaining(ctx, name)
+		if err != nil {
 			return nil, err
 		}
-	}
-	left, err := d.remaining(ctx, name)
-	if err != nil {
-		return nil, err
-	}
-	if len(left) > 0 {
-		return nil, diag.New(diag.Unavailable, "deploy.not-removed", "destroying "+name, "not everything could be removed", "destroy it again").With(left...)
+		if len(left) == 0 {
+			break
+		}
+		if attempt == removeAttempts {
+			return nil, diag.New(diag.Unavailable, "deploy.not-removed", "destroying "+name, "not everything could be removed", "destroy it again").With(left...)
+		}
+		select { // a request that was broken off may have been carried out since
+		case <-time.After(removePause):
+		case <-ctx.Done():
+		}
 	}
 	if err := d.options.Store.Delete(ctx, journalKey(name)); err != nil {
 		return nil, err
 	}
-	report.Objects = len(keys) + 1
+	report.Objects++
 	return report, nil
+}
+
+// removeFound deletes what a journal and the deployment's name lead to at this moment, and adds it to the report.
+func (d *Deployer) removeFound(ctx context.Context, j *journal, feed *Feed, report *Destroyed) error {
+	functions, err := d.ownFunctions(ctx, j.doc.Name, j.resources())
+	if err != nil {
+		return err
+	}
+	for _, f := range functions {
+		step := feed.Start("delete", "function "+f, 0)
+		if err := step.End(d.options.Functions.DeleteFunction(ctx, f)); err != nil {
+			return err
+		}
+		report.Functions = append(report.Functions, f)
+	}
+	keys, err := d.ownObjects(ctx, j.doc.Name, j.resources())
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	step := feed.Start("delete", fmt.Sprintf("%d objects", len(keys)), 0)
+	if err := step.End(d.options.Store.Delete(ctx, keys...)); err != nil {
+		return err
+	}
+	report.Objects += len(keys)
+	return nil
 }
 
 // ownFunctions gives the functions that belong to a deployment: those with its names and its tag, the gateway first.

@@ -29,6 +29,7 @@ type Request struct {
 // Limits of the steps.
 const (
 	createAtOnce     = 4 // functions created or woken at the same time
+	createPatience   = 2 * time.Minute
 	rollbackPatience = 3 * time.Minute
 )
 
@@ -185,7 +186,10 @@ func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprin
 	if err := j.before(ctx, Resource{functionKind, p.Function}); err != nil {
 		return step.End(err)
 	}
-	err := d.options.Functions.CreateFunction(ctx, cloud.FunctionSpec{
+	// What is broken off may be carried out all the same, and later than the roll-back that would undo it.
+	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
+	defer cancel()
+	err := d.options.Functions.CreateFunction(creating, cloud.FunctionSpec{
 		Name: p.Function, PackageKey: packageKey(name, p.Name), MemoryMB: p.MemoryMB, TimeoutSeconds: p.TimeoutSeconds,
 		Architecture: b.Architecture, Description: p.Description, Environment: p.Environment,
 		Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash},
