@@ -96,6 +96,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 		}
 		h.batch = h.batch[:0]
 		front, ahead := h.fronts[(layer+1)*s.step+int(x.head)], 0
+		idle := h.idle[x.head]
 		slowest, dearest := q.time-quickest[x.head], p.cost-leanest[x.head]
 		first := lo // costs fall along the labels
 		for last := hi; first < last; {
@@ -107,7 +108,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 		}
 		for k := first; k < hi; k++ {
 			l := &h.labels[k]
-			t, c := x.after(l.time), l.cost+x.cost
+			t, c := max(x.after(l.time), idle), l.cost+x.cost
 			if t > slowest {
 				break
 			}

@@ -22,6 +22,7 @@ type search struct {
 	spare     []label
 
 	quickest, leanest []int64 // per state: bounds of the time and the cost to the sink
+	idle              []int64 // per node: the finish before which nothing can go on, as every survivor waits for its init
 
 	start  int64              // least cost of a plan known before the first slice
 	least  [buckets + 1]int64 // least cost of a plan known in a slice of time
@@ -31,7 +32,7 @@ type search struct {
 func (h *search) size(states int) {
 	if len(h.fronts) < states {
 		h.fronts = make([][]label, states)
-		h.quickest, h.leanest = make([]int64, states), make([]int64, states)
+		h.quickest, h.leanest, h.idle = make([]int64, states), make([]int64, states), make([]int64, states)
 	}
 }
 
@@ -146,6 +147,17 @@ func (s *solver) remaining() {
 		h.quickest[v], h.leanest[v] = unreachable, unreachable
 		if s.isEnd(v) {
 			h.quickest[v], h.leanest[v] = 0, 0
+		}
+	}
+	for v := range s.nodes {
+		h.idle[v] = 0
+	}
+	if s.menus.overlapped {
+		for i := len(h.survivors) - 1; i >= 0; i-- {
+			x := &h.survivors[i]
+			if last := i == len(h.survivors)-1 || h.survivors[i+1].tail != x.tail; last || x.ready-x.time < h.idle[x.tail] {
+				h.idle[x.tail] = max(0, x.ready-x.time)
+			}
 		}
 	}
 	for layer := s.layers - 1; layer >= 0; layer-- {

@@ -337,7 +337,7 @@ func (s *solver) trace(list []entry) {
 
 func grow[T any](a []T, n int) []T {
 	if cap(a) < n {
-		return make([]T, n, n+n/4)
+		return make([]T, n)
 	}
 	return a[:n]
 }

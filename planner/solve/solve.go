@@ -170,8 +170,12 @@ func (s *solver) list(p, q *plan) {
 	if !s.menus.overlapped {
 		s.sift(p, q)
 	}
+	options := 0
+	for _, e := range s.entries {
+		options += len(s.in.Segments[s.arcs[e.arc].segment].Options)
+	}
 	left := s.entries[:0]
-	s.menus.corners = s.menus.corners[:0]
+	s.menus.corners = grow(s.menus.corners, options)[:0]
 	for _, e := range s.entries {
 		a := &s.arcs[e.arc]
 		if s.menus.hull(&s.rule, a, s.in.Segments[a.segment].Options, s.box) {

@@ -21,10 +21,10 @@ type structuredCase struct {
 // structured lists instances that look like models, of a size that the plain solver and the independent one manage.
 func structured() []structuredCase {
 	var list []structuredCase
-	for seed, layers := range [][]modelLayer{chainLike(12, 1), chainLike(25, 2), chainLike(40, 3), resnetLike()[130:], cellsLike(30)} {
+	for seed, layers := range [][]modelLayer{chainLike(12, 1), chainLike(20, 2), chainLike(32, 3), resnetLike()[145:], cellsLike(24)} {
 		for _, scenario := range scenarios {
 			for _, stages := range [][2]int{{1, 3}, {1, 10}, {2, 4}, {4, 4}} {
-				in := model(layers, sizes(512, 3008), scenario, stages[1], seed == 1)
+				in := model(layers, sizes(700, 3008), scenario, stages[1], seed == 1)
 				in.MinStages = stages[0]
 				if seed%2 == 1 {
 					in.GatewayPicoUSDPerMs = 0
