@@ -31,12 +31,18 @@ type environment struct {
 func Main() int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	context.AfterFunc(ctx, stop) // who interrupts a second time does not want to wait for what the first one undoes
 	return run(ctx, os.Args[1:], &environment{in: os.Stdin, out: os.Stdout, errors: os.Stderr, terminal: isTerminal(os.Stderr), getenv: os.Getenv})
 }
 
 // run parses, acts and reports.
 func run(ctx context.Context, args []string, env *environment) int {
+	out := &output{to: env.out}
+	env.in, env.out = &input{ctx, env.in}, out
 	err := dispatch(ctx, args, env)
+	if out.err != nil && diag.CodeOf(err) != "interrupted" {
+		err = fileError("writing standard output", out.err)
+	}
 	if err == nil {
 		return 0
 	}
@@ -71,7 +77,17 @@ func dispatch(ctx context.Context, args []string, env *environment) error {
 		writeCommandHelp(env.out, c)
 		return nil
 	}
-	return c.run(ctx, parsed, env)
+	if !c.alone {
+		return c.run(ctx, parsed, env)
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.run(ctx, parsed, env) }()
+	select {
+	case err := <-done:
+		return err
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }
 
 // errorDocument is an error as --json shows it.

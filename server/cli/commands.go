@@ -25,11 +25,11 @@ var (
 func commands() []command {
 	return []command{
 		{name: "serve", maxArgs: 0, summary: "serve the page, the interface and the local cloud", run: serve, flags: serveFlags()},
-		{name: "inspect", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "say what a model file holds", run: inspect,
+		{name: "inspect", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "say what a model file holds", run: inspect, alone: true,
 			detail: modelDetail, flags: []flag{weightsFlag, dimFlag, jsonFlag}},
-		{name: "plan", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "find the best way to serve a model", run: makePlan,
+		{name: "plan", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "find the best way to serve a model", run: makePlan, alone: true,
 			detail: "An infeasible request gives a plan that says why, and exit code 3.", flags: planFlags()},
-		{name: "instance", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "print the numeric problem that plan solves", run: instance,
+		{name: "instance", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "print the numeric problem that plan solves", run: instance, alone: true,
 			detail: "The document is JSON in either case, for other solvers to check the optimum.", flags: planFlags()},
 		{name: "show", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "show a plan", run: show,
 			detail: "PLAN is a plan document, or a file with the link to one.", flags: []flag{{name: "summary", help: "print one line only"}, jsonFlag}},
@@ -58,7 +58,7 @@ func commands() []command {
 			yesFlag, jsonFlag}, serverFlags...)},
 		{name: "invoke", args: "NAME INPUT...", minArgs: 2, maxArgs: -1, summary: "send inputs through a deployment", run: invoke,
 			detail: "INPUT is an image, a .npy file, a pickled array or a JSON tensor; several make a batch. Of a model with several inputs each is NAME=FILE.", flags: append([]flag{
-				{name: "output", value: "FILE", help: "write the first output tensor as .npy"},
+				{name: "output", value: "FILE", help: "write the first output tensor as .npy; - is standard output, instead of the summary"},
 				{name: "output-dir", value: "DIR", help: "write every output tensor as NAME.npy"},
 				{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the deployment's choice)"},
 				{name: "top", value: "N", standard: "5", help: "classes shown of each item"},

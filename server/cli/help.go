@@ -17,7 +17,7 @@ usage: partita COMMAND [arguments]
 
 // help answers partita help [COMMAND].
 func help(args []string, env *environment) error {
-	if len(args) == 0 {
+	if len(args) == 0 || args[0] == "-h" || args[0] == "--help" {
 		writeHelp(env.out)
 		return nil
 	}

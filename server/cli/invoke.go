@@ -42,6 +42,9 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 	if err != nil {
 		return err
 	}
+	if a.text("output") == "-" && a.on("json") {
+		return usage(find("invoke"), "--output - and --json both want standard output")
+	}
 	request := &api.InvocationRequest{Preprocess: a.text("preprocess"), Top: int(top)}
 	for _, word := range a.words[1:] {
 		input, err := readInput(ctx, c, word, env)
@@ -59,8 +62,11 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 		}
 		return err
 	}
-	if err := writeOutputs(a, reply); err != nil {
+	if err := writeOutputs(a, reply, env); err != nil {
 		return err
+	}
+	if a.text("output") == "-" {
+		return nil
 	}
 	shown := &invocation{Format: deploy.InvocationFormat, Outputs: []wire.TensorSpec{}, Top: reply.Top, Trace: reply.Trace}
 	for _, o := range reply.Outputs {
@@ -113,12 +119,18 @@ func contentType(path string) string {
 	}[strings.ToLower(filepath.Ext(path))]
 }
 
-func writeOutputs(a *arguments, reply *api.InvocationReply) error {
+func writeOutputs(a *arguments, reply *api.InvocationReply, env *environment) error {
 	if path := a.text("output"); path != "" {
 		if len(reply.Outputs) == 0 {
 			return diag.New(diag.Internal, "invoke.no-output", "writing "+path, "the reply has no output tensor", "")
 		}
-		if err := writeTensor(path, &reply.Outputs[0]); err != nil {
+		var err error
+		if first := &reply.Outputs[0]; path == "-" {
+			err = arrayOf(first).Write(env.out)
+		} else {
+			err = writeTensor(path, first)
+		}
+		if err != nil {
 			return err
 		}
 	}
@@ -153,16 +165,25 @@ func fileName(name string) string {
 	return name
 }
 
-func writeTensor(path string, t *api.OutputTensor) (err error) {
+// writeTensor writes a tensor to a file, which is not left half written.
+func writeTensor(path string, t *api.OutputTensor) error {
 	f, err := os.Create(path)
 	if err != nil {
 		return fileError("writing "+path, err)
 	}
-	defer func() {
-		if closed := f.Close(); err == nil && closed != nil {
-			err = fileError("writing "+path, closed)
-		}
-	}()
-	array := &npy.Array{DType: t.DType, Shape: t.Shape, Data: t.Data}
-	return array.Write(f)
+	err = arrayOf(t).Write(f)
+	if closed := f.Close(); err == nil {
+		err = closed
+	}
+	if err == nil {
+		return nil
+	}
+	if info, statErr := os.Lstat(path); statErr == nil && info.Mode().IsRegular() { // and not a device
+		os.Remove(path)
+	}
+	return fileError("writing "+path, err)
+}
+
+func arrayOf(t *api.OutputTensor) *npy.Array {
+	return &npy.Array{DType: t.DType, Shape: t.Shape, Data: t.Data}
 }

@@ -16,6 +16,9 @@ func lockFolder(path string) (unlock func(), err error) {
 	}
 	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
 		f.Close()
+		if err == unix.EWOULDBLOCK {
+			err = errFolderInUse
+		}
 		return nil, err
 	}
 	return func() { f.Close() }, nil

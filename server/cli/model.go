@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -115,20 +116,35 @@ func openFile(name string, env *environment) (*os.File, int64, error) {
 			f.Close()
 			return nil, 0, fileError("opening "+name, err)
 		}
-		return f, info.Size(), nil
+		if info.Mode().IsRegular() {
+			return f, info.Size(), nil
+		}
+		defer f.Close() // a pipe, as in partita inspect <(zcat model.json.gz)
+		return keep(f, name)
 	}
+	return keep(env.in, "standard input")
+}
+
+// maxKept bounds what is kept of a stream: the largest weights file that a server takes.
+const maxKept = 5 << 30
+
+// keep copies a stream to a temporary file.
+func keep(r io.Reader, name string) (*os.File, int64, error) {
 	f, err := os.CreateTemp("", "partita-*")
 	if err != nil {
-		return nil, 0, fileError("keeping standard input", err)
+		return nil, 0, fileError("keeping "+name, err)
 	}
 	os.Remove(f.Name())
-	size, err := io.Copy(f, env.in)
+	size, err := io.Copy(f, io.LimitReader(r, maxKept+1))
+	if err == nil && size > maxKept {
+		err = diag.New(diag.Limit, "file.too-large", "reading "+name, fmt.Sprintf("it goes on after %d bytes", int64(maxKept)), "is it the right one?")
+	}
 	if err == nil {
 		_, err = f.Seek(0, io.SeekStart)
 	}
 	if err != nil {
 		f.Close()
-		return nil, 0, fileError("reading standard input", err)
+		return nil, 0, fileError("reading "+name, err)
 	}
 	return f, size, nil
 }
@@ -151,9 +167,14 @@ func readFile(name string, limit int64, env *environment) ([]byte, error) {
 }
 
 func fileError(doing string, err error) error {
+	if errors.Is(err, context.Canceled) {
+		return diag.New(diag.Interrupted, "interrupted", doing, "interrupted", "")
+	}
+	if diag.As(err) != nil {
+		return err
+	}
 	var path *os.PathError
-	if e, ok := err.(*os.PathError); ok {
-		path = e
+	if errors.As(err, &path) {
 		err = path.Err
 	}
 	kind, code, fix := diag.Invalid, "file.unusable", "check the file and its permissions"

@@ -26,6 +26,7 @@ type command struct {
 	detail  string
 	flags   []flag
 	run     runner
+	alone   bool // it only reads and computes: an interruption may end it at any point
 }
 
 // arguments are a command's arguments as given.

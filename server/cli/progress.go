@@ -13,16 +13,17 @@ import (
 type progress struct {
 	env     *environment
 	silent  bool
+	plain   bool // the terminal cannot replace a line: only ends are told
 	partial bool // the last line is not ended
 }
 
 func newProgress(env *environment, _ bool) *progress {
-	return &progress{env: env, silent: !env.terminal}
+	return &progress{env: env, silent: !env.terminal, plain: env.getenv("TERM") == "dumb"}
 }
 
 // line replaces the line that is being written.
 func (p *progress) line(final bool, format string, args ...any) {
-	if p.silent {
+	if p.silent || p.plain && !final {
 		return
 	}
 	if p.partial {

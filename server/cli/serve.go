@@ -252,6 +252,9 @@ func (s *server) announce(env *environment, address, token, data string, info *a
 	env.say("Data is in %s. Stop with Ctrl-C.", data)
 }
 
+// errFolderInUse tells that another process has locked a folder.
+var errFolderInUse = errors.New("in use")
+
 // openData makes the data folder, and makes sure that no other server uses it.
 func openData(dir string, env *environment) (path string, unlock func(), err error) {
 	doing := "opening the data folder"
@@ -270,9 +273,12 @@ func openData(dir string, env *environment) (path string, unlock func(), err err
 		return "", nil, err
 	}
 	if err := os.MkdirAll(dir, 0o700); err != nil {
-		return "", nil, fileError(doing, err)
+		return "", nil, fileError(doing+" "+dir, err)
 	}
 	unlock, err = lockFolder(filepath.Join(dir, "lock"))
+	if err != nil && err != errFolderInUse {
+		return "", nil, fileError(doing+" "+dir, err)
+	}
 	if err != nil {
 		return "", nil, diag.New(diag.Conflict, "serve.data-in-use", doing, "another server uses "+dir, "stop it, or name another folder with --data")
 	}
@@ -283,7 +289,7 @@ func openData(dir string, env *environment) (path string, unlock func(), err err
 	}
 	if err != nil {
 		unlock()
-		return "", nil, fileError(doing, err)
+		return "", nil, fileError(doing+" "+dir, err)
 	}
 	return dir, unlock, nil
 }
