@@ -30,7 +30,8 @@ type findings struct {
 func (f *findings) failure() error {
 	switch {
 	case f.unsupported:
-		e := diag.New(diag.Invalid, "keras.unsupported-layer", doing, fmt.Sprintf("%d findings keep it from being served", len(f.details)), "")
+		e := diag.New(diag.Invalid, "keras.unsupported-layer", doing, fmt.Sprintf("%d findings keep it from being served", len(f.details)),
+			"change the model as each finding says and save it again")
 		if len(f.details) == 1 {
 			e.Found = "one layer is not supported"
 		}
