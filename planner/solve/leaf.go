@@ -10,6 +10,7 @@ type survivor struct {
 	segment    int32
 }
 
+// buckets is the number of slices into which the time of a window is cut.
 const buckets = 256
 
 // search is the second phase's memory, used again for every pair of plans.
@@ -49,7 +50,7 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64, divisi
 	s.survive(p, q, list, d, limit, scale)
 	ok := true
 	if len(h.survivors) > trialSize {
-		// A first search under a lower limit is short and finds plans that lower the limit of the second.
+		// A first search that keeps few labels per state is short and finds plans that lower the limits of the second.
 		if ok = s.labelSearch(p, q, d, scale, trialBeam); ok {
 			for _, l := range h.fronts[s.states-1] {
 				h.known(l.time, l.cost, p, scale)
@@ -113,11 +114,10 @@ func (s *solver) lowest(p, q *plan, d direction) (z *plan) {
 	return z
 }
 
-const bendPart = 8
-
 const (
-	trialSize = 500
-	trialBeam = 16
+	trialSize = 500 // survivors that are worth a first search
+	trialBeam = 16  // labels per state that it keeps
+	bendPart  = 8   // a bend counts from this part of the distance between the bounds
 )
 
 // labelSearch sets labels over the survivors and leaves the front of the sink at the last state; it gives false at the

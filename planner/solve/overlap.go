@@ -13,11 +13,13 @@ import "math"
 // Both follow a recursion over arcs in which a wait changes one slope for another, and both are Lagrangian bounds: at
 // every node the slope that gives most is free to be chosen. With one slope they would be the bounds of the warm scenario.
 
-// slopeParts are the slopes in 1024ths of the weight of time. Most of a stage that others wait for is at the end; what
-// happens beside it is weighed by the far smaller slopes at which memory is worth its price.
-var slopeParts = [slopes]int64{0, 1, 4, 16, 64, 256, 512, 768, 1024}
-
+// slopes is how many slopes there are: more of them bound better and cost more.
 const slopes = 9
+
+// slopeParts are the slopes in 1024ths of the weight of time. Time that decides the latency has the larger ones. Where the
+// frontier is steep, what happens beside the deciding stages is weighed by far smaller ones, at which memory is worth
+// its price.
+var slopeParts = [slopes]int64{0, 1, 4, 16, 64, 256, 512, 768, 1024}
 
 // envelope is the bounds of one direction.
 type envelope struct {
@@ -62,10 +64,10 @@ func (s *solver) pop() {
 // overlap holds what one direction tells in cold-overlapped, slopes values per entry or state.
 type overlap struct {
 	envelope
-	weight       []int64 // per entry: least a*cost + slope*time of its corners
-	pick         []int32 // per entry: that corner
-	via, next    []int32 // per state: the entry
-	turn, swerve []int8  // per state: the slope with which via and next go on
+	weight              []int64 // per entry: least a*cost + slope*time of its corners
+	pick                []int32 // per entry: that corner
+	via, next           []int32 // per state: the entry
+	viaSlope, nextSlope []int8  // per state: the slope with which via and next go on
 
 	time, cost               []int64 // per state: totals of the path that via describes
 	after, afterCost, waking []int64 // the same for next
@@ -80,7 +82,7 @@ func (o *overlap) size(states int) {
 		*a = make([]int64, n)
 	}
 	o.via, o.next = make([]int32, n), make([]int32, n)
-	o.turn, o.swerve = make([]int8, n), make([]int8, n)
+	o.viaSlope, o.nextSlope = make([]int8, n), make([]int8, n)
 }
 
 // sweepOverlap makes the passes in one direction over a list for the plans from p to q, and gives the best plan among
@@ -146,11 +148,10 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	return z
 }
 
-// parts is the number of parts of a window in which a sweep looks for a plan.
 const (
-	parts  = 4
-	beam   = 16
-	sparse = 4
+	parts  = 4  // of a window, in each of which a sweep looks for a plan
+	sparse = 4  // a part with fewer plans known than this gets more by polishing
+	beam   = 16 // labels per state that polishing keeps
 )
 
 // polish finds the good choices of options along the path that joined last made.
@@ -214,7 +215,7 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 		v := &list[o.via[x]]
 		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.menus.corners[o.pick[int(o.via[x])*slopes+k]])
 		from -= s.step + int(v.head-v.tail)
-		k = int(o.turn[x])
+		k = int(o.viaSlope[x])
 	}
 	for a, b := 0, len(p.track)-1; a < b; a, b = a+1, b-1 {
 		p.track[a], p.track[b] = p.track[b], p.track[a]
@@ -225,7 +226,7 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 	for !s.isEnd(to) {
 		x := to*slopes + k
 		v := &list[o.next[x]]
-		k = int(o.swerve[x])
+		k = int(o.nextSlope[x])
 		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.menus.corners[o.pick[int(o.next[x])*slopes+k]])
 		to += s.step + int(v.head-v.tail)
 	}
@@ -288,17 +289,17 @@ func (s *solver) forwardOverlap(list []entry) {
 				continue
 			}
 			shift := s.arcs[e.arc].shift
-			best, turn := int64(-unreachable), 0
+			best, slope := int64(-unreachable), 0
 			for k := range slopes {
 				if k > 0 {
 					best += (o.slope[k] - o.slope[k-1]) * shift
 				}
 				if v := ahead[from+k]; v > best {
-					best, turn = v, k
+					best, slope = v, k
 				}
 				if v := best + o.weight[i*slopes+k]; v < ahead[to+k] {
 					ahead[to+k] = v
-					o.via[to+k], o.turn[to+k] = int32(i), int8(turn)
+					o.via[to+k], o.viaSlope[to+k] = int32(i), int8(slope)
 				}
 			}
 		}
@@ -324,17 +325,17 @@ func (s *solver) backwardOverlap(list []entry, time int64) {
 				continue
 			}
 			shift := s.arcs[e.arc].shift
-			best, swerve := int64(-unreachable), 0
+			best, slope := int64(-unreachable), 0
 			for k := slopes - 1; k >= 0; k-- {
 				if k < slopes-1 {
 					best += (o.slope[k+1] - o.slope[k]) * shift
 				}
 				if v := o.weight[i*slopes+k] + behind[to+k]; v > best {
-					best, swerve = v, k
+					best, slope = v, k
 				}
 				if best < behind[from+k] {
 					behind[from+k] = best
-					o.next[from+k], o.swerve[from+k] = int32(i), int8(swerve)
+					o.next[from+k], o.nextSlope[from+k] = int32(i), int8(slope)
 				}
 			}
 		}
@@ -354,7 +355,7 @@ func (s *solver) traceOverlap(list []entry) {
 		for k := range slopes {
 			x := v*slopes + k
 			i := int(o.via[x])
-			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.turn[x])
+			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.viaSlope[x])
 			y := &s.menus.corners[o.pick[i*slopes+k]]
 			o.time[x], o.cost[x] = y.after(o.time[from]), o.cost[from]+y.cost
 		}
@@ -369,7 +370,7 @@ func (s *solver) traceOverlap(list []entry) {
 			if s.isEnd(v) {
 				continue
 			}
-			i, to := int(o.next[x]), int(o.swerve[x])
+			i, to := int(o.next[x]), int(o.nextSlope[x])
 			y := &s.menus.corners[o.pick[i*slopes+to]]
 			to += (v + s.step + int(list[i].head-list[i].tail)) * slopes
 			o.after[x] = y.time + o.after[to]

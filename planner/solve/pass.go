@@ -79,7 +79,7 @@ func (p *pass) size(states int) {
 func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 	p := &s.pass
 	// cheapest first: the other leaves its times in p.time
-	s.quickest, s.leanest, s.thrift = make([]int64, s.states), make([]int64, s.states), make([]int64, s.states)
+	s.quickest, s.leanest, s.paid = make([]int64, s.states), make([]int64, s.states), make([]int64, s.states)
 	for _, byCost := range []bool{true, false} {
 		for v := range s.states {
 			p.time[v], p.cost[v] = unreachable, unreachable
@@ -129,7 +129,7 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 		reverse(plan.path)
 		if byCost {
 			cheapest = plan
-			copy(s.thrift, p.cost[:s.states])
+			copy(s.paid, p.cost[:s.states])
 		} else {
 			fastest = plan
 		}

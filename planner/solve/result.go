@@ -41,7 +41,8 @@ type choice struct{ segment, option int32 }
 
 // Stages gives the plan behind a point of the frontier, in order. Of plans with equal totals it is the one with the
 // fewest stages and, among those, with the smallest (segment, option) indices compared from the last stage to the
-// first.
+// first. In cold-overlapped, where waiting for an init can hide a slower beginning, that holds among plans that would
+// also be the best to any node on their way. A stopped search may give another plan of the same totals.
 func (r *Result) Stages(point int) []Choice {
 	part := r.choices[r.first[point]:r.first[point+1]]
 	stages := make([]Choice, len(part))

@@ -9,12 +9,14 @@ const DefaultLabels = 1 << 26
 // The method is two-phase bi-objective shortest path (Ulungu and Teghem 1995, Raith and Ehrgott 2009): supported points,
 // the corners of the frontier's convex hull, by shortest-path passes on weighted sums of cost and time; then, between
 // neighbouring supported points, a label-setting search over the few options that the bounds of those passes leave.
-// The number of stages is first left free, which makes the graph small; when a plan found that way breaks the stage
-// limits the search is repeated on a graph with a layer per stage.
+// Cold-overlapped, whose latency is not a sum, has bounds of its own (see overlap) and known plans in the place of
+// supported points. The number of stages is first left free, which makes the graph small; when a plan found that way
+// breaks the stage limits the search is repeated on a graph with a layer per stage.
 func Solve(in *Instance, maxLabels int) *Result {
 	if maxLabels <= 0 {
 		maxLabels = DefaultLabels
 	}
+	maxLabels = min(maxLabels, 1<<30) // labels are numbered by int32
 	s := newSolver(in, maxLabels)
 	if in.MinStages <= 1 {
 		s.layered(false)
@@ -51,7 +53,7 @@ type solver struct {
 	states int
 
 	quickest, leanest []int64 // per state: least time and least cost from there to the sink
-	thrift            []int64 // per state: least cost from the source
+	paid              []int64 // per state: least cost from the source
 	box               item    // no point of the frontier is slower or dearer
 
 	entries []entry // a stack of lists
@@ -160,7 +162,7 @@ func (s *solver) list(p, q *plan) {
 		keep := false
 		for k := 0; k < s.layers && !keep; k++ {
 			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
-			keep = s.thrift[from]+a.cheapest.cost+s.leanest[to] <= s.box.cost &&
+			keep = s.paid[from]+a.cheapest.cost+s.leanest[to] <= s.box.cost &&
 				s.pass.time[from]+a.fastest.time+s.quickest[to] <= s.box.time && a.shift+a.fastest.time+s.quickest[to] <= s.box.time
 		}
 		if keep {
@@ -320,7 +322,7 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	return ok
 }
 
-// turn says on which side of a direction the next ones lie.
+// turn says on which side of a direction the next ones lie: nearer to the fastest plan or to the cheapest.
 type turn int
 
 const (
