@@ -76,6 +76,8 @@ func explainAPI(err error, api smithy.APIError, doing string) error {
 		return found(diag.Unavailable, "cloud.throttled", "too many requests: "+message, "try again in a minute")
 	case "CodeStorageExceededException":
 		return found(diag.Limit, "cloud.code-storage-full", message, "delete functions or versions that are no longer used")
+	case "InsufficientStorage": // the local cloud's
+		return found(diag.Limit, "cloud.full", message, "free some space, for example with partita destroy, and try again")
 	case "RequestEntityTooLargeException", "RequestTooLargeException", "EntityTooLarge":
 		return found(diag.Limit, "cloud.too-large", message, "")
 	case "InvalidParameterValueException", "ValidationException", "InvalidRequestContentException":

@@ -167,7 +167,11 @@ func (d *Deployer) pack(ctx context.Context, name string, p *Part, feed *Feed) e
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
-	if err := step.End(p.Write(&packageFile{File: file, ctx: ctx, tell: step.progress})); err != nil {
+	err = p.Write(&packageFile{File: file, ctx: ctx, tell: step.progress})
+	if full := noRoom(err, "packaging "+p.Name); full != nil {
+		err = full
+	}
+	if step.End(err) != nil {
 		return err
 	}
 	size, err := file.Seek(0, io.SeekCurrent)

@@ -4,11 +4,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"time"
 
 	"partita/planner/diag"
@@ -55,6 +57,9 @@ func (d *Deployer) ReceiveUpload(ctx context.Context, name string, body io.Reade
 		if ctx.Err() != nil {
 			return nil, diag.New(diag.Interrupted, "interrupted", doing, "it was cancelled", "").Because(ctx.Err())
 		}
+		if full := noRoom(err, doing); full != nil {
+			return nil, full
+		}
 		return nil, diag.New(diag.Unavailable, "upload.broken", doing, fmt.Sprintf("it broke off after %d bytes", size), "try again").Because(err)
 	}
 	if size > limit {
@@ -71,6 +76,15 @@ func (d *Deployer) ReceiveUpload(ctx context.Context, name string, body io.Reade
 		return nil, err
 	}
 	return u, nil
+}
+
+// noRoom says so when an error is that the disk with the temporary files is full; else it is nil.
+func noRoom(err error, doing string) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return diag.New(diag.Limit, "deploy.no-room", doing, "the disk that holds the server's data folder is full",
+			"free some space there, for example with partita destroy, and try again")
+	}
+	return nil
 }
 
 // DropUpload removes an upload that will not be used; one that is absent is no error.

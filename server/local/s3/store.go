@@ -31,6 +31,7 @@ import (
 	"sort"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/johannesboyne/gofakes3"
@@ -232,6 +233,17 @@ func (s *Store) entry(bucketName, key string) (Entry, *bucket, error) {
 // copyBufferBytes is the piece in which data is received: large enough for the disk, small beside everything else.
 const copyBufferBytes = 256 << 10
 
+// ErrFull is what S3 never says: that there is no room for an object.
+const ErrFull = gofakes3.ErrorCode("InsufficientStorage")
+
+// full tells clients of a disk without room, which gofakes3 would answer as an internal error without words.
+func full(err error) error {
+	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
+		return gofakes3.ErrorMessage(ErrFull, "the disk that holds the data folder is full")
+	}
+	return err
+}
+
 // received is data that is on the disk and not yet an object or a part.
 type received struct {
 	name  string
@@ -260,6 +272,9 @@ func receive(path string, input io.Reader, size int64) (r received, err error) {
 		if errors.Is(err, io.ErrUnexpectedEOF) {
 			return received{}, gofakes3.ErrIncompleteBody
 		}
+		if err = full(err); gofakes3.HasErrorCode(err, ErrFull) {
+			_, _ = io.Copy(io.Discard, input) // a sender that is cut off does not hear the answer
+		}
 		return received{}, err
 	}
 	if size >= 0 && n != size {
@@ -278,7 +293,8 @@ func (s *Store) put(b *bucket, e Entry, conditions *gofakes3.PutConditions) erro
 	path := filepath.Join(b.dir, entriesFolder, entryName(e.Key))
 	temporary := path + "." + e.Data + ".new"
 	if err := os.WriteFile(temporary, raw, 0o600); err != nil {
-		return err
+		_ = os.Remove(temporary)
+		return full(err)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
