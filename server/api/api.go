@@ -7,6 +7,8 @@ import (
 	"io"
 	"log/slog"
 	"net/http"
+	"slices"
+	"strings"
 
 	"github.com/danielgtaylor/huma/v2"
 	"github.com/danielgtaylor/huma/v2/adapters/humaecho"
@@ -89,18 +91,42 @@ func New(o Options) http.Handler {
 	}
 	a.register(h)
 
-	e.GET("/healthz", a.health)
+	e.Match([]string{http.MethodGet, http.MethodHead}, "/healthz", a.health)
 	e.GET("/metrics", a.metrics)
 	e.GET("/docs", docs(h.OpenAPI()))
 	if o.Cloud != nil {
 		e.Any("/aws", echo.WrapHandler(http.StripPrefix("/aws", o.Cloud)))
 		e.Any("/aws/*", echo.WrapHandler(http.StripPrefix("/aws", o.Cloud)))
 	}
-	e.Any("/api/*", func(c echo.Context) error { return echo.ErrNotFound })
+	e.Any("/api/*", func(c echo.Context) error {
+		if methods := methodsOf(h.OpenAPI(), c.Request().URL.Path); len(methods) > 0 {
+			c.Response().Header().Set("Allow", strings.Join(methods, ", "))
+			return echo.ErrMethodNotAllowed
+		}
+		return echo.ErrNotFound
+	})
 	if o.Page != nil {
 		e.Any("/*", echo.WrapHandler(o.Page))
 	}
 	return guard(e, o)
+}
+
+// methodsOf lists the methods that a path takes, in order.
+func methodsOf(description *huma.OpenAPI, path string) (methods []string) {
+	parts := strings.Split(path, "/")
+	for template, item := range description.Paths {
+		wanted := strings.Split(template, "/")
+		if !slices.EqualFunc(parts, wanted, func(part, want string) bool { return part == want || strings.HasPrefix(want, "{") }) {
+			continue
+		}
+		for method, operation := range map[string]*huma.Operation{http.MethodDelete: item.Delete, http.MethodGet: item.Get, http.MethodPost: item.Post} {
+			if operation != nil {
+				methods = append(methods, method)
+			}
+		}
+	}
+	slices.Sort(methods)
+	return methods
 }
 
 type endpoints struct {

@@ -41,7 +41,7 @@ func isLoopback(host string) bool {
 //   - With a token, all but the page's files and the health check need it.
 //   - What changes state must not come from a page of another site, which a browser tells in Sec-Fetch-Site or Origin.
 //     A request with the token in its header is nobody's forgery.
-//   - The local cloud trusts any AWS key, so it only serves this machine.
+//   - The local cloud trusts any AWS key, so it only serves this machine, under this machine's names.
 func guard(next http.Handler, o Options) http.Handler {
 	crossOrigin := http.NewCrossOriginProtection()
 	want := sha256.Sum256([]byte(o.Token))
@@ -61,7 +61,8 @@ func guard(next http.Handler, o Options) http.Handler {
 			refuse(diag.Limit, http.StatusForbidden, "api.foreign-host", "the request is for host "+r.Host+", which is not this machine", "use http://127.0.0.1 or http://localhost")
 			return
 		}
-		bearer := valid(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "))
+		scheme, token, _ := strings.Cut(r.Header.Get("Authorization"), " ")
+		bearer := strings.EqualFold(scheme, "Bearer") && valid(token)
 		if !bearer {
 			if err := crossOrigin.Check(r); err != nil {
 				refuse(diag.Limit, http.StatusForbidden, "api.cross-site", "the request comes from a page of another site", "use the server's own page, or send the token in the Authorization header")
@@ -71,8 +72,8 @@ func guard(next http.Handler, o Options) http.Handler {
 		path := r.URL.Path
 		switch {
 		case path == "/aws" || strings.HasPrefix(path, "/aws/"):
-			if o.Token != "" && !bearer && !isLoopback(hostName(r.RemoteAddr)) {
-				refuse(diag.Limit, http.StatusForbidden, "api.local-only", "the local cloud serves this machine only", "use it from the machine on which partita serve runs")
+			if !bearer && !fromThisMachine(r) {
+				refuse(diag.Limit, http.StatusForbidden, "api.local-only", "the local cloud serves this machine only", "use it as http://127.0.0.1 from the machine on which partita serve runs")
 				return
 			}
 		case o.Token != "" && r.Method == http.MethodGet && path == "/" && r.URL.Query().Has("token"):
@@ -85,6 +86,24 @@ func guard(next http.Handler, o Options) http.Handler {
 				refuse(diag.Limit, http.StatusUnauthorized, "api.token-needed", "the request carries no valid token", "give the server's token: --token or PARTITA_TOKEN on the command line, /?token=... in a browser")
 				return
 			}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// fromThisMachine tells whether a request comes from this machine and is meant for it. A page in a browser here that
+// got its own name to point here, and what a proxy here sends on, come from this machine only as far as their address.
+func fromThisMachine(r *http.Request) bool {
+	return isLoopback(hostName(r.RemoteAddr)) && isLoopback(hostName(r.Host)) &&
+		r.Header.Get("Forwarded") == "" && r.Header.Get("X-Forwarded-For") == ""
+}
+
+// ThisMachineOnly refuses what does not come from this machine, for a listener of its own for the local cloud.
+func ThisMachineOnly(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !fromThisMachine(r) {
+			http.Error(w, "the local cloud serves this machine only", http.StatusForbidden)
+			return
 		}
 		next.ServeHTTP(w, r)
 	})

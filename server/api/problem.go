@@ -100,7 +100,10 @@ var registerProblems = sync.OnceFunc(func() {
 				p.Details = append(p.Details, describe(err))
 			}
 		}
-		if len(p.Details) > 0 {
+		switch {
+		case status == http.StatusRequestEntityTooLarge:
+			p.Fix = "send large inputs as uploads, with POST /api/v1/uploads"
+		case len(p.Details) > 0:
 			p.Fix = "the interface is described at /docs"
 		}
 		return p

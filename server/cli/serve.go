@@ -190,7 +190,7 @@ func (s *server) startLocal(dir, region string, addr net.Addr) error {
 		return err
 	}
 	if private != nil {
-		s.serve(private, s.local.Handler())
+		s.serve(private, api.ThisMachineOnly(s.local.Handler()))
 	}
 	return nil
 }
