@@ -256,8 +256,8 @@ func readLayers(list []any, path string, major, depth int) ([]*layerConfig, erro
 				l.name = fmt.Sprintf("sequential_%d", n)
 			}
 		}
-		if len(l.name) > maxNameBytes {
-			return nil, badConfig("%s has a name of %d bytes", l.path, len(l.name))
+		if len(l.name) > maxNameBytes || len(l.class) > maxNameBytes {
+			return nil, badConfig("%s has a name or class of %d bytes", l.path, max(len(l.name), len(l.class)))
 		}
 		if other, taken := names[l.name]; taken {
 			return nil, badConfig("%s and %s are both named %q", other, l.path, l.name)

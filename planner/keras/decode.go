@@ -3,23 +3,28 @@ package keras
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"strings"
 
 	"partita/planner/diag"
 	"partita/planner/graph"
 )
 
-// Bounds on an architecture. The largest real one (NASNetLarge as Keras 3 writes it) has 1 MB, 1,041 layers and a depth
-// of 12.
+// Bounds on an architecture, which together keep what is held of a hostile file at some ten megabytes. The largest real one
+// (NASNetLarge as Keras 3 writes it) has 1 MB, which takes 8 MB decoded, 1,041 layers and a depth of 12.
 const (
-	maxConfigBytes = 64 << 20
+	maxConfigBytes = 8 << 20
+	maxTreeBytes   = 20 << 20 // of decoded JSON, as accounted for
+	maxNodes       = 18000    // of ONNX operators
 	maxDepth       = 128
 	maxLayers      = 10000
 	maxReferences  = 200000
 	maxNameBytes   = 512
 	maxModelDepth  = 16    // models within models
-	maxSteps       = 50000 // of the graph: a model within the model may be called many times
+	maxSteps       = 20000 // of the graph: a model within the model may be called many times
 )
 
 // Model is an architecture with everything that follows from it.
@@ -59,7 +64,7 @@ func badConfig(format string, args ...any) *diag.Error {
 }
 
 func tooLarge(format string, args ...any) *diag.Error {
-	return diag.New(diag.Limit, "keras.too-large", doing, fmt.Sprintf(format, args...), "")
+	return diag.New(diag.Limit, "keras.too-large", doing, fmt.Sprintf(format, args...), "give the file as Keras wrote it: this is far beyond what real models have")
 }
 
 // decodeJSON turns JSON into maps, slices, strings, bools, float64 and nil. Depth is checked first: the standard
@@ -68,7 +73,8 @@ func decodeJSON(text []byte) (any, error) {
 	if len(text) > maxConfigBytes {
 		return nil, tooLarge("it has %d bytes, more than the %d that are read", len(text), maxConfigBytes)
 	}
-	depth, inString := 0, false
+	const object, list, value = 350, 32, 48 // bytes that the decoder takes for each
+	depth, size, inString := 0, 0, false
 	for i := 0; i < len(text); i++ {
 		switch c := text[i]; {
 		case inString && c == '\\':
@@ -80,6 +86,13 @@ func decodeJSON(text []byte) (any, error) {
 			if depth++; depth > maxDepth {
 				return nil, tooLarge("it nests deeper than %d levels, at byte %d", maxDepth, i)
 			}
+			if size += list; c == '{' {
+				size += object - list
+			}
+		case c == ',' || c == ':':
+			if size += value; size > maxTreeBytes {
+				return nil, tooLarge("it holds more values than fit in %d MB, at byte %d", maxTreeBytes>>20, i)
+			}
 		case c == '}' || c == ']':
 			depth--
 		}
@@ -87,6 +100,9 @@ func decodeJSON(text []byte) (any, error) {
 	var tree any
 	if err := json.Unmarshal(bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")), &tree); err != nil {
 		e := diag.New(diag.Invalid, "model.not-a-model", doing, "it is not valid JSON", "check that the file is complete")
+		if wrong := (*json.UnmarshalTypeError)(nil); errors.As(err, &wrong) { // which quotes it whole
+			err = fmt.Errorf("it holds a number beyond all, of %d digits, at byte %d", len(wrong.Value)-len("number "), wrong.Offset)
+		}
 		return nil, e.Because(err)
 	}
 	return tree, nil
@@ -112,16 +128,24 @@ func fromTree(tree any, kerasVersion string) (*Model, error) {
 	}
 	major := majorOf(declared)
 	if major == 0 {
-		major = inferMajor(top)
+		major = inferMajor(top, false)
 	}
-	canonical := map[string]any{"class_name": top["class_name"], "config": prune(top["config"])}
-	if inferMajor(canonical) != major {
-		canonical["keras_version"] = fmt.Sprintf("%d.0.0", major)
-	}
+	// Its members in the order of their names.
+	text := []byte("{")
 	if b, ok := top["build_config"]; ok && !hasInputShape(top["config"]) {
-		canonical["build_config"] = b
+		text, err = appendLeaf(append(text, `"build_config":`...), b)
+		text = append(text, ',')
 	}
-	text, err := json.Marshal(canonical)
+	if err == nil {
+		text, err = appendLeaf(append(text, `"class_name":`...), top["class_name"])
+	}
+	if err == nil {
+		text, err = appendPruned(append(text, `,"config":`...), top["config"])
+	}
+	if inferMajor(top, true) != major {
+		text = fmt.Appendf(text, `,"keras_version":"%d.0.0"`, major)
+	}
+	text = append(text, '}')
 	if err != nil {
 		return nil, badConfig("it holds a number that JSON cannot: %v", err)
 	}
@@ -156,44 +180,70 @@ func topLevel(tree any) (map[string]any, error) {
 		return nil, notModel("the document has no class_name", "give the file that model.to_json() or model.save() wrote")
 	}
 	if _, ok := top["config"].(map[string]any); ok {
-		return nil, notModel(fmt.Sprintf("its class is %q: a single layer or a subclassed model, whose code is not in the file", class),
+		return nil, notModel(fmt.Sprintf("its class is %s: a single layer or a subclassed model, whose code is not in the file", describe(class)),
 			"rebuild it with Keras's functional API or Sequential and save that")
 	}
-	return nil, notModel(fmt.Sprintf("its class_name is %q, not Model, Functional or Sequential", class), "give a Keras model file")
+	return nil, notModel(fmt.Sprintf("its class_name is %s, not Model, Functional or Sequential", describe(class)), "give a Keras model file")
 }
 
-// prune copies a configuration without what has no part in what a trained model computes (how weights were first set,
-// penalised and constrained) and without what differs between files of one model (object numbers, the types and shapes
-// that Keras 3 repeats at every use of a tensor). It makes plans and links several times smaller.
-func prune(v any) any {
+// appendPruned writes a configuration as canonical JSON, without what has no part in what a trained model computes (how
+// weights were first set, penalised and constrained) and without what differs between files of one model (object numbers,
+// the types and shapes that Keras 3 repeats at every use of a tensor). It makes plans and links several times smaller.
+func appendPruned(b []byte, v any) ([]byte, error) {
+	var err error
 	switch v := v.(type) {
 	case []any:
-		out := make([]any, len(v))
+		b = append(b, '[')
 		for i, e := range v {
-			out[i] = prune(e)
+			if i > 0 {
+				b = append(b, ',')
+			}
+			if b, err = appendPruned(b, e); err != nil {
+				return nil, err
+			}
 		}
-		return out
+		return append(b, ']'), nil
 	case map[string]any:
-		out := make(map[string]any, len(v))
-		for name, e := range v {
+		b = append(b, '{')
+		first := true
+		for _, name := range slices.Sorted(maps.Keys(v)) {
+			e := v[name]
 			switch {
 			case name == "module" && e == "keras.layers": // left out in HDF5 files
+				continue
 			case name == "shared_object_id" || name == "build_config" || name == "registered_name" && e == nil || hasSuffix(name, withoutEffectSuffixes):
+				continue
 			case name == "dtype":
 				if p := policyName(e); p != "" {
 					e = p
 				}
-				out[name] = prune(e)
-			case name == "config" && v["class_name"] == "__keras_tensor__":
+			}
+			if !first {
+				b = append(b, ',')
+			}
+			first = false
+			if b, err = appendLeaf(b, name); err != nil {
+				return nil, err
+			}
+			b = append(b, ':')
+			if name == "config" && v["class_name"] == "__keras_tensor__" {
 				c, _ := e.(map[string]any)
-				out[name] = map[string]any{"keras_history": c["keras_history"]}
-			default:
-				out[name] = prune(e)
+				b, err = appendLeaf(b, map[string]any{"keras_history": c["keras_history"]})
+			} else {
+				b, err = appendPruned(b, e)
+			}
+			if err != nil {
+				return nil, err
 			}
 		}
-		return out
+		return append(b, '}'), nil
 	}
-	return v
+	return appendLeaf(b, v)
+}
+
+func appendLeaf(b []byte, v any) ([]byte, error) {
+	text, err := json.Marshal(v)
+	return append(b, text...), err
 }
 
 func majorOf(version string) int {
@@ -208,8 +258,8 @@ func majorOf(version string) int {
 	return 0
 }
 
-// inferMajor tells the major version of Keras from the form of the layers.
-func inferMajor(top map[string]any) int {
+// inferMajor tells the major version of Keras from the form of the layers, as they are or as they are in canonical form.
+func inferMajor(top map[string]any, canonical bool) int {
 	layers, _ := top["config"].([]any)
 	if c, ok := top["config"].(map[string]any); ok {
 		layers, _ = c["layers"].([]any)
@@ -221,6 +271,9 @@ func inferMajor(top map[string]any) int {
 		}
 		c, _ := m["config"].(map[string]any)
 		module, _ := m["module"].(string)
+		if canonical && module == "keras.layers" {
+			module = ""
+		}
 		if _, three := c["batch_shape"]; three || module != "" {
 			return 3
 		}

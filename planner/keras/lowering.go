@@ -32,6 +32,7 @@ type lowering struct {
 	m           *modelConfig
 	g           *graph.Graph
 	names       map[string]bool // of values and nodes
+	numbers     map[string]int  // the next number to make a taken name another
 	weights     map[string]graph.ValueID
 	stored      map[string][]StoredWeight // by the layer's key
 	modelInputs map[string]*tensor        // by name
@@ -45,7 +46,7 @@ type lowering struct {
 }
 
 func newLowering(m *modelConfig) *lowering {
-	l := &lowering{m: m, g: &graph.Graph{Name: m.name}, names: map[string]bool{}, weights: map[string]graph.ValueID{},
+	l := &lowering{m: m, g: &graph.Graph{Name: m.name}, names: map[string]bool{}, numbers: map[string]int{}, weights: map[string]graph.ValueID{},
 		stored: map[string][]StoredWeight{}, modelInputs: map[string]*tensor{}, calls: map[string]int{}}
 	// The names of steps belong to their outputs: no inner value may take one.
 	for _, layer := range m.layers {
@@ -250,6 +251,9 @@ func (l *lowering) emit(op string, inputs []graph.ValueID, attrs ...graph.Attr) 
 
 // emitSeveral adds a node and gives its first outputs.
 func (l *lowering) emitSeveral(op string, outputs int, inputs []graph.ValueID, attrs ...graph.Attr) ([]graph.ValueID, error) {
+	if len(l.g.Nodes) >= maxNodes {
+		return nil, tooLarge("its layers take more than %d ONNX operators", maxNodes)
+	}
 	name := l.unique(l.label + "/" + op)
 	layer := len(l.g.Layers) - 1
 	n := graph.Node{Op: op, Name: name, Layer: layer, Inputs: inputs, Attrs: attrs}
@@ -275,8 +279,9 @@ func (l *lowering) value(v graph.Value) graph.ValueID {
 
 func (l *lowering) unique(name string) string {
 	candidate := name
-	for n := 2; l.names[candidate]; n++ {
+	for n := max(2, l.numbers[name]); l.names[candidate]; n++ {
 		candidate = name + "_" + strconv.Itoa(n)
+		l.numbers[name] = n + 1
 	}
 	l.names[candidate] = true
 	return candidate

@@ -81,7 +81,7 @@ func ReadManifest(document []byte) (*Manifest, error) {
 		}
 		stored, _ := group["weights"].([]any)
 		if tensors, shards = tensors+len(stored), shards+len(paths); tensors > maxManifestTensors || shards > maxShards {
-			return nil, diag.New(diag.Limit, "keras.too-large", readingManifest, fmt.Sprintf("it lists more than %d tensors or %d files", maxManifestTensors, maxShards), "")
+			return nil, diag.New(diag.Limit, "keras.too-large", readingManifest, fmt.Sprintf("it lists more than %d tensors or %d files", maxManifestTensors, maxShards), "convert the model again with shards of 4 MB")
 		}
 		for k, s := range stored {
 			if err := g.add(s, fmt.Sprintf("%s.weights[%d]", where, k)); err != nil {
@@ -166,6 +166,9 @@ func (t *shardTensor) quantize(q map[string]any, where string) error {
 	t.quantized = true
 	if !ok0 || !ok1 {
 		return badManifest("%s (%s) is quantised without scale and min", where, t.name)
+	}
+	if math.Abs(t.scale) > math.MaxFloat32 || math.Abs(t.min) > math.MaxFloat32 {
+		return badManifest("%s (%s) is quantised with the scale %g and the least value %g, beyond float32", where, t.name, t.scale, t.min)
 	}
 	return nil
 }

@@ -153,7 +153,7 @@ func TestRefusedNested(t *testing.T) {
 	}
 	for _, c := range []struct{ name, text, code, want string }{
 		{"deep", whole("2.2.4", "Model", deep), "keras.too-large", "deeper than 16"},
-		{"many calls", whole("2.2.4", "Model", many), "keras.too-large", "more than 50000"},
+		{"many calls", whole("2.2.4", "Model", many), "keras.too-large", "more than 20000"},
 		{"too few inputs", whole("2.2.4", "Model", functional("m", io, `[["e", 1, 0]]`, inputEntry("x", x), entry("Model", "e", encoderOne, `[["x", 0, 0], ["x", 0, 0]]`))),
 			"keras.bad-config", "called on 2 tensors and has 1 inputs"},
 		{"no such output", whole("2.2.4", "Model", functional("m", io, `[["e", 1, 5]]`, inputEntry("x", x), entry("Model", "e", encoderOne, `[["x", 0, 0]]`))), "keras.bad-config", "output 5"},

@@ -35,11 +35,20 @@ func (f *findings) failure() error {
 		if len(f.details) == 1 {
 			e.Found = "one layer is not supported"
 		}
-		return e.With(f.details...)
+		return e.With(clipped(f.details)...)
 	case len(f.details) > 0:
-		return badConfig("%d options are malformed", len(f.details)).With(f.details...)
+		return badConfig("%d options are malformed", len(f.details)).With(clipped(f.details)...)
 	}
 	return nil
+}
+
+// clipped keeps what people can read of a list.
+func clipped(list []string) []string {
+	const most = 200
+	if len(list) > most {
+		return append(list[:most:most], fmt.Sprintf("and %d more", len(list)-most))
+	}
+	return list
 }
 
 // id is the layer's name, with the names of the models that it is in.

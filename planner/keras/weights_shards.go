@@ -65,7 +65,7 @@ func (m *Manifest) Bind(layers []LayerWeights, files map[string]Shard) (weights.
 // MissingShards says that files which model.json names are not there.
 func MissingShards(paths []string) error {
 	return diag.New(diag.Invalid, "weights.missing-shards", binding, fmt.Sprintf("%d files with its weights are missing", len(paths)),
-		"give them together with model.json").With(paths...)
+		"give them together with model.json").With(clipped(paths)...)
 }
 
 // matchNames takes, for each layer, the tensors that have its name in their path.

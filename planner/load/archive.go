@@ -18,7 +18,7 @@ import (
 const (
 	maxDirectoryBytes = 4 << 20
 	maxMetadataBytes  = 1 << 20
-	maxConfigBytes    = 64 << 20
+	maxConfigBytes    = 8 << 20
 )
 
 // archive is a .keras file of Keras 3: a zip whose entries are stored as they are, so that the weights in it can be read
@@ -43,6 +43,9 @@ func openArchive(f File) (*archive, error) {
 	var metadata *zip.File
 	what, fix := "", ""
 	for _, e := range z.File {
+		if twice := map[string]*zip.File{"config.json": a.config, "metadata.json": metadata, "model.weights.h5": a.weights}[e.Name]; twice != nil {
+			return nil, damagedZip().Because(errors.New(e.Name + " is in it twice"))
+		}
 		switch {
 		case e.Name == "config.json":
 			a.config = e
@@ -94,6 +97,9 @@ func (a *archive) weightsFile() (File, error) {
 
 // storedEntry gives an entry of an archive as a file of its own, read in place.
 func storedEntry(f File, e *zip.File) (File, error) {
+	if err := encrypted(e); err != nil {
+		return File{}, err
+	}
 	if e.Method != zip.Store {
 		return File{}, diag.New(diag.Invalid, "model.compressed-weights", doing, shorten(e.Name)+" in it is compressed, so that it cannot be read in place",
 			"unpack it and pack it again with zip -0, or save the model again")
@@ -113,23 +119,34 @@ func damagedZip() *diag.Error {
 	return diag.New(diag.Invalid, "model.damaged", doing, "the zip archive is damaged or incomplete", "download or copy the file again")
 }
 
-// readEntry unpacks one small entry.
+// encrypted refuses an entry that needs a password, which the standard reader passes over.
+func encrypted(e *zip.File) error {
+	if e.Flags&1 == 0 {
+		return nil
+	}
+	return diag.New(diag.Invalid, "model.unsupported-format", doing, shorten(e.Name)+" in it is encrypted", "unpack it first")
+}
+
+// readEntry unpacks one small entry. It takes as much memory as the entry claims to have bytes.
 func readEntry(e *zip.File, limit int64) ([]byte, error) {
-	tooLarge := diag.New(diag.Limit, "model.too-large", doing, fmt.Sprintf("%s in it has more than %d bytes", e.Name, limit), "")
 	if e.UncompressedSize64 > uint64(limit) {
-		return nil, tooLarge
+		return nil, diag.New(diag.Limit, "model.too-large", doing, fmt.Sprintf("%s in it has more than %d bytes", shorten(e.Name), limit), "give a file as Keras wrote it")
+	}
+	if err := encrypted(e); err != nil {
+		return nil, err
 	}
 	r, err := e.Open()
 	if err != nil {
 		return nil, damagedZip().Because(err)
 	}
 	defer r.Close()
-	text, err := io.ReadAll(io.LimitReader(r, limit+1))
-	if err != nil {
+	text := make([]byte, e.UncompressedSize64)
+	if _, err := io.ReadFull(r, text); err != nil {
 		return nil, damagedZip().Because(err)
 	}
-	if int64(len(text)) > limit {
-		return nil, tooLarge
+	// The end, where the checksum is compared, is at once behind it.
+	if n, err := r.Read(make([]byte, 1)); n > 0 || err != io.EOF {
+		return nil, damagedZip().Because(err)
 	}
 	return text, nil
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"slices"
+	"strconv"
 
 	"partita/planner/diag"
 	"partita/planner/graph"
@@ -32,6 +33,7 @@ type emission struct {
 	g       *graph.Graph
 	names   map[string]bool // of values
 	nodes   map[string]bool // names of nodes
+	numbers map[string]int  // the next number to make a taken name another
 	ids     []graph.ValueID // per tensorInfo: the value; None until there is one
 	same    []int           // per tensorInfo: the one that it is the same as
 	needed  []bool          // per node
@@ -47,7 +49,7 @@ func (l *lowering) emit(a *assignment) (*graph.Graph, error) {
 	if g.Name == "" {
 		g.Name = "model"
 	}
-	e := &emission{lowering: l, assignment: a, g: g, names: map[string]bool{}, nodes: map[string]bool{}, counted: map[int]bool{},
+	e := &emission{lowering: l, assignment: a, g: g, names: map[string]bool{}, nodes: map[string]bool{}, numbers: map[string]int{}, counted: map[int]bool{},
 		ids: make([]graph.ValueID, len(l.infos)), same: make([]int, len(l.infos)), needed: make([]bool, len(l.nodes)), sinks: make([]bool, len(l.nodes)), done: make([]bool, len(l.nodes))}
 	for i := range e.ids {
 		e.ids[i], e.same[i] = graph.None, i
@@ -65,6 +67,13 @@ func (l *lowering) emit(a *assignment) (*graph.Graph, error) {
 	}
 	e.simplify()
 	e.mark()
+	needed := 0
+	for _, n := range e.needed {
+		if n {
+			needed++
+		}
+	}
+	g.Nodes, g.Layers, g.Values = make([]graph.Node, 0, needed), make([]graph.Layer, 0, needed), make([]graph.Value, 0, needed+len(l.initializers))
 	for i := range l.inputs {
 		id := l.ids[l.inputs[i].name]
 		g.Inputs = append(g.Inputs, graph.Port{Name: l.inputs[i].name, Value: e.value(id)})
@@ -113,7 +122,7 @@ func (e *emission) simplify() {
 		}
 		if target := e.target(n); target != nil {
 			k := &graph.Known{DType: graph.Int64, Shape: graph.Shape{int64(len(target))}, Filled: true, Ints: target}
-			name := e.unique(e.infos[n.Outputs[0]].name + "/shape")
+			name := e.unique(e.infos[n.Outputs[0]].name+"/shape", e.names)
 			n.Inputs[1] = graph.ValueID(len(e.infos))
 			e.infos = append(e.infos, tensorInfo{name: name, made: -1, known: [runs]*graph.Known{k, k, k}})
 			e.ids = append(e.ids, graph.None)
@@ -208,12 +217,15 @@ func (e *emission) mark() {
 	}
 }
 
-func (e *emission) unique(name string) string {
-	for e.names[name] {
-		name += "_"
+// unique gives a name that is not among those taken, and takes it.
+func (e *emission) unique(name string, taken map[string]bool) string {
+	free := name
+	for n := max(2, e.numbers[name]); taken[free]; n++ {
+		free = name + "_" + strconv.Itoa(n)
+		e.numbers[name] = n + 1
 	}
-	e.names[name] = true
-	return name
+	taken[free] = true
+	return free
 }
 
 // value gives the graph's value of a tensor, making it if there is none yet.
@@ -296,10 +308,7 @@ func (e *emission) node(i int) {
 			name = e.infos[v].name
 		}
 	}
-	for e.nodes[name] {
-		name += "_"
-	}
-	e.nodes[name] = true
+	name = e.unique(name, e.nodes)
 	out.Name, layer.Name = name, name
 	g.Nodes = append(g.Nodes, out)
 	g.Layers = append(g.Layers, layer)

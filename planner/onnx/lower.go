@@ -29,7 +29,7 @@ type Lowered struct {
 const runs = 3
 
 // maxFilled bounds the elements that are tracked in all.
-const maxFilled = 1 << 20
+const maxFilled = 1 << 18
 
 // tensorInfo is one tensor of the file while it is lowered.
 type tensorInfo struct {
@@ -91,7 +91,14 @@ var optionalOutputs = map[string]bool{"MaxPool": true, "Dropout": true, "BatchNo
 
 // collect lists the tensors and nodes.
 func (l *lowering) collect() error {
-	for _, t := range l.tensors() {
+	stored, made := l.tensors(), 0
+	for i := range l.File.nodes {
+		made += len(l.File.nodes[i].outputs)
+	}
+	// Room for all at once: growing would take it several times over.
+	l.infos = make([]tensorInfo, 0, len(stored)+len(l.inputs)+made)
+	l.nodes, l.source = make([]graph.Node, 0, len(l.File.nodes)), make([]*fileNode, 0, len(l.File.nodes))
+	for _, t := range stored {
 		k := t.known()
 		l.add(tensorInfo{name: t.Name, stored: t, made: -1, known: [runs]*graph.Known{k, k, k}})
 	}
@@ -198,6 +205,7 @@ func (n *fileNode) literal() (*Stored, error) {
 
 // sort puts the nodes in an order in which each comes after those it reads: that of the file, where it is one.
 func (l *lowering) sort() error {
+	l.order = make([]int, 0, len(l.nodes))
 	waits := make([]int, len(l.nodes))
 	readers := make([][]int, len(l.nodes))
 	for i := range l.nodes {

@@ -172,7 +172,7 @@ func (s *scanner) graph(message part, f *File) error {
 
 func (s *scanner) node(x field) (fileNode, error) {
 	var n fileNode
-	if err := s.charge(240); err != nil {
+	if err := s.charge(nodeBytes); err != nil {
 		return n, err
 	}
 	if x.kind != protowire.BytesType {
@@ -310,7 +310,7 @@ var otherTypes = map[protowire.Number]string{4: "a sequence", 5: "a map", 7: "an
 // port reads a ValueInfoProto.
 func (s *scanner) port(x field) (port, error) {
 	var p port
-	if err := s.charge(120); err != nil {
+	if err := s.charge(portBytes); err != nil {
 		return p, err
 	}
 	err := s.fields(x.part, func(x field) error {

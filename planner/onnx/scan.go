@@ -18,6 +18,11 @@ const (
 	maxNodes     = 100_000
 	maxTensors   = 200_000
 	pageBytes    = 16 << 10 // read at a time
+
+	// What a node, an initializer and a declared tensor take, with what lowering makes of them.
+	nodeBytes   = 1500
+	tensorBytes = 500
+	portBytes   = 300
 )
 
 const doing = "reading the ONNX model"

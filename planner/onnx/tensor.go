@@ -82,7 +82,7 @@ type numbers struct {
 // tensor reads a TensorProto; its elements only if it is small.
 func (s *scanner) tensor(x field) (*Stored, error) {
 	t := &Stored{}
-	if err := s.charge(240); err != nil {
+	if err := s.charge(tensorBytes); err != nil {
 		return nil, err
 	}
 	if x.kind != protowire.BytesType {
