@@ -189,3 +189,22 @@ func FuzzInstance(f *testing.F) {
 		}
 	})
 }
+
+// toy is a model of four layers; sizes 1 and 2, and the whole fits size 2 only.
+func toy() *Instance {
+	in := &Instance{Format: Format, Scenario: Warm, MinStages: 1, MaxStages: 4, DispatchUs: 1}
+	for c := range 5 {
+		in.Nodes = append(in.Nodes, Node{Cut: c})
+	}
+	for i := range 5 {
+		for j := i + 1; j < 5; j++ {
+			n := int64(j - i)
+			s := Segment{I: i, J: j, Options: []Option{{1, 0, 100 * n, 10 * n}, {2, 0, 60 * n, 14 * n}}}
+			if n == 4 {
+				s.Options = s.Options[1:]
+			}
+			in.Segments = append(in.Segments, s)
+		}
+	}
+	return in
+}
