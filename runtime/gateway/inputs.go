@@ -189,8 +189,12 @@ func fit(a *npy.Array, spec *wire.TensorSpec) (*npy.Array, error) {
 		shape = append([]int64{1}, shape...)
 	}
 	if !spec.Fits(shape) {
-		return nil, bad("gateway.wrong-shape", fmt.Sprintf("reading input %q", spec.Name), fmt.Sprintf("expected shape %s, got %s", graph.Shape(spec.Shape), graph.Shape(a.Shape)),
-			"send an array of the expected shape, with or without the batch dimension (?); * is any size")
+		got := graph.Shape(a.Shape).String()
+		if len(a.Shape) == 0 {
+			got = "a single number"
+		}
+		return nil, bad("gateway.wrong-shape", fmt.Sprintf("reading input %q", spec.Name), fmt.Sprintf("expected shape %s, got %s", graph.Shape(spec.Shape), got),
+			"send an array of the expected shape, with or without the batch dimension (?, at least 1); * is any size")
 	}
 	c, err := (&npy.Array{DType: a.DType, Shape: shape, Data: a.Data}).Convert(spec.DType)
 	if err != nil {

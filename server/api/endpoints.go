@@ -161,7 +161,7 @@ func (a *endpoints) destroy(ctx context.Context, in *Named) (*destroyOutput, err
 type InvocationRequest struct {
 	Inputs     []InvocationInput `json:"inputs" minItems:"1" maxItems:"1000"`
 	Preprocess string            `json:"preprocess,omitempty" doc:"how images are prepared: caffe, tf, torch, unit or none; the deployment's choice when left out"`
-	Top        int               `json:"top,omitempty" minimum:"0" maximum:"100000" doc:"classes wanted of each item; 0 is 5"`
+	Top        int               `json:"top,omitempty" minimum:"0" maximum:"1000" doc:"classes wanted of each item; 0 is 5"`
 }
 
 // InvocationInput is one input of the model: a file in the request, or an upload.

@@ -38,7 +38,7 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 	if err := deploy.CheckName(name); err != nil {
 		return err
 	}
-	top, err := a.number("top", 0, 100000)
+	top, err := a.number("top", 0, 1000)
 	if err != nil {
 		return err
 	}

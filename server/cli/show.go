@@ -94,6 +94,9 @@ func showInvocation(w io.Writer, d *invocation) error {
 		for _, c := range classes {
 			page.Line("  class %4d  %.6g", c.Index, c.Score)
 		}
+		if len(classes) == 0 {
+			page.Line("  no class: the scores are not numbers")
+		}
 	}
 	t := &d.Trace
 	page.Line("")

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"partita/runtime/wire"
 	"partita/server/api"
 )
 
@@ -127,5 +128,15 @@ func TestDataFolderThatCannotBeUsed(t *testing.T) {
 		if got.code != 1 || !strings.Contains(got.stderr, c[1]) || !strings.Contains(got.stderr, c[0]) || strings.Contains(got.stderr, "another server") {
 			t.Errorf("%s: %+v", c[0], got)
 		}
+	}
+}
+
+func TestScoresThatAreNotNumbers(t *testing.T) {
+	var shown bytes.Buffer
+	if err := showInvocation(&shown, &invocation{Top: [][]wire.Class{{}, {{Index: 3, Score: 0.5}}}}); err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(shown.String(), "not numbers"); n != 1 || !strings.Contains(shown.String(), "class    3  0.5") {
+		t.Errorf("%s", shown.String())
 	}
 }

@@ -81,11 +81,11 @@ func (d *Deployer) Invoke(ctx context.Context, name string, in Invocation) (*wir
 		return nil, err
 	}
 	answer, err := d.options.Functions.Invoke(ctx, one.Gateway, payload)
-	if err != nil {
-		return nil, err
+	if err == nil && answer.Failed != "" {
+		err = wire.ParseFailure(one.Gateway, answer.Payload)
 	}
-	if answer.Failed != "" {
-		return nil, wire.ParseFailure(one.Gateway, answer.Payload)
+	if err != nil {
+		return nil, d.unlessDestroyed(ctx, name, err)
 	}
 	reply := &wire.GatewayReply{}
 	if err := wire.Unmarshal(answer.Payload, reply); err != nil {
@@ -103,6 +103,16 @@ func (d *Deployer) Invoke(ctx context.Context, name string, in Invocation) (*wir
 		t.Object = nil
 	}
 	return reply, nil
+}
+
+// unlessDestroyed gives the reason why an invocation failed: a deployment that is removed meanwhile fails in ways that
+// look like faults of its own.
+func (d *Deployer) unlessDestroyed(ctx context.Context, name string, cause error) error {
+	j, err := d.loadJournal(ctx, name)
+	if cloud.IsNotFound(err) || err == nil && j.doc.State == Destroying {
+		return diag.New(diag.Conflict, "deploy.not-ready", "invoking "+name, "the deployment was destroyed meanwhile", "deploy it again")
+	}
+	return cause
 }
 
 // shorten moves inputs, the longest first, into the bucket until the event fits into an invocation.

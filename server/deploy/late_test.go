@@ -96,3 +96,34 @@ func TestDestroyRemovesWhatAppearsMeanwhile(t *testing.T) {
 		t.Errorf("left: %v", left)
 	}
 }
+
+// TestInvokedWhileDestroyed destroys a deployment under an invocation, whose function then dies.
+func TestInvokedWhileDestroyed(t *testing.T) {
+	f := newFakeCloud()
+	d := newDeployer(t, f)
+	feed, err := start(d, "demo", planDocument(t, 1), "weights")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := outcome(t, feed); err != nil {
+		t.Fatal(err)
+	}
+	died := &cloud.Invoked{Failed: "Unhandled", Payload: []byte(`{"errorType":"Runtime.ExitError","errorMessage":"Runtime exited with error: signal: killed"}`)}
+	for _, c := range []struct {
+		destroy bool
+		code    string
+	}{{false, "function.out-of-memory"}, {true, "deploy.not-ready"}} {
+		f.invoke = func(string, []byte) (*cloud.Invoked, error) {
+			if c.destroy {
+				if _, err := d.Destroy(t.Context(), "demo"); err != nil {
+					t.Error(err)
+				}
+			}
+			return died, nil
+		}
+		_, err := d.Invoke(t.Context(), "demo", Invocation{Inputs: []InvocationInput{{Data: []byte("x")}}})
+		if diag.CodeOf(err) != c.code {
+			t.Errorf("destroyed %v: %v", c.destroy, err)
+		}
+	}
+}
