@@ -45,7 +45,7 @@ func wrongType(format string, args ...any) error {
 }
 
 func notFound(format string, args ...any) error {
-	return diag.New(diag.NotFound, "hdf5.not-found", "", fmt.Sprintf(format, args...), "")
+	return invalid("hdf5.not-found", fmt.Sprintf(format, args...), "give the file as Keras wrote it: something is missing in it, or is named wrongly")
 }
 
 // readFailed reports an error of the underlying reader.

@@ -18,7 +18,7 @@ import (
 const (
 	maxConfigBytes = 8 << 20
 	maxTreeBytes   = 20 << 20 // of decoded JSON, as accounted for
-	maxNodes       = 18000    // of ONNX operators
+	maxNodes       = 16000    // of ONNX operators
 	maxDepth       = 128
 	maxLayers      = 10000
 	maxReferences  = 200000

@@ -29,7 +29,7 @@ type Lowered struct {
 const runs = 3
 
 // maxFilled bounds the elements that are tracked in all.
-const maxFilled = 1 << 18
+const maxFilled = 1 << 17
 
 // tensorInfo is one tensor of the file while it is lowered.
 type tensorInfo struct {

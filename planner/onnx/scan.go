@@ -11,9 +11,9 @@ import (
 )
 
 // Bounds on what is held of a file's structure: names, nodes, attributes and small tensors. The largest exports of
-// transformers and detectors have some ten thousand nodes and stay below a tenth of this.
+// transformers and detectors have some ten thousand nodes.
 const (
-	maxStructure = 32 << 20 // bytes, as they are accounted for
+	maxStructure = 24 << 20 // bytes, as they are accounted for
 	maxText      = 1 << 20  // of one name or string
 	maxNodes     = 100_000
 	maxTensors   = 200_000
