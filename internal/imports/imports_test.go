@@ -41,7 +41,7 @@ const (
 )
 
 var rules = []rule{
-	{folder: "planner", std: stdPure, allow: []string{"partita/planner", "gonum.org/v1/gonum", "github.com/goccy/go-yaml", "google.golang.org/protobuf/encoding/protowire"}},
+	{folder: "planner", std: stdPure, allow: []string{"partita/planner", "gonum.org/v1/gonum", "google.golang.org/protobuf/encoding/protowire"}},
 	{folder: "app", std: stdBrowser, allow: []string{"partita/planner", "partita/app", goApp}},
 	{folder: "web", allow: nil},
 	{folder: "runtime", allow: []string{"partita/planner", "partita/runtime", "golang.org/x/image"}},
