@@ -97,11 +97,14 @@ test-tools:
 	fi
 
 .PHONY: fuzz
-fuzz: ## run every fuzz target for a short while
-	@for package in $$(grep -rl --include='*_test.go' '^func Fuzz' planner runtime server | xargs -n1 dirname | sort -u); do \
-		for target in $$(CGO_ENABLED=1 go test -list '^Fuzz' ./$$package | grep '^Fuzz'); do \
+fuzz: ## run every fuzz target for a while: FUZZTIME=10s, or a count of inputs as FUZZTIME=1000x
+	@binary=$$(mktemp); trap 'rm -f "$$binary"' EXIT; corpus=$$(go env GOCACHE)/fuzz/partita; \
+	for package in $$(grep -rl --include='*_test.go' '^func Fuzz' app planner runtime server | xargs -n1 dirname | sort -u); do \
+		CGO_ENABLED=1 go test -c -fuzz . -o "$$binary" ./$$package || exit 1; \
+		for target in $$("$$binary" -test.list '^Fuzz'); do \
 			echo "$$package $$target"; \
-			CGO_ENABLED=1 go test -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) ./$$package || exit 1; \
+			(cd $$package && "$$binary" -test.run '^$$' -test.fuzz "^$$target$$" -test.fuzztime $(FUZZTIME) -test.fuzzminimizetime 100x \
+				-test.fuzzcachedir "$$corpus/$$package") || exit 1; \
 		done; \
 	done
 
