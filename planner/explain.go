@@ -115,12 +115,9 @@ func (p *Problem) adviseOn(obstacles []cost.Obstacle) *plan.Advice {
 	}
 	switch limit {
 	case cost.MemoryLimit:
-		if most > p.platform.MaxMemoryMB {
+		size, sold := p.platform.MemoryFrom(most)
+		if !sold {
 			return nil
-		}
-		size := p.platform.NearestMemory(most)
-		if size < most {
-			size += p.platform.MemoryStepMB
 		}
 		return &plan.Advice{Option: "memory", Value: strconv.FormatInt(size, 10)}
 	case cost.PayloadLimit:

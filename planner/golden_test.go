@@ -21,7 +21,7 @@ func TestGoldenPlans(t *testing.T) {
 	var b strings.Builder
 	for _, name := range platform.Names() {
 		for _, scenario := range []string{"warm", "cold-sequential", "cold-overlapped"} {
-			for _, change := range [][]string{{"slo=none"}, {"objective=latency"}, {"min-stages=3", "max-stages=3", "memory=512,1024,2048"}} {
+			for _, change := range [][]string{{"slo=none"}, {"objective=latency"}, {"min-stages=3", "max-stages=3", sold(t, name, 512, 1024, 2048)}} {
 				p := mustProblem(t, m, append(change, "platform="+name, "scenario="+scenario)...)
 				d := mustPlan(t, p)
 				fmt.Fprintf(&b, "%s %s %s: %d us, %d pico-USD, frontier of %d\n", name, scenario, strings.Join(change, " "), d.LatencyUs, d.CostPicoUSD, len(d.Frontier))

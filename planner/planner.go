@@ -104,7 +104,7 @@ func (r *Request) check() (*platform.Platform, error) {
 }
 
 func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix string) error) error {
-	sells := fmt.Sprintf("it sells %d to %d MB in steps of %d MB", p.MinMemoryMB, p.MaxMemoryMB, p.MemoryStepMB)
+	sells := "it sells " + p.Assortment()
 	refused := func(what string, m int64) error {
 		return bad("planner.memory-not-sold", fmt.Sprintf("%s: %s sells no functions of %d MB", what, p.Name, m),
 			fmt.Sprintf("%s; the nearest size is %d MB", sells, p.NearestMemory(m)))

@@ -92,7 +92,7 @@ type optionWriter struct {
 func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 	t, p := w.t, w.t.Platform
 	sizes := t.sizes
-	low := sort.Search(len(sizes), func(k int) bool { return sizes[k].memoryMB >= c.needMB })
+	low := sort.Search(len(sizes), func(k int) bool { return sizes[k].MemoryMB >= c.needMB })
 	if low == len(sizes) || c.hopUs > p.TimeoutUs {
 		return nil
 	}
@@ -118,23 +118,23 @@ func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 	}
 	// Unsigned arithmetic divides by constants faster. Nothing here is negative, and platform bounds its figures so that
 	// no product passes 63 bits.
-	timeout, granularity := p.TimeoutUs, p.GranularityUs
+	timeout, granularity, minimum := p.TimeoutUs, p.GranularityUs, p.MinBilledUs
 	hop, run1, wakeMs := c.hopUs, uint64(c.run1Ns), uint64(wakeUs/1000)
 	chunk := w.chunk
 	n := len(chunk)
 	cheapest := int64(math.MaxInt64)
 	for k := high; k >= low; k-- {
 		s := &sizes[k]
-		run := hop + int64((run1*uint64(s.slowdown)+(1000<<platform.SlowdownBits-1))/(1000<<platform.SlowdownBits))
+		run := hop + int64((run1*uint64(s.Slowdown)+(1000<<platform.SlowdownBits-1))/(1000<<platform.SlowdownBits))
 		if run > timeout {
 			break
 		}
-		us := before + run
+		us := max(before+run, minimum)
 		if granularity != 1000 {
 			us = (us + granularity - 1) / granularity * granularity
 		}
 		ms := uint64(us+999) / 1000
-		cost := fees + int64(((wakeMs+ms)*uint64(s.picoUSDPerGBs)+msMBPerGBs/2)/msMBPerGBs)
+		cost := fees + int64(((wakeMs+ms)*uint64(s.PicoUSDPer1024s)+msPer1024s/2)/msPer1024s)
 		if cost >= cheapest {
 			continue
 		}
@@ -143,11 +143,11 @@ func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 			n++ // as fast and dearer
 		}
 		n--
-		chunk[n] = solve.Option{MemoryMB: s.memoryMB, InitUs: initUs, RunUs: run, CostPicoUSD: cost}
+		chunk[n] = solve.Option{MemoryMB: s.MemoryMB, InitUs: initUs, RunUs: run, CostPicoUSD: cost}
 	}
 	options := w.chunk[n:len(w.chunk):len(w.chunk)]
 	w.chunk = w.chunk[:n]
 	return options
 }
 
-const msMBPerGBs = 1024 * 1000
+const msPer1024s = 1024 * 1000

@@ -153,7 +153,7 @@ func (t *Table) nodesAt(cut int) []int {
 
 // exceeds tells which limit a stage between two nodes exceeds at every size.
 func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
-	largest := t.sizes[len(t.sizes)-1].memoryMB
+	largest := t.sizes[len(t.sizes)-1].MemoryMB
 	s := t.Stage(i, j, largest)
 	initUs := t.initUs(s.PackageBytes, s.WeightBytes)
 	runUs := s.InputUs + s.ComputeUs + s.OutputUs

@@ -47,7 +47,7 @@ type Table struct {
 	run1Ns  []int64 // by layer, sum before it
 	peak    []int64 // by layer
 	weights []layerWeights
-	sizes   []size
+	sizes   []platform.Size
 	useful  int // sizes up to the first with the platform's full speed
 }
 
@@ -80,9 +80,6 @@ type earlierUse struct {
 	layer         int
 	bytes, padded int64
 }
-
-// size is a memory size with what the law needs of it.
-type size struct{ memoryMB, slowdown, picoUSDPerGBs int64 }
 
 // pageBytes is the alignment of tensors in a stage's weights file.
 const pageBytes = 4096
@@ -278,7 +275,7 @@ func (t *Table) chooseSizes() {
 		}
 	}
 	for _, m := range t.MemoryMB {
-		t.sizes = append(t.sizes, size{m, t.Platform.Slowdown(m), m * t.Platform.PicoUSDPerGBs})
+		t.sizes = append(t.sizes, t.Platform.Size(m))
 	}
 	t.useful = t.usefulSizes()
 }

@@ -85,6 +85,8 @@ func TestRefusals(t *testing.T) {
 		{sample(t), "iam", Options{Region: "Mars"}, "export.bad-region"},
 		{sample(t), "iam", Options{Account: "12"}, "export.bad-account"},
 		{changed(func(p *plan.Plan) { p.Platform = "mainframe" }), "asl", Options{}, "platform.unknown"},
+		{changed(func(p *plan.Plan) { p.Platform = "gcp-cloud-run-functions" }), "sam", Options{}, "export.not-aws"},
+		{changed(func(p *plan.Plan) { p.Platform = "azure-functions-flex" }), "iam", Options{}, "export.not-aws"},
 		{changed(func(p *plan.Plan) { p.Stages[1].Packaging = "disc" }), "asl", Options{}, "export.unsupported-packaging"},
 		{changed(func(p *plan.Plan) { p.Stages[2].LastLayer = 18 }), "svg-graph", Options{}, "plan.invalid"},
 	} {

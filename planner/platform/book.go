@@ -42,9 +42,22 @@ type bookFile struct {
 		Label        string                `json:"label"`
 		Architecture string                `json:"architecture"`
 		Base         string                `json:"base"` // an earlier platform whose figures hold unless stated
+		PlanningOnly bool                  `json:"planningOnly"`
+		Sizes        *sizesJSON            `json:"sizes"` // in the place of the figures that sizesReplace names
 		Figures      map[string]figureJSON `json:"figures"`
 	} `json:"platforms"`
 }
+
+// sizesJSON lists the memory sizes of a platform that sells no range of them.
+type sizesJSON struct {
+	List       []listedSize `json:"list"`
+	Source     string       `json:"source"`
+	Confidence string       `json:"confidence"`
+	Note       string       `json:"note"`
+}
+
+// sizesReplace names the figures that a list of sizes stands for.
+var sizesReplace = []string{"memory.minMB", "memory.maxMB", "memory.stepMB", "memory.planningStepMB", "cpu.mbPerVCPU", "cpu.maxMilliVCPU"}
 
 type figureJSON struct {
 	Value      string `json:"value"`
@@ -71,6 +84,8 @@ var fields = []field{
 	{"cpu.maxMilliVCPU", "vCPU/1000", 0, func(p *Platform) *int64 { return &p.MaxMilliVCPU }},
 	{"cpu.parallelPermille", "1/1000", 0, func(p *Platform) *int64 { return &p.ParallelPermille }},
 	{"billing.granularity", "ms", 3, func(p *Platform) *int64 { return &p.GranularityUs }},
+	{"billing.minimum", "ms", 3, func(p *Platform) *int64 { return &p.MinBilledUs }},
+	{"price.cpu", "USD/vCPU-s", 12, func(p *Platform) *int64 { return &p.PicoUSDPerVCPUs }},
 	{"price.compute", "USD/GB-s", 12, func(p *Platform) *int64 { return &p.PicoUSDPerGBs }},
 	{"price.request", "USD", 12, func(p *Platform) *int64 { return &p.RequestPicoUSD }},
 	{"price.s3Put", "USD", 12, func(p *Platform) *int64 { return &p.ObjectPutPicoUSD }},
@@ -140,8 +155,8 @@ func parseBook(data []byte) (*book, error) {
 			all[name] = figure
 		}
 		figures[entry.Name] = all
-		p := &Platform{Name: entry.Name, Label: entry.Label, Architecture: entry.Architecture}
-		if err := p.fill(all, f.Sources); err != nil {
+		p := &Platform{Name: entry.Name, Label: entry.Label, Architecture: entry.Architecture, PlanningOnly: entry.PlanningOnly}
+		if err := p.fill(all, entry.Sizes, f.Sources); err != nil {
 			return nil, fmt.Errorf("platform %s: %w", entry.Name, err)
 		}
 		b.names = append(b.names, entry.Name)
@@ -151,9 +166,18 @@ func parseBook(data []byte) (*book, error) {
 }
 
 // fill sets the platform's fields from its figures; each figure has a place and each place a figure.
-func (p *Platform) fill(all map[string]figureJSON, sources map[string]string) error {
+func (p *Platform) fill(all map[string]figureJSON, sizes *sizesJSON, sources map[string]string) error {
 	var initBilled int64
 	places := append(slices.Clip(fields), field{"billing.init", "0|1", 0, func(*Platform) *int64 { return &initBilled }})
+	if sizes != nil {
+		if err := p.list(sizes, sources); err != nil {
+			return err
+		}
+		places = slices.DeleteFunc(places, func(place field) bool { return slices.Contains(sizesReplace, place.name) })
+		for _, name := range sizesReplace {
+			delete(all, name)
+		}
+	}
 	for _, place := range places {
 		figure, ok := all[place.name]
 		if !ok {
@@ -181,16 +205,38 @@ func (p *Platform) fill(all map[string]figureJSON, sources map[string]string) er
 	return p.check()
 }
 
+// list sets the platform's sizes from a list of them.
+func (p *Platform) list(sizes *sizesJSON, sources map[string]string) error {
+	source, ok := sources[sizes.Source]
+	if !ok || !slices.Contains(confidences, sizes.Confidence) || len(sizes.List) < 2 {
+		return fmt.Errorf("sizes: %d of them, source %q, confidence %q", len(sizes.List), sizes.Source, sizes.Confidence)
+	}
+	p.listed = sizes.List
+	texts := make([]string, len(sizes.List))
+	for i, s := range sizes.List {
+		if s.MemoryMB < 1 || s.MilliVCPU < 1 || i > 0 && (s.MemoryMB <= sizes.List[i-1].MemoryMB || s.MilliVCPU < sizes.List[i-1].MilliVCPU) {
+			return fmt.Errorf("sizes: %d MB with %d/1000 vCPU does not follow in order", s.MemoryMB, s.MilliVCPU)
+		}
+		texts[i] = fmt.Sprintf("%d:%s", s.MemoryMB, FormatDecimal(s.MilliVCPU, 3))
+	}
+	last := sizes.List[len(sizes.List)-1]
+	p.MinMemoryMB, p.MaxMemoryMB, p.MaxMilliVCPU = sizes.List[0].MemoryMB, last.MemoryMB, last.MilliVCPU
+	p.Figures = append(p.Figures, Figure{"memory.sizes", strings.Join(texts, " "), "MB:vCPU", source, sizes.Confidence, sizes.Note})
+	return nil
+}
+
 // check refuses figures that the law of cost could not use.
 func (p *Platform) check() error {
 	positive := map[string]int64{
-		"memory.minMB": p.MinMemoryMB, "memory.stepMB": p.MemoryStepMB, "memory.planningStepMB": p.PlanningStepMB,
-		"cpu.mbPerVCPU": p.MBPerVCPU, "cpu.maxMilliVCPU": p.MaxMilliVCPU, "billing.granularity": p.GranularityUs,
+		"memory.minMB": p.MinMemoryMB, "cpu.maxMilliVCPU": p.MaxMilliVCPU, "billing.granularity": p.GranularityUs,
 		"limit.payload": p.PayloadLimitBytes, "limit.package": p.PackageLimitBytes, "limit.timeout": p.TimeoutUs,
 		"network.rate": p.NetworkBytesPerSecond, "inline.rate": p.InlineBytesPerSecond, "s3.getRate": p.ObjectGetBytesPerSecond,
 		"s3.putRate": p.ObjectPutBytesPerSecond, "rate.convolution": p.ConvolutionMFLOPS, "rate.depthwise": p.DepthwiseMFLOPS,
 		"rate.matrix": p.MatrixMFLOPS, "rate.recurrent": p.RecurrentMFLOPS, "rate.elementwise": p.ElementwiseMFLOPS,
 		"rate.memory": p.StreamBytesPerSecond,
+	}
+	if !p.Listed() {
+		positive["memory.stepMB"], positive["memory.planningStepMB"], positive["cpu.mbPerVCPU"] = p.MemoryStepMB, p.PlanningStepMB, p.MBPerVCPU
 	}
 	for name, v := range positive {
 		if v <= 0 {
@@ -200,21 +246,29 @@ func (p *Platform) check() error {
 	switch {
 	case p.MaxMemoryMB < p.MinMemoryMB || p.MaxMemoryMB > 1<<15:
 		return errors.New("memory.maxMB is out of range")
-	case p.PlanningStepMB%p.MemoryStepMB != 0:
+	case !p.Listed() && p.PlanningStepMB%p.MemoryStepMB != 0:
 		return errors.New("memory.planningStepMB is not a multiple of memory.stepMB")
 	case p.MaxMilliVCPU < 1000 || p.ParallelPermille > 1000:
 		return errors.New("cpu figures are out of range")
-	case p.GranularityUs%1000 != 0:
-		return errors.New("billing.granularity is not in whole milliseconds")
-	case p.TimeoutUs > 1<<30 || p.InitTimeoutUs > 1<<30:
-		return errors.New("a timeout is over 2^30 us (17 minutes): the arithmetic of cost assumes less")
-	case p.PicoUSDPerGBs > 1<<26:
-		return errors.New("price.compute is over 67 USD per million GB-s: the arithmetic of cost assumes less")
+	case p.GranularityUs%1000 != 0 || p.MinBilledUs%p.GranularityUs != 0:
+		return errors.New("billing.granularity is not in whole milliseconds, or billing.minimum no multiple of it")
+	case p.TimeoutUs > maxTimeoutUs || p.InitTimeoutUs > maxTimeoutUs || p.MinBilledUs > maxTimeoutUs:
+		return errors.New("a time is over an hour: the arithmetic of cost assumes less")
+	case p.PicoUSDPerVCPUs%1000 != 0:
+		return errors.New("price.cpu is not in whole thousandths of a micro-dollar per million vCPU-s")
+	case p.PicoUSDPerGBs > 1<<26 || p.PicoUSDPerVCPUs > 1<<26 || p.PicoUSDPer1024s(p.MaxMemoryMB) > 1<<39:
+		return errors.New("a price is too high: the arithmetic of cost assumes 67 USD per million GB-s and less")
+	case p.Slowdown(p.MinMemoryMB) > 1<<20:
+		return errors.New("the smallest size has less than a sixteenth of a vCPU: the arithmetic of cost assumes more")
 	case !p.Sells(p.GatewayMemoryMB):
 		return errors.New("gateway.memoryMB is not on sale")
 	}
 	return nil
 }
+
+// maxTimeoutUs bounds what a platform allows a function: three of them in milliseconds, times the highest price, stay in
+// 63 bits.
+const maxTimeoutUs = 3600 * 1_000_000
 
 // ParseDecimal reads a plain non-negative decimal number exactly, as an integer number of units of 10^-digits: with 12
 // digits, "0.0000002" is 200,000. A number with more decimals than that, or too large for an int64, is an error.

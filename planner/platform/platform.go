@@ -17,18 +17,23 @@ type Platform struct {
 	Name         string
 	Label        string
 	Architecture string // "x86_64" or "arm64"
+	PlanningOnly bool   // a plan can be made for it, but nothing here deploys to it
 	Figures      []Figure
 
-	// Memory sizes on sale, and the grid a plan considers unless told otherwise.
+	// Memory sizes on sale, and the grid a plan considers unless told otherwise. A platform that sells a short list of sizes
+	// (Listed) has no steps.
 	MinMemoryMB, MaxMemoryMB, MemoryStepMB, PlanningStepMB int64
 
-	// Processor share: memory / MBPerVCPU up to MaxMilliVCPU; above one vCPU only the parallel part of the work gains.
+	// Processor share: memory / MBPerVCPU up to MaxMilliVCPU, or what the list of sizes says; above one vCPU only the parallel
+	// part of the work gains.
 	MBPerVCPU, MaxMilliVCPU, ParallelPermille int64
 
 	// Billing.
 	GranularityUs     int64 // durations are billed in whole multiples of it
+	MinBilledUs       int64 // and as no less than this
 	InitBilled        bool
 	PicoUSDPerGBs     int64 // a GB is 1,024 MB
+	PicoUSDPerVCPUs   int64 // 0 where the price of memory contains the processor's
 	RequestPicoUSD    int64
 	ObjectPutPicoUSD  int64
 	ObjectGetPicoUSD  int64
@@ -68,6 +73,8 @@ type Platform struct {
 	BootstrapBytes       int64
 	RuntimeBaseMB        int64
 	WeightCopiesPermille int64
+
+	listed []listedSize // sizes of a platform that sells a list, by rising memory
 }
 
 // Book is the price book's identity: plans record it.
@@ -111,78 +118,22 @@ func quote(s string) string {
 	return `"` + strings.ToValidUTF8(s, "?") + `"`
 }
 
-// Sells tells whether a memory size can be bought.
-func (p *Platform) Sells(memoryMB int64) bool {
-	return memoryMB >= p.MinMemoryMB && memoryMB <= p.MaxMemoryMB && (memoryMB-p.MinMemoryMB)%p.MemoryStepMB == 0
-}
-
-// NearestMemory gives the size on sale nearest to the one wanted, the larger of two equally near ones.
-func (p *Platform) NearestMemory(memoryMB int64) int64 {
-	if memoryMB <= p.MinMemoryMB {
-		return p.MinMemoryMB
-	}
-	last := p.MinMemoryMB + (p.MaxMemoryMB-p.MinMemoryMB)/p.MemoryStepMB*p.MemoryStepMB
-	if memoryMB >= last {
-		return last
-	}
-	return p.MinMemoryMB + (memoryMB-p.MinMemoryMB+p.MemoryStepMB/2)/p.MemoryStepMB*p.MemoryStepMB
-}
-
-// Grid lists the sizes from the smallest to the largest in steps of stepMB; 0 means the planning step.
-func (p *Platform) Grid(stepMB int64) []int64 {
-	if stepMB <= 0 {
-		stepMB = p.PlanningStepMB
-	}
-	var sizes []int64
-	for m := p.MinMemoryMB; m <= p.MaxMemoryMB; m += stepMB {
-		sizes = append(sizes, m)
-	}
-	return sizes
-}
-
-// FullSpeedMB is the size from which more memory brings no more speed.
-func (p *Platform) FullSpeedMB() int64 {
-	return (p.MaxMilliVCPU*p.MBPerVCPU + 999) / 1000
-}
-
-// SlowdownBits is the number of fractional bits of Slowdown.
-const SlowdownBits = 16
-
-// Slowdown tells how many times longer work takes at a memory size than on one full vCPU, as a fixed-point number
-// rounded up. Up to one vCPU it is mbPerVCPU / m. Above, with v = m / mbPerVCPU vCPUs, Amdahl's law (Amdahl 1967) gives
-// (1 - p) + p / v for the parallel fraction p.
-func (p *Platform) Slowdown(memoryMB int64) int64 {
-	if memoryMB <= p.MBPerVCPU {
-		return ceilDiv(p.MBPerVCPU<<SlowdownBits, memoryMB)
-	}
-	if full := p.FullSpeedMB(); memoryMB > full {
-		memoryMB = full
-	}
-	serial := (1000 - p.ParallelPermille) * memoryMB
-	parallel := p.ParallelPermille * p.MBPerVCPU
-	return ceilDiv((serial+parallel)<<SlowdownBits, 1000*memoryMB)
-}
-
-// BilledUs rounds a duration up to the platform's granularity; what runs at all is billed at least once.
+// BilledUs rounds a duration up to the platform's granularity and its minimum; what runs at all is billed at least once.
 func (p *Platform) BilledUs(us int64) int64 {
-	if us < 1 {
-		us = 1
-	}
-	return ceilDiv(us, p.GranularityUs) * p.GranularityUs
+	return ceilDiv(max(us, 1, p.MinBilledUs), p.GranularityUs) * p.GranularityUs
 }
 
-// ComputePicoUSD prices a billed duration at a memory size: milliseconds x MB x (pico-USD per GB-s) / (1,024 MB/GB x
-// 1,000 ms/s), rounded half up. With at most 2^21 ms, 2^15 MB and 2^26 pico-USD, which the book is checked for, it stays
-// in 63 bits.
+// ComputePicoUSD prices a billed duration at a memory size: milliseconds x (pico-USD per 1,024 s) / (1,024 s x 1,000
+// ms/s), rounded half up. The book is checked for its product to stay in 63 bits.
 func (p *Platform) ComputePicoUSD(billedUs, memoryMB int64) int64 {
-	return (billedUs/1000*(memoryMB*p.PicoUSDPerGBs) + msMBPerGBs/2) / msMBPerGBs
+	return (billedUs/1000*p.PicoUSDPer1024s(memoryMB) + msPer1024s/2) / msPer1024s
 }
 
 // PicoUSDPerMs is the price of a millisecond at a memory size, rounded half up: for traces, and for the gateway, which
 // the optimiser bills by the millisecond.
 func (p *Platform) PicoUSDPerMs(memoryMB int64) int64 { return p.ComputePicoUSD(1000, memoryMB) }
 
-// msMBPerGBs converts: 1 GB-s is 1,024 MB x 1,000 ms.
-const msMBPerGBs = 1024 * 1000
+// msPer1024s is 1,024 seconds in milliseconds.
+const msPer1024s = 1024 * 1000
 
 func ceilDiv(a, b int64) int64 { return (a + b - 1) / b }

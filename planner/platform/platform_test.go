@@ -21,7 +21,7 @@ func mustGet(t testing.TB, name string) *platform.Platform {
 
 func TestNamesAndIdentity(t *testing.T) {
 	got := strings.Join(platform.Names(), " ")
-	if got != "aws-lambda-x86_64 aws-lambda-arm64 aws-lambda-2020 local" {
+	if got != "aws-lambda-x86_64 aws-lambda-arm64 aws-lambda-2020 local gcp-cloud-run-functions azure-functions-flex" {
 		t.Errorf("platforms: %s", got)
 	}
 	id := platform.PriceBook()
@@ -110,15 +110,19 @@ func TestComputeCostIsExact(t *testing.T) {
 		p := mustGet(t, name)
 		for range 2000 {
 			billedUs := p.BilledUs(rng.Int64N(p.TimeoutUs))
-			memoryMB := p.MinMemoryMB + rng.Int64N(p.MaxMemoryMB-p.MinMemoryMB+1)
+			grid := p.Grid(1)
+			memoryMB := grid[rng.IntN(len(grid))]
 			exact := new(big.Rat).SetFrac(new(big.Int).Mul(big.NewInt(billedUs), big.NewInt(memoryMB*p.PicoUSDPerGBs)), big.NewInt(1024*1000*1000))
+			if p.PicoUSDPerVCPUs > 0 {
+				exact.Add(exact, new(big.Rat).SetFrac(new(big.Int).Mul(big.NewInt(billedUs), big.NewInt(p.MilliVCPU(memoryMB)*p.PicoUSDPerVCPUs)), big.NewInt(1000*1000*1000)))
+			}
 			exact.Add(exact, big.NewRat(1, 2))
 			want := new(big.Int).Quo(exact.Num(), exact.Denom())
 			if got := p.ComputePicoUSD(billedUs, memoryMB); got != want.Int64() {
 				t.Fatalf("%s: %d us at %d MB: %d, want %s", name, billedUs, memoryMB, got, want)
 			}
 		}
-		if got := p.BilledUs(0); got != p.GranularityUs {
+		if got := p.BilledUs(0); got != p.MinBilledUs {
 			t.Errorf("%s: nothing is billed as %d us", name, got)
 		}
 	}
@@ -128,7 +132,7 @@ func TestSlowdown(t *testing.T) {
 	one := int64(1) << platform.SlowdownBits
 	for _, name := range platform.Names() {
 		p := mustGet(t, name)
-		if got := p.Slowdown(p.MBPerVCPU); got != one {
+		if got := p.Slowdown(p.MBPerVCPU); !p.Listed() && got != one {
 			t.Errorf("%s: slowdown on one vCPU is %d", name, got)
 		}
 		previous := int64(1) << 40

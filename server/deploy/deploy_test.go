@@ -21,12 +21,17 @@ import (
 // planDocument makes the smallest plan that decodes.
 func planDocument(t testing.TB, stages int) []byte {
 	t.Helper()
+	return planDocumentFor(t, "local", stages)
+}
+
+func planDocumentFor(t testing.TB, platform string, stages int) []byte {
+	t.Helper()
 	architecture := []byte(`{"made":"up"}`)
 	packed, err := plan.PackArchitecture("keras-json", architecture)
 	if err != nil {
 		t.Fatal(err)
 	}
-	p := &plan.Plan{Format: plan.Format, Platform: "local", Status: plan.Optimal, Model: plan.Model{Name: "tiny", Digest: plan.Digest(architecture), Architecture: packed}}
+	p := &plan.Plan{Format: plan.Format, Platform: platform, Status: plan.Optimal, Model: plan.Model{Name: "tiny", Digest: plan.Digest(architecture), Architecture: packed}}
 	for i := range stages {
 		p.Stages = append(p.Stages, plan.Stage{Index: i + 1, FirstLayer: i + 1, LastLayer: i + 1, MemoryMB: 512})
 	}
@@ -339,6 +344,8 @@ func TestRefusals(t *testing.T) {
 		{"new", bytes.Replace(good, []byte("plan/1"), []byte("plan/7"), 1), "w", "plan.unknown-version"},
 		{"new", bytes.Replace(good, []byte(`"memoryMB":512`), []byte(`"memoryMB":128`), 1), "w", "plan.hash-mismatch"},
 		{"new", infeasible, "w", "deploy.infeasible-plan"},
+		{"new", planDocumentFor(t, "gcp-cloud-run-functions", 1), "w", "deploy.planning-only"},
+		{"new", planDocumentFor(t, "azure-functions-flex", 1), "w", "deploy.planning-only"},
 		{"new", good, "bad weights", "weights.shape-mismatch"},
 		{"new", good, "", "upload.empty"},
 	} {

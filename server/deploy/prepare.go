@@ -34,6 +34,10 @@ func readPlan(document []byte) (*plan.Plan, error) {
 	if p.Status == plan.Infeasible {
 		return nil, diag.New(diag.Infeasible, "deploy.infeasible-plan", "reading the plan", "no plan satisfies what was asked: "+p.Reason, "change the request and plan again")
 	}
+	if bought, err := platform.Get(p.Platform); err == nil && bought.PlanningOnly {
+		return nil, diag.New(diag.Usage, "deploy.planning-only", "reading the plan", "it is for "+p.Platform+", which plans can be made for but nothing is deployed to",
+			"plan for an aws-lambda platform or for local")
+	}
 	return p, nil
 }
 
