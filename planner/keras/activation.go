@@ -42,16 +42,6 @@ func init() {
 		return &softmax{elementwise{softmaxOf("Softmax", int(o.integer(-1, -8, "axis")))}}
 	}, "Softmax")
 	register(func(o *options) operation { return &prelu{shared: o.integers("shared_axes")} }, "PReLU")
-	register(func(o *options) operation {
-		for name := range o.layer.options { // what shapes training only
-			o.ignore(name)
-		}
-		return elementwise{}
-	}, "Dropout", "SpatialDropout1D", "SpatialDropout2D", "SpatialDropout3D", "GaussianDropout", "GaussianNoise", "AlphaDropout",
-		"ActivityRegularization", "Identity", "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast",
-		"RandomBrightness", "RandomColorDegeneration", "RandomColorJitter", "RandomElasticTransform", "RandomErasing", "RandomGaussianBlur",
-		"RandomGrayscale", "RandomHue", "RandomInvert", "RandomPerspective", "RandomPosterization", "RandomSaturation", "RandomSharpness",
-		"RandomShear", "AugMix", "CutMix", "MixUp", "RandAugment")
 }
 
 // optional reads a number that may be null.

@@ -32,7 +32,7 @@ var passMasks = map[string]bool{
 // readMasks are the classes whose result depends on masks.
 var readMasks = map[string]bool{
 	"LSTM": true, "GRU": true, "SimpleRNN": true, "RNN": true, "Bidirectional": true, "TimeDistributed": true, "CuDNNLSTM": true,
-	"CuDNNGRU": true, "MultiHeadAttention": true, "GroupQueryAttention": true, "GroupedQueryAttention": true, "Attention": true,
+	"CuDNNGRU": true, "ConvLSTM1D": true, "ConvLSTM2D": true, "ConvLSTM3D": true, "MultiHeadAttention": true, "GroupQueryAttention": true, "GroupedQueryAttention": true, "Attention": true,
 	"AdditiveAttention": true, "GlobalAveragePooling1D": true, "GlobalAvgPool1D": true, "Softmax": true,
 }
 

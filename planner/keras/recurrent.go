@@ -91,21 +91,31 @@ func (o *options) innerOf(option string, v any) *options {
 
 // lowerAll is the layer on its input and, after it or by keyword, its initial states.
 func (r *recurrent) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
-	states := in[1:]
-	if given := l.keyword("initial_state"); given != nil {
-		states = nil
-		for i := range len(given) {
-			if given[i] == nil {
-				return nil, fmt.Errorf("an initial state among others is missing")
-			}
-			states = append(states, given[i])
-		}
+	states, err := l.initialStates(in)
+	if err != nil {
+		return nil, err
 	}
 	mask, err := l.maskOf(in)
 	if err != nil {
 		return nil, err
 	}
 	return r.run(l, in[0], mask, states)
+}
+
+// initialStates gives the states that a layer is called with, behind its input or by keyword.
+func (l *lowering) initialStates(in []*tensor) ([]*tensor, error) {
+	given := l.keyword("initial_state")
+	if given == nil {
+		return in[1:], nil
+	}
+	var states []*tensor
+	for i := range len(given) {
+		if given[i] == nil {
+			return nil, fmt.Errorf("an initial state among others is missing")
+		}
+		states = append(states, given[i])
+	}
+	return states, nil
 }
 
 func (r *recurrent) lower(l *lowering, in []*tensor) (*tensor, error) {

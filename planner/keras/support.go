@@ -24,9 +24,6 @@ func init() {
 			refused[c] = refusal{reason, beforehand}
 		}
 	}
-	for _, c := range []string{"ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D"} {
-		refused[c] = refusal{"it is recurrent with convolutions inside, for which ONNX has no operator", replace}
-	}
 	refused["Lambda"] = refusal{"it holds Python bytecode, which is never run", replace}
 	refused["ReversibleEmbedding"] = refusal{"it is an embedding one way and a product the other", "use Embedding and Dense"}
 	refused["Wrapper"] = refusal{"it wraps a layer without saying what it does", replace}
@@ -116,6 +113,8 @@ func versionsOf(name string) string {
 		return three
 	case strings.HasPrefix(name, "Random"):
 		switch name {
+		case "RandomHeight", "RandomWidth":
+			return two
 		case "RandomFlip", "RandomRotation", "RandomZoom", "RandomTranslation", "RandomContrast", "RandomBrightness", "RandomCrop":
 			return from2
 		}
@@ -138,13 +137,15 @@ func versionsOf(name string) string {
 
 const (
 	recurrentRestrictions = "stateful refused; any mask; activations that ONNX's operators lack (other than relu, tanh, sigmoid, hard_sigmoid, linear, elu, leaky_relu, softsign, softplus) up to 512 steps"
+	convLSTMRestrictions  = "stateful refused; up to 512 steps"
 	kernelsOfTheano       = "channels_first of Keras 1 refused"
 )
 
 // restrictions tell what of a layer is refused.
 var restrictions = map[string]string{
 	"LSTM": recurrentRestrictions, "GRU": recurrentRestrictions, "SimpleRNN": recurrentRestrictions, "CuDNNLSTM": "stateful refused",
-	"CuDNNGRU": "stateful refused", "RNN": "of LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells of these; as LSTM",
+	"CuDNNGRU": "stateful refused", "ConvLSTM1D": convLSTMRestrictions, "ConvLSTM2D": convLSTMRestrictions,
+	"ConvLSTM3D": convLSTMRestrictions, "RNN": "of LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells of these; as LSTM",
 	"Bidirectional": "of LSTM, GRU, SimpleRNN, RNN; as these", "TimeDistributed": "of one layer; up to 512 steps where the layer does not work on the last axis alone",
 	"SpectralNormalization": "weights in the .h5 format list its vector in another place and are refused; .weights.h5 and .keras work",
 	"BatchNormalization":    "axis 1 or the last; no renorm; no mode 1 or 2 of Keras 1", "Conv1D": kernelsOfTheano, "Conv2D": kernelsOfTheano, "Conv3D": kernelsOfTheano,

@@ -50,17 +50,13 @@ func (c *cell) unrolled(s *sequence, w arranged, initial []graph.ValueID, all bo
 		out := nextH
 		if s.masked {
 			m := s.slice(s.mask, 1, t, t+1)
-			rest := s.op("Sub", s.number(1), m)
-			keep := func(fresh, old graph.ValueID) graph.ValueID {
-				return s.op("Add", s.op("Mul", fresh, m), s.op("Mul", old, rest))
+			out = s.keep(m, nextH, graph.None)
+			if !s.zeroMasked {
+				out = s.keep(m, nextH, output)
 			}
-			out = s.op("Mul", nextH, m)
-			if !s.zeroMasked && output != graph.None {
-				out = keep(nextH, output)
-			}
-			nextH = keep(nextH, h)
+			nextH = s.keep(m, nextH, h)
 			if c.kind == "LSTM" {
-				nextCarry = keep(nextCarry, carry)
+				nextCarry = s.keep(m, nextCarry, carry)
 			}
 		}
 		h, carry, output = nextH, nextCarry, out
@@ -79,16 +75,19 @@ func (c *cell) unrolled(s *sequence, w arranged, initial []graph.ValueID, all bo
 }
 
 // act applies an activation to a value.
-func (s *sequence) act(f activation, v graph.ValueID) graph.ValueID {
+func (s *sequence) act(f activation, v graph.ValueID) graph.ValueID { return s.actIn(f, v, asSource) }
+
+// actIn applies an activation to a value in a layout.
+func (s *sequence) actIn(f activation, v graph.ValueID, form layout) graph.ValueID {
 	if f == nil || s.err != nil {
 		return v
 	}
-	t, err := f(s.l, s.l.tensorOf(v, asSource))
-	if err != nil {
-		s.err = err
-		return v
+	t, err := f(s.l, s.l.tensorOf(v, form))
+	if err == nil {
+		v, err = s.l.as(t, form)
 	}
-	return t.values[asSource]
+	s.err = err
+	return v
 }
 
 // step is one step of time. The gates lie in ONNX's order: i o f c, or z r h.

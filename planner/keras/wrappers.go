@@ -105,12 +105,9 @@ func parseBidirectional(o *options) operation {
 }
 
 func (b *bidirectional) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
-	states := in[1:]
-	if given := l.keyword("initial_state"); given != nil {
-		states = nil
-		for i := range len(given) {
-			states = append(states, given[i])
-		}
+	states, err := l.initialStates(in)
+	if err != nil {
+		return nil, err
 	}
 	mask, err := l.maskOf(in)
 	if err != nil {
