@@ -63,6 +63,7 @@ func loading(code, found, fix string) *diag.Error {
 type settings struct {
 	threads int
 	prepack bool
+	widen   bool // weights of 8 bits are made float32 once, when the session is made, and not at every run
 	level   ort.GraphOptimizationLevel
 }
 
@@ -112,6 +113,10 @@ func (s *settings) options() (*ort.SessionOptions, error) {
 	}
 	if !s.prepack {
 		steps = append(steps, func() error { return o.AddSessionConfigEntry("session.disable_prepacking", "1") })
+	}
+	if s.widen {
+		// Without the fusions of quantized models, DequantizeLinear of a constant is folded like any other operator.
+		steps = append(steps, func() error { return o.AddSessionConfigEntry("session.disable_quant_qdq", "1") })
 	}
 	for _, step := range steps {
 		if err := step(); err != nil {

@@ -15,6 +15,7 @@ import (
 	ort "github.com/yalue/onnxruntime_go"
 
 	"partita/planner/diag"
+	"partita/planner/precision"
 	"partita/runtime/wire"
 )
 
@@ -52,6 +53,11 @@ func open(root, library string, store Store, s settings) (*Stage, error) {
 	if err != nil {
 		return nil, err
 	}
+	stored, err := precision.Parse(manifest.Precision)
+	if err != nil {
+		return nil, loading("stage.bad-manifest", "its weights are stored in a way that this program does not know", "deploy again with matching versions").Because(err)
+	}
+	s.widen = stored == precision.Int8
 	session, err := openSession(root, library, s)
 	if err != nil {
 		return nil, err

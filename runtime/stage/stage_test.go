@@ -224,6 +224,7 @@ func TestOpenRefuses(t *testing.T) {
 		{"an input that nobody names", func(_ string, m *wire.StageManifest) { m.Inputs = m.Inputs[1:] }, "stage.bad-manifest"},
 		{"an output that nobody makes", func(_ string, m *wire.StageManifest) { m.Outputs[1].Name = "other" }, "stage.bad-manifest"},
 		{"an output that nobody hands on", func(_ string, m *wire.StageManifest) { m.Outputs = m.Outputs[:3] }, "stage.bad-manifest"},
+		{"a precision of another version", func(_ string, m *wire.StageManifest) { m.Precision = "int2" }, "stage.bad-manifest"},
 		{"a type that ONNX Runtime lacks", func(_ string, m *wire.StageManifest) { m.Inputs[2].DType = "string" }, "wire.bad-manifest"},
 	} {
 		manifest := testManifest()

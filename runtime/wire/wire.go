@@ -41,7 +41,8 @@ type StageManifest struct {
 	Deployment string       `json:"deployment"`
 	Index      int          `json:"index"` // from 0
 	Stages     int          `json:"stages"`
-	Layers     string       `json:"layers"` // for people: "conv1 .. conv4_block6_out"
+	Layers     string       `json:"layers"`              // for people: "conv1 .. conv4_block6_out"
+	Precision  string       `json:"precision,omitempty"` // how the weights are stored: "float32", "float16" or "int8"
 	Inputs     []TensorSpec `json:"inputs"`
 	Outputs    []TensorSpec `json:"outputs"`
 }

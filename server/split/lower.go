@@ -6,6 +6,7 @@ import (
 
 	"partita/planner/graph"
 	"partita/planner/onnx"
+	"partita/planner/precision"
 )
 
 // lowered is a subgraph as ONNX nodes, with what the nodes read besides tensors that are computed.
@@ -13,6 +14,7 @@ type lowered struct {
 	nodes   []onnx.Node
 	consts  []graph.ValueID // in order of first use
 	tensors []tensor        // in order of first use
+	made    []onnx.Tensor   // constants that no graph has
 }
 
 // tensor is one tensor of stage.weights and how its numbers come about.
@@ -25,10 +27,15 @@ type tensor struct {
 	weight *graph.Weight // the stored tensor; nil for the bias of a fold
 	fold   *fold         // set for a kernel to scale and for a bias to compute
 	axis   int           // of shape: the output channels of a kernel to scale
+
+	encoding  precision.Encoding // how its numbers are stored, where that is not as float32
+	factors   string             // name of the tensor of its factors
+	factorsOf *tensor            // set for that tensor: whose factors it has
 }
 
-// lower turns the nodes of a subgraph into ONNX nodes, folding batch normalization where folds allows.
-func lower(g *graph.Graph, sub *graph.Subgraph) *lowered {
+// lower turns the nodes of a subgraph into ONNX nodes, folding batch normalization where folds allows, and stores weights
+// as their encodings say.
+func lower(g *graph.Graph, sub *graph.Subgraph, encodings []precision.Encoding) *lowered {
 	f := findFolds(g, sub)
 	l := &lowered{}
 	seen := map[string]bool{}    // names of consts and tensors already listed
@@ -52,7 +59,7 @@ func lower(g *graph.Graph, sub *graph.Subgraph) *lowered {
 				return first
 			}
 			known[id] = name
-			l.tensors = append(l.tensors, tensor{name: name, dtype: value.DType, shape: value.Shape, weight: value.Weight})
+			l.tensors = append(l.tensors, tensor{name: name, dtype: value.DType, shape: value.Shape, weight: value.Weight, encoding: encodings[v]})
 		}
 		return name
 	}
@@ -86,7 +93,7 @@ func lower(g *graph.Graph, sub *graph.Subgraph) *lowered {
 			case change != nil && change.kernel && slot == 1:
 				k := g.Value(v)
 				out.Inputs = append(out.Inputs, folded(tensor{name: change.fold.kernelName, dtype: k.DType, shape: k.Shape,
-					weight: k.Weight, fold: change.fold, axis: change.fold.axis}))
+					weight: k.Weight, fold: change.fold, axis: change.fold.axis, encoding: encodings[v]}))
 			case change != nil && change.bias && slot == change.biasSlot:
 				out.Inputs = append(out.Inputs, folded(change.fold.biasTensor()))
 			default:
@@ -101,6 +108,7 @@ func lower(g *graph.Graph, sub *graph.Subgraph) *lowered {
 		}
 		l.nodes = append(l.nodes, out)
 	}
+	l.encode(g)
 	return l
 }
 

@@ -99,7 +99,11 @@ func WriteGatewayPackage(w io.Writer, m wire.GatewayManifest, bootstrap string) 
 func (s *Stage) writeWeights(w io.Writer, src weights.Source) error {
 	p := pipelines.Get().(*pipeline)
 	defer pipelines.Put(p)
-	return p.write(w, src, s.tensors)
+	err := p.write(w, src, s.tensors)
+	s.mu.Lock()
+	s.loss = p.loss
+	s.mu.Unlock()
+	return err
 }
 
 // archive writes a zip of uncompressed entries.

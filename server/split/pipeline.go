@@ -21,6 +21,10 @@ type pipeline struct {
 	hint    int64 // elements that the windows will have to hold before long
 	windows chan []float32
 	blocks  chan []float32
+
+	peaks []float32            // of the tensor that is being measured
+	units map[string][]float32 // the factors of tensors of 8 bits, by name
+	loss  Loss
 }
 
 // pipelines keeps the buffers from one stage to the next.
@@ -40,7 +44,7 @@ func newPipeline(l limits) *pipeline {
 // loaded is a piece with its elements, or the error that ended the reading.
 type loaded struct {
 	piece
-	pad    int64 // zero elements before it
+	pad    int64 // zero bytes before it
 	window []float32
 	err    error
 }
@@ -50,7 +54,7 @@ var errStopped = errors.New("stopped")
 
 // write writes tensors at their places, zeros between them.
 func (p *pipeline) write(w io.Writer, src weights.Source, tensors []tensor) error {
-	p.hint = 0
+	p.hint, p.peaks, p.units, p.loss = 0, nil, map[string][]float32{}, Loss{}
 	for i := range tensors {
 		if t := &tensors[i]; t.weight != nil && t.weight.Perm != nil {
 			p.hint = max(p.hint, min(t.shape.Elements(1), p.limits.window))
@@ -104,9 +108,10 @@ func (p *pipeline) load(src weights.Source, tensors []tensor, pieces chan<- load
 			p.windows <- window
 			return item.err
 		}
-		// Tensors start at multiples of four bytes, and are written in words of so many.
-		item.pad, end = next.tensor.place.Offset/4-end, next.tensor.place.Offset/4
-		at += next.elements
+		if !next.measured {
+			item.pad, end = next.tensor.place.Offset-end, next.tensor.place.Offset
+			at += next.bytes()
+		}
 		select {
 		case pieces <- item:
 			return nil
@@ -124,11 +129,10 @@ func (p *pipeline) load(src weights.Source, tensors []tensor, pieces chan<- load
 		if err := l.tensor(t); err != nil {
 			return err
 		}
-		words := (t.place.Length + 3) / 4
-		if at != words {
-			panic(fmt.Sprintf("split: %s took %d bytes of its %d", t.name, 4*at, t.place.Length))
+		if at != t.place.Length {
+			panic(fmt.Sprintf("split: %s took %d bytes of its %d", t.name, at, t.place.Length))
 		}
-		end = t.place.Offset/4 + words
+		end = t.place.Offset + at
 	}
 	return nil
 }
@@ -140,10 +144,11 @@ func (p *pipeline) arrange(out *sink, l *loaded) error {
 		return l.err
 	}
 	for l.pad > 0 {
-		block := p.block(min(l.pad, p.limits.block))
+		block := p.block(min((l.pad+3)/4, p.limits.block))
 		clear(block)
-		l.pad -= int64(len(block))
-		if err := out.write(block, p.blocks); err != nil {
+		zeros := bytesOf(block)[:min(4*int64(len(block)), l.pad)]
+		l.pad -= int64(len(zeros))
+		if err := out.write(block, zeros, p.blocks); err != nil {
 			return err
 		}
 	}
@@ -151,7 +156,7 @@ func (p *pipeline) arrange(out *sink, l *loaded) error {
 		l.scale.apply(l.window, l.at)
 		window := l.window
 		l.window = nil
-		return out.write(window, p.windows)
+		return p.hand(out, l, window, l.at, p.windows)
 	}
 	// Block by block along the first output axis that has more than one element.
 	outer := 0
@@ -166,7 +171,7 @@ func (p *pipeline) arrange(out *sink, l *loaded) error {
 		rows -= rows % lane
 	}
 	// A convolution's output channels are its kernel's first axis: it is scaled in passing.
-	inPassing := l.scale != nil && outer == 0 && l.scale.inner == each && order.columnwise()
+	inPassing := l.scale != nil && outer == 0 && l.tensor.axis == 0 && l.scale.inner == each && order.columnwise()
 	for at := int64(0); at < count; at += rows {
 		order.dims[outer] = min(rows, count-at)
 		block := p.block(order.dims[outer] * each)
@@ -177,11 +182,40 @@ func (p *pipeline) arrange(out *sink, l *loaded) error {
 			order.run(block, window)
 			l.scale.apply(block, l.at+at*each)
 		}
-		if err := out.write(block, p.blocks); err != nil {
+		if err := p.hand(out, l, block, l.at+at*each, p.blocks); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hand hands elements at.. of a tensor, in output order, to the sink as they are to be stored; those of a tensor that is
+// only measured are looked at. The buffer goes home in either case.
+func (p *pipeline) hand(out *sink, l *loaded, block []float32, at int64, home chan<- []float32) error {
+	t := l.tensor
+	if l.measured {
+		if at == 0 {
+			channels, _ := t.channelsOf()
+			p.peaks = make([]float32, channels)
+		}
+		err := measure(p.peaks, block, t, at)
+		home <- block
+		return err
+	}
+	if l.whole != 0 { // elements of another type, as they were stored
+		return out.write(block, raw(block)[:l.whole], home)
+	}
+	if t.factorsOf != nil {
+		p.units[t.name] = factorsOf(p.peaks)
+		copy(block, p.units[t.name])
+		return out.write(block, raw(block), home)
+	}
+	bytes, err := p.store(block, t, at)
+	if err != nil {
+		home <- block
+		return err
+	}
+	return out.write(block, bytes, home)
 }
 
 // block gives a block of n elements to fill. What it held before is still in it.

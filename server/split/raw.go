@@ -9,8 +9,8 @@ import (
 	"partita/planner/weights"
 )
 
-// raw yields the pieces of a tensor that is no float32: its bytes as they are stored, seen as words of four bytes, of
-// which the last may be filled up.
+// raw yields the pieces of a tensor that is no float32: its bytes as they are stored, in windows of four bytes a
+// word.
 func (l *loader) raw(stored weights.Tensor, t *tensor, p *piece) error {
 	r, ok := stored.(weights.RawReader)
 	if !ok || stored.DType() != t.dtype {
@@ -21,11 +21,9 @@ func (l *loader) raw(stored weights.Tensor, t *tensor, p *piece) error {
 	for ; p.at < words; p.at += p.elements {
 		at := p.at
 		p.elements = min(words-at, l.limits.block)
+		p.whole = min(4*p.elements, t.place.Length-4*at)
 		p.read = func(window []float32) error {
-			b := bytesOf(window)
-			held := min(int64(len(b)), t.place.Length-4*at)
-			clear(b[held:])
-			if err := readWhole(r, b[:held], 4*at, t.dtype); err != nil {
+			if err := readWhole(r, bytesOf(window)[:min(4*int64(len(window)), t.place.Length-4*at)], 4*at, t.dtype); err != nil {
 				return err
 			}
 			raw(window) // on a machine of the other byte order this undoes what the sink will do

@@ -14,7 +14,7 @@ const sinkBlocks = 3
 // littleEndian tells whether this machine holds numbers in memory as ONNX does in files.
 var littleEndian = binary.NativeEndian.Uint16([]byte{1, 0}) == 1
 
-// sink writes float32 blocks in the background.
+// sink writes blocks in the background.
 type sink struct {
 	w      io.Writer
 	queue  chan queued
@@ -22,9 +22,10 @@ type sink struct {
 	done   chan error    // nil, or the first error, when everything is written
 }
 
-// queued is a block to write and where it goes then.
+// queued is a block, what of its memory to write, and where it goes then.
 type queued struct {
 	block []float32
+	bytes []byte
 	home  chan<- []float32
 }
 
@@ -39,7 +40,7 @@ func (s *sink) run() {
 	var failure error
 	for q := range s.queue {
 		if failure == nil {
-			if _, failure = s.w.Write(raw(q.block)); failure != nil {
+			if _, failure = s.w.Write(q.bytes); failure != nil {
 				close(s.failed)
 			}
 		}
@@ -51,10 +52,10 @@ func (s *sink) run() {
 // errSinkFailed stops whoever fills a sink that cannot write any more; close tells why.
 var errSinkFailed = errors.New("the writing has failed")
 
-// write hands a block over; its buffer goes home, a channel that has room for it, when it is written. The error is that
-// of an earlier block.
-func (s *sink) write(block []float32, home chan<- []float32) error {
-	s.queue <- queued{block, home}
+// write hands a block over of which bytes, in its own memory, are to be written; the buffer goes home, a channel that has
+// room for it, when that is done. The error is that of an earlier block.
+func (s *sink) write(block []float32, bytes []byte, home chan<- []float32) error {
+	s.queue <- queued{block, bytes, home}
 	select {
 	case <-s.failed:
 		return errSinkFailed

@@ -7,10 +7,12 @@ package split
 
 import (
 	"fmt"
+	"sync"
 
 	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/onnx"
+	"partita/planner/precision"
 	"partita/runtime/wire"
 )
 
@@ -21,11 +23,19 @@ type Stage struct {
 	model       []byte   // stage.onnx
 	tensors     []tensor // of stage.weights, by rising offset
 	weightsSize int64    // of stage.weights
+
+	mu   sync.Mutex
+	loss Loss // of the last time that the weights were written
 }
 
-// Stages splits a model at the given positions, which rise and have work on both sides, into len(cuts)+1 stages.
-func Stages(g *graph.Graph, cuts []int, deployment string) ([]*Stage, error) {
+// Stages splits a model at the given positions, which rise and have work on both sides, into len(cuts)+1 stages. Their
+// weights are stored as the precisions say, one per stage; without any, as float32.
+func Stages(g *graph.Graph, cuts []int, deployment string, precisions ...precision.Precision) ([]*Stage, error) {
 	doing := fmt.Sprintf("splitting %s into %d stages", g.Name, len(cuts)+1)
+	if len(precisions) != 0 && len(precisions) != len(cuts)+1 {
+		panic(fmt.Sprintf("split: %d precisions for %d stages", len(precisions), len(cuts)+1))
+	}
+	encodings := map[precision.Precision][]precision.Encoding{}
 	live := g.Live()
 	bounds := make([]int, 0, len(cuts)+2)
 	bounds = append(bounds, 0)
@@ -47,12 +57,19 @@ func Stages(g *graph.Graph, cuts []int, deployment string) ([]*Stage, error) {
 				fmt.Sprintf("stage %d (%s) computes nothing that anything after it needs", k+1, layerRange(g, sub)),
 				"make the plan again from this model, or leave out that cut")
 		}
-		s, err := newStage(g, sub, doing)
+		stored := precision.Float32
+		if len(precisions) > 0 && precisions[k] != "" {
+			stored = precisions[k]
+		}
+		if encodings[stored] == nil {
+			encodings[stored] = precision.Encodings(g, stored)
+		}
+		s, err := newStage(g, sub, encodings[stored], doing)
 		if err != nil {
 			return nil, err
 		}
 		s.Manifest = wire.StageManifest{
-			Format: wire.StageFormat, Deployment: deployment, Index: k, Stages: len(stages), Layers: layerRange(g, sub),
+			Format: wire.StageFormat, Deployment: deployment, Index: k, Stages: len(stages), Layers: layerRange(g, sub), Precision: string(stored),
 			Inputs: specs(g, sub.Inputs), Outputs: specs(g, sub.Outputs),
 		}
 		stages[k] = s
@@ -69,9 +86,16 @@ func (s *Stage) WeightBytes() int64 {
 	return n
 }
 
+// Loss tells what storing the weights has changed in them, as measured when they were last written.
+func (s *Stage) Loss() Loss {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.loss
+}
+
 // newStage lowers a subgraph to its ONNX model and the recipes of its weights.
-func newStage(g *graph.Graph, sub *graph.Subgraph, doing string) (*Stage, error) {
-	l := lower(g, sub)
+func newStage(g *graph.Graph, sub *graph.Subgraph, encodings []precision.Encoding, doing string) (*Stage, error) {
+	l := lower(g, sub, encodings)
 	model := &onnx.Model{Name: g.Name, Producer: "partita", Nodes: l.nodes, Opset: g.Opset, Domains: g.Domains}
 	for _, v := range sub.Used {
 		model.Inputs = append(model.Inputs, info(g, v))
@@ -87,10 +111,11 @@ func newStage(g *graph.Graph, sub *graph.Subgraph, doing string) (*Stage, error)
 		}
 		model.Initializers = append(model.Initializers, onnx.Tensor{ValueInfo: info(g, v), Const: c.Const})
 	}
+	model.Initializers = append(model.Initializers, l.made...)
 	layout := onnx.Layout{Location: wire.WeightsFile}
 	for i := range l.tensors {
 		t := &l.tensors[i]
-		if t.dtype.Size() == 0 || t.dtype != graph.Float32 && (t.weight == nil || t.weight.Perm != nil || t.weight.Blocks != nil) {
+		if t.dtype.Size() == 0 || t.encoding.Form == precision.Plain && t.dtype != graph.Float32 && (t.weight == nil || t.weight.Perm != nil || t.weight.Blocks != nil) {
 			return nil, diag.New(diag.Invalid, "split.weight-type", doing,
 				fmt.Sprintf("the weight %s is of type %v in the graph", t.name, t.dtype),
 				"use a model whose weights are of numbers, and of float32 where they are rearranged")
@@ -99,8 +124,7 @@ func newStage(g *graph.Graph, sub *graph.Subgraph, doing string) (*Stage, error)
 		model.Initializers = append(model.Initializers, onnx.Tensor{
 			ValueInfo: onnx.ValueInfo{Name: t.name, DType: t.dtype, Shape: t.shape}, External: t.place})
 	}
-	// What is written is whole words of four bytes.
-	return &Stage{model: model.Encode(), tensors: l.tensors, weightsSize: (layout.Size() + 3) / 4 * 4}, nil
+	return &Stage{model: model.Encode(), tensors: l.tensors, weightsSize: layout.Size()}, nil
 }
 
 func info(g *graph.Graph, v graph.ValueID) onnx.ValueInfo {

@@ -2,6 +2,7 @@ package split
 
 import (
 	"partita/planner/graph"
+	"partita/planner/precision"
 	"partita/planner/weights"
 )
 
@@ -32,11 +33,38 @@ type piece struct {
 
 	elements int64
 	read     func(window []float32) error // fills a window with them
+	whole    int64                        // of elements of another type than float32: the bytes of the piece
+	measured bool                         // only the magnitudes of its elements are wanted
+}
+
+// bytes gives what the piece takes in the file.
+func (p *piece) bytes() int64 {
+	switch {
+	case p.whole != 0:
+		return p.whole
+	case p.tensor.factorsOf != nil:
+		return 4 * p.elements
+	}
+	return p.elements * p.tensor.encoding.DType().Size()
 }
 
 // tensor yields the pieces of one tensor.
 func (l *loader) tensor(t *tensor) error {
 	p := piece{tensor: t}
+	if kernel := t.factorsOf; kernel != nil {
+		// Factors follow from the numbers: the tensor is read once for them and once more to be stored.
+		if err := l.elements(kernel, piece{tensor: kernel, measured: true}); err != nil {
+			return err
+		}
+		p.elements = t.shape.Elements(1)
+		p.read = func([]float32) error { return nil }
+		return l.yield(p)
+	}
+	return l.elements(t, p)
+}
+
+// elements yields the pieces of a tensor's numbers.
+func (l *loader) elements(t *tensor, p piece) error {
 	if t.fold != nil {
 		factors, bias, err := t.fold.numbers(l.src)
 		if err != nil {
@@ -53,7 +81,7 @@ func (l *loader) tensor(t *tensor) error {
 	if err != nil {
 		return err
 	}
-	if t.dtype != graph.Float32 && t.dtype != 0 {
+	if t.encoding.Form == precision.Plain && t.dtype != graph.Float32 && t.dtype != 0 {
 		return l.raw(stored, t, &p)
 	}
 	dims, perm := collapse(t.weight.Stored, t.weight.Perm)
