@@ -171,6 +171,7 @@ var activations = map[string]activation{
 	"squareplus":     squareplus(4),
 	"sparse_plus":    chain(sparsePlus),
 	"glu":            glu(-1),
+	"sparsemax":      sparsemax(-1),
 	"log_sigmoid": chain(func(c *formula, x graph.ValueID) graph.ValueID {
 		return c.op("Neg", c.op("Softplus", c.op("Neg", x)))
 	}),

@@ -3,7 +3,6 @@ package keras
 import (
 	"fmt"
 	"math"
-	"slices"
 
 	"partita/planner/graph"
 )
@@ -17,7 +16,8 @@ type functionCall struct {
 
 // function is an operation of keras.ops whose options have been read.
 type function struct {
-	least, most int // arguments
+	least, most int  // arguments
+	keyed       bool // takes what is no tensor as a key
 	apply       func(f *functionCall) ([]*tensor, error)
 }
 
@@ -28,7 +28,7 @@ var functions = map[string]func(o *options) *function{}
 
 func registerFunction(least, most int, parse func(o *options) func(f *functionCall) ([]*tensor, error), names ...string) {
 	for _, n := range names {
-		functions[n] = func(o *options) *function { return &function{least, most, parse(o)} }
+		functions[n] = func(o *options) *function { return &function{least: least, most: most, apply: parse(o)} }
 	}
 }
 
@@ -48,7 +48,7 @@ func (o *options) function() operation {
 // finishFunction reports options that no one read.
 func (o *options) finishFunction() {
 	for _, name := range sortedKeys(o.layer.options) {
-		if v := o.layer.options[name]; !o.read[name] && v != nil && v != false {
+		if v := o.layer.options[name]; !o.read[name] && v != nil {
 			o.unsupported("replace it by layers of Keras and save again", "keras.ops.%s with the option %s", o.layer.class, name)
 		}
 	}
@@ -61,7 +61,7 @@ func (f *function) lowerAll(l *lowering, _ []*tensor) ([]*tensor, error) {
 		case l.given[i] != nil:
 			c.args = append(c.args, l.given[i])
 		case a.isOther && a.keyword == "" || a.isOther && a.other != false:
-			if t := l.constant(a.other); t != nil {
+			if t := l.constant(a.other, !f.keyed); t != nil {
 				c.args = append(c.args, t)
 			} else if c.key == nil {
 				c.key = a.other
@@ -88,19 +88,29 @@ func (f *function) lower(l *lowering, in []*tensor) (*tensor, error) {
 	return out[0], nil
 }
 
-// constant makes a tensor of an array in the configuration; nil when it is none.
-func (l *lowering) constant(v any) *tensor {
+// constant makes a tensor of an array in the configuration, or of lists of numbers where these may stand for one; nil when
+// it is none.
+func (l *lowering) constant(v any, lists bool) *tensor {
 	m, _ := v.(map[string]any)
-	if class := m["class_name"]; class != "__numpy__" && class != "__tensor__" {
-		return nil
-	}
+	_, isList := v.([]any)
 	config, _ := m["config"].(map[string]any)
+	if class := m["class_name"]; class != "__numpy__" && class != "__tensor__" && !(lists && isList) {
+		return nil
+	} else if isList {
+		config = map[string]any{"value": v}
+	}
 	var numbers []float32
 	var shape graph.Shape
 	ok := true
 	var walk func(v any, depth int)
 	walk = func(v any, depth int) {
 		switch v := v.(type) {
+		case bool:
+			ok = ok && depth == len(shape)
+			numbers = append(numbers, 0)
+			if v {
+				numbers[len(numbers)-1] = 1
+			}
 		case float64:
 			ok = ok && depth == len(shape)
 			numbers = append(numbers, float32(v))
@@ -332,14 +342,7 @@ func elementwiseFunctions() {
 		return func(f *functionCall) ([]*tensor, error) { return f.result(f.op("Not", f.boolean(f.value(0)))) }
 	}, "LogicalNot")
 	registerFunction(1, 1, func(o *options) func(*functionCall) ([]*tensor, error) {
-		name := o.text("float32", "dtype")
-		dtype, ok := graph.ParseDType(name)
-		switch {
-		case name == "float16" || name == "bfloat16" || name == "float64":
-			dtype = graph.Float32 // served in float32
-		case !ok || dtype == graph.String:
-			o.unsupported("use another type", "casting to %q", name)
-		}
+		dtype, _ := o.elementType("dtype")
 		return func(f *functionCall) ([]*tensor, error) {
 			t := f.args[0]
 			v := t.values[t.form()]
@@ -376,14 +379,7 @@ func reducingFunctions() {
 		"Amin": "ReduceMin", "Prod": "ReduceProd", "Logsumexp": "ReduceLogSumExp", "Std": "Std", "Var": "Var", "Argmax": "ArgMax",
 		"Argmin": "ArgMin"} {
 		registerFunction(1, 1, func(o *options) func(*functionCall) ([]*tensor, error) {
-			axes := o.integers("axis")
-			keep := int64(0)
-			if o.boolean(false, "keepdims") {
-				keep = 1
-			}
-			if axes == nil {
-				o.unsupported("name the axes, without the batch", "it reduces all axes, the batch too")
-			}
+			axes, keep := o.reducedAxes()
 			return func(f *functionCall) ([]*tensor, error) {
 				rank := len(f.args[0].shape)
 				list, err := sourceAxes(axes, rank)
@@ -449,9 +445,7 @@ func reducingFunctions() {
 			if err != nil || len(list) != 1 {
 				return nil, fmt.Errorf("it takes one axis, not %v", axis)
 			}
-			at := f.l.value(graph.Value{Name: f.l.unique(f.l.label + "/axis"), DType: graph.Int64, Shape: graph.Shape{}, Producer: -1,
-				Const: &graph.Const{Int64s: slices.Clone(list)}})
-			return f.result(f.op("CumSum", f.number32(f.value(0)), at))
+			return f.result(f.op("CumSum", f.number32(f.value(0)), f.l.integer(list[0])))
 		}
 	}, "Cumsum")
 }

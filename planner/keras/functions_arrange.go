@@ -102,17 +102,7 @@ func arrangingFunctions() {
 	registerFunction(1, 256, func(o *options) func(*functionCall) ([]*tensor, error) {
 		axis := o.integer(0, -8, "axis")
 		return func(f *functionCall) ([]*tensor, error) {
-			c := &concatenate{axis: axis}
-			values, form, err := f.alike(f.args)
-			if err != nil {
-				return nil, err
-			}
-			var in []*tensor
-			for _, v := range values {
-				in = append(in, f.l.tensorOf(v, form))
-			}
-			t, err := c.lower(f.l, in)
-			return []*tensor{t}, err
+			return f.joined(axis)
 		}
 	}, "Concatenate")
 	registerFunction(1, 256, func(o *options) func(*functionCall) ([]*tensor, error) {
@@ -214,7 +204,7 @@ func arrangingFunctions() {
 			return f.result(f.op("Reshape", x, f.l.integers("merged", merged)))
 		}
 	}, "Repeat")
-	registerFunction(1, 1, func(*options) func(*functionCall) ([]*tensor, error) { return getItem }, "GetItem")
+	functions["GetItem"] = func(*options) *function { return &function{least: 1, most: 1, keyed: true, apply: getItem} }
 	registerFunction(2, 2, func(o *options) func(*functionCall) ([]*tensor, error) {
 		axes := o.integers("axis")
 		return func(f *functionCall) ([]*tensor, error) {

@@ -99,7 +99,7 @@ func versionsOf(name string) string {
 		"BatchNormalizationV2": two, "SyncBatchNormalization": two, "ThresholdedReLU": "1, 2", "GroupQueryAttention": three,
 		"GroupedQueryAttention": three, "RMSNormalization": three, "Identity": from2,
 		"celu": three, "glu": three, "hard_shrink": three, "hard_silu": three, "hard_tanh": three, "log_sigmoid": three, "soft_shrink": three,
-		"sparse_plus": three, "sparse_sigmoid": three, "squareplus": three, "tanh_shrink": three, "silu": three, "log_softmax": from2,
+		"sparse_plus": three, "sparse_sigmoid": three, "sparsemax": three, "squareplus": three, "tanh_shrink": three, "silu": three, "log_softmax": from2,
 		"leaky_relu": three, "relu6": "1, 2 (of keras-applications), 3", "hard_swish": "1, 2 (of keras-applications), 3", "gelu": from2,
 		"mish": from2, "swish": from2, "selu": from2, "elu": "1, 2, 3", "exponential": from2,
 		"LayerScale": "2, 3 (of keras-applications)", "CustomScaleLayer": "3 (of keras-applications)", "StochasticDepth": "2, 3 (of keras-applications)",
