@@ -20,7 +20,8 @@ type Options struct {
 // Lowered is a file as a graph.
 type Lowered struct {
 	Graph    *graph.Graph
-	Stripped []byte // the file without the numbers of its large tensors, dimensions settled: the same for the same model
+	Stripped []byte   // the file without the numbers of its large tensors, dimensions settled: the same for the same model
+	Notes    []string // what is different from the file, for people: outputs that another tensor stands for
 }
 
 // runs is how many runs of the model are thought through at once: an ordinary one, one with another batch size and one
@@ -39,6 +40,7 @@ type tensorInfo struct {
 	made   int // the node that makes it; -1: none
 	known  [runs]*graph.Known
 	data   bool // its elements depend on those of the model's inputs
+	sure   bool // its elements are known and no size that the file leaves open has a part in them
 }
 
 // lowering turns a file into a graph.
@@ -50,24 +52,28 @@ type lowering struct {
 	ids    map[string]int
 	nodes  []graph.Node // of the file, Inputs and Outputs indexing infos; Constants left out
 	source []*fileNode
+	places []int // of source in the file
 	order  []int // of nodes
 	told   map[string]*port
 	result map[string]bool // outputs of the model
+
+	decided   map[int]string // the Ifs of which the condition is known, by their index in the file: the branch
+	undecided map[int]bool   // the others that were come to
+	eithers   []string       // of those, as people call them, both branches are computed
+	single    bool           // a branch was chosen that a batch may not take
 }
 
 // Lower turns the file into a graph.
 func (f *File) Lower(o Options) (*Lowered, error) {
-	l := &lowering{File: f, ids: map[string]int{}, told: map[string]*port{}, result: map[string]bool{}}
+	notes, err := f.settleOutputs()
+	if err != nil {
+		return nil, err
+	}
+	l := &lowering{File: f}
 	if err := l.openings(o); err != nil {
 		return nil, err
 	}
-	if err := l.collect(); err != nil {
-		return nil, err
-	}
-	if err := l.sort(); err != nil {
-		return nil, err
-	}
-	a, err := l.attempt()
+	a, err := l.settleBranches()
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +81,43 @@ func (f *File) Lower(o Options) (*Lowered, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lowered{Graph: g, Stripped: f.strip(l, a)}, nil
+	return &Lowered{Graph: g, Stripped: f.strip(l, a), Notes: notes}, nil
+}
+
+// maxSteps bounds the nodes that are looked at, again after each choice of branches.
+const maxSteps = 2_000_000
+
+// settleBranches works out the sizes, and puts the branches that run in the place of their Ifs.
+func (l *lowering) settleBranches() (*assignment, error) {
+	for steps := 0; ; {
+		if steps += len(l.File.nodes); steps > maxSteps {
+			return nil, tooLarge("its conditions depend on each other many times over")
+		}
+		l.prune()
+		l.ids, l.told, l.result = map[string]int{}, map[string]*port{}, map[string]bool{}
+		l.decided, l.undecided = map[int]string{}, map[int]bool{}
+		if err := l.collect(); err != nil {
+			return nil, err
+		}
+		if err := l.sort(); err != nil {
+			return nil, err
+		}
+		a, err := l.attempt()
+		switch {
+		case len(l.decided) > 0:
+			err = l.choose(l.decided)
+		case len(l.undecided) > 0:
+			for i := range l.undecided {
+				l.eithers = append(l.eithers, fmt.Sprintf("%s (If)", shorten(l.File.nodes[i].label())))
+			}
+			err = l.both(l.undecided)
+		default:
+			return a, err
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 }
 
 // add makes a tensor known by its name.
@@ -97,10 +139,10 @@ func (l *lowering) collect() error {
 	}
 	// Room for all at once: growing would take it several times over.
 	l.infos = make([]tensorInfo, 0, len(stored)+len(l.inputs)+made)
-	l.nodes, l.source = make([]graph.Node, 0, len(l.File.nodes)), make([]*fileNode, 0, len(l.File.nodes))
+	l.nodes, l.source, l.places = make([]graph.Node, 0, len(l.File.nodes)), make([]*fileNode, 0, len(l.File.nodes)), make([]int, 0, len(l.File.nodes))
 	for _, t := range stored {
 		k := t.known()
-		l.add(tensorInfo{name: t.Name, stored: t, made: -1, known: [runs]*graph.Known{k, k, k}})
+		l.add(tensorInfo{name: t.Name, stored: t, made: -1, sure: k.Filled, known: [runs]*graph.Known{k, k, k}})
 	}
 	for i := range l.inputs {
 		l.add(tensorInfo{name: l.inputs[i].name, input: true, made: -1, data: true})
@@ -113,10 +155,6 @@ func (l *lowering) collect() error {
 	}
 	for i := range l.outputs {
 		p := &l.outputs[i]
-		if p.kind != "" {
-			return diag.New(diag.Invalid, "onnx.unsupported-output", doing, fmt.Sprintf("its output %q is %s", shorten(p.name), p.kind),
-				"export it with tensors as outputs (skl2onnx: options={'zipmap': False})")
-		}
 		l.result[p.name], l.told[p.name] = true, p
 	}
 	for i := range l.values {
@@ -133,7 +171,7 @@ func (l *lowering) collect() error {
 					return err
 				}
 				k := t.known()
-				l.add(tensorInfo{name: t.Name, stored: t, made: -1, known: [runs]*graph.Known{k, k, k}})
+				l.add(tensorInfo{name: t.Name, stored: t, made: -1, sure: k.Filled, known: [runs]*graph.Known{k, k, k}})
 			}
 			continue
 		}
@@ -149,7 +187,7 @@ func (l *lowering) collect() error {
 			}
 			node.Outputs = append(node.Outputs, graph.ValueID(id))
 		}
-		l.nodes, l.source = append(l.nodes, node), append(l.source, n)
+		l.nodes, l.source, l.places = append(l.nodes, node), append(l.source, n), append(l.places, i)
 	}
 	for i, n := range l.source {
 		for _, name := range n.inputs {
@@ -247,19 +285,14 @@ func (l *lowering) sort() error {
 // label names a node for people.
 func (l *lowering) label(i int) string {
 	n := l.source[i]
-	name := n.name
-	if name == "" {
-		for _, out := range n.outputs {
-			if name == "" {
-				name = out
-			}
-		}
+	if n.either != "" {
+		return fmt.Sprintf("%s (If)", shorten(n.either))
 	}
 	op := n.op
 	if n.domain != "" {
 		op = n.domain + "." + op
 	}
-	return fmt.Sprintf("%s (%s)", shorten(name), shorten(op))
+	return fmt.Sprintf("%s (%s)", shorten(n.label()), shorten(op))
 }
 
 // heap is a min-heap of indices.
@@ -302,8 +335,11 @@ type problem struct {
 // report tells all problems in one error. What is unknown comes before what may follow from it.
 func (l *lowering) report(problems []problem) error {
 	var unknown, dependent, bad []string
+	conditions := slices.Sorted(slices.Values(l.eithers))
 	for _, p := range problems {
 		switch {
+		case errors.Is(p.err, errCondition):
+			// It is among those of which both branches are computed.
 		case errors.Is(p.err, graph.ErrNoRule):
 			unknown = append(unknown, l.label(p.node))
 		case errors.Is(p.err, graph.ErrDataDecide):
@@ -312,16 +348,14 @@ func (l *lowering) report(problems []problem) error {
 			bad = append(bad, l.label(p.node)+": "+p.err.Error())
 		}
 	}
-	sized := "if it leaves sizes open, settle them with --dim NAME=SIZE"
-	if len(l.open) > 0 {
-		var names []string
-		for _, o := range l.open {
-			names = append(names, shorten(o.name))
-		}
-		sized = "settle the sizes that it leaves open (" + joined(names) + ") with --dim NAME=SIZE"
-	}
-	all := append(append(prefixed("no shape rule for ", unknown), prefixed("the data decide the output of ", dependent)...), bad...)
+	sized := l.settleable()
+	all := append(append(prefixed("no shape rule for ", unknown), prefixed("the data decide the output of ", dependent)...), prefixed("not known before it runs: the condition of ", conditions)...)
+	all = append(all, bad...)
 	switch {
+	case len(conditions) > 0:
+		// Whatever else is wrong may be so in a branch that never runs.
+		return diag.New(diag.Invalid, "onnx.control-flow", doing, fmt.Sprintf("%d of its nodes run one of two graphs as the data or open sizes tell, and the two do not make tensors of the same shapes", len(conditions)),
+			"export the model with tracing, so that it has no such conditions (torch.onnx.export of the module itself, not of a script); "+sized).With(clip(all)...)
 	case len(unknown) > 0:
 		return diag.New(diag.Invalid, "onnx.unknown-operator", doing, fmt.Sprintf("the shapes that %d of its operators make are not known", len(unknown)),
 			"write the shapes into the file (onnx.shape_inference.infer_shapes), or export the model with other operators").With(clip(all)...)
@@ -330,6 +364,30 @@ func (l *lowering) report(problems []problem) error {
 			"leave such operators (selecting, suppressing) out of the exported model and do that work after it; "+sized).With(clip(all)...)
 	}
 	return diag.New(diag.Invalid, "onnx.bad-node", doing, fmt.Sprintf("%d of its operators do not fit what they are given", len(bad)), sized).With(clip(all)...)
+}
+
+// settleable says what options may settle.
+func (l *lowering) settleable() string {
+	var sizes, values []string
+	for _, o := range l.open {
+		sizes = append(sizes, shorten(o.name))
+	}
+	for i := range l.inputs {
+		if l.inputs[i].single() {
+			values = append(values, fmt.Sprintf("%q", shorten(l.inputs[i].name)))
+		}
+	}
+	var all []string
+	if len(sizes) > 0 {
+		all = append(all, "settle the sizes that it leaves open ("+joined(sizes)+")")
+	}
+	if len(values) > 0 {
+		all = append(all, "give its input "+joined(values)+" a value")
+	}
+	if len(all) == 0 {
+		return "if it leaves sizes open, settle them with --dim NAME=SIZE,..."
+	}
+	return strings.Join(all, ", or ") + ", with --dim NAME=SIZE,..."
 }
 
 func prefixed(prefix string, list []string) []string {

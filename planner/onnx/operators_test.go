@@ -22,8 +22,11 @@ func TestOperatorsTable(t *testing.T) {
 Made from the code by `+"`go test ./planner/onnx -update`"+`.
 
 Models of operator sets %d to %d of ai.onnx open. The shapes of the operators below are computed; any other operator is taken when
-the file itself declares the shapes of what it makes. Refused by name: control flow (If, Loop, Scan), functions of the
-model's own, sequences and maps, sparse tensors, and elements of less than a byte.
+the file itself declares the shapes of what it makes. Functions of the model's own are replaced by what they do. Of an If, of
+which constants and settled sizes tell the condition, the branch that runs takes its place; otherwise both branches are
+computed and one result taken, if they make tensors of the same shapes. In the place of a ZipMap comes the tensor that it
+reads, and an output of strings is left out where there are others. Refused by name: Loop, Scan and other operators that run
+graphs, sequences and maps, inputs of strings, sparse tensors, and elements of less than a byte.
 `, minOpset, maxOpset)
 	sets := graph.Operators()
 	for _, set := range slices.Sorted(maps.Keys(sets)) {

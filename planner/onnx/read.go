@@ -25,15 +25,14 @@ type File struct {
 	outputs      []port
 	values       []port // of which the file tells type and shape
 
+	properties map[string]string // a few short ones
+
 	stripped bool // the numbers of large tensors were left out
 }
 
-type fileNode struct {
-	op, domain, name string
-	inputs, outputs  []string
-	attrs            []graph.Attr
-	constant         *Stored // of a Constant whose value is a tensor
-}
+// Properties tells what the file says of itself: the metadata_props of its ModelProto, of which documents of exporters name
+// the keys.
+func (f *File) Properties() map[string]string { return f.properties }
 
 // port is a tensor that the file declares.
 type port struct {
@@ -74,7 +73,7 @@ func readFile(r io.ReaderAt, size int64, stripped bool) (*File, error) {
 	s := newScanner(r, size)
 	s.lenient = stripped
 	f := &File{Domains: map[string]int64{}, stripped: stripped}
-	graphs, functions := []part{}, 0
+	var graphs, functions []part
 	err := s.fields(part{0, size}, func(x field) error {
 		switch x.id {
 		case 1:
@@ -88,8 +87,13 @@ func readFile(r io.ReaderAt, size int64, stripped bool) (*File, error) {
 			}
 		case 8:
 			return s.opset(x, f)
+		case 14:
+			return s.property(x, f)
 		case 25:
-			functions++
+			if len(functions) == maxFunctions || x.kind != protowire.BytesType {
+				return tooLarge(fmt.Sprintf("it has over %d functions", maxFunctions))
+			}
+			functions = append(functions, x.part)
 		}
 		return nil
 	})
@@ -98,9 +102,12 @@ func readFile(r io.ReaderAt, size int64, stripped bool) (*File, error) {
 		return nil, err
 	case len(graphs) == 0:
 		return nil, malformed("it has no graph")
-	case functions > 0:
-		return nil, diag.New(diag.Invalid, "onnx.local-functions", doing, fmt.Sprintf("it defines %d functions of its own", functions),
-			"inline them first: onnx.inliner.inline_local_functions, or export with optimization")
+	}
+	known, err := s.functions(functions, f)
+	if err != nil {
+		return nil, err
+	}
+	switch {
 	case f.Opset < minOpset || f.Opset > maxOpset:
 		found := fmt.Sprintf("its operators are those of opset %d; %d to %d are known", f.Opset, minOpset, maxOpset)
 		if f.Opset == 0 {
@@ -111,12 +118,25 @@ func readFile(r io.ReaderAt, size int64, stripped bool) (*File, error) {
 	if err := s.graph(graphs[0], f); err != nil {
 		return nil, err
 	}
+	if err := f.flatten(s, known); err != nil {
+		return nil, err
+	}
 	return f, f.check()
 }
 
 func (s *scanner) opset(x field, f *File) error {
-	domain, version := "", int64(0)
-	err := s.fields(x.part, func(x field) error {
+	domain, version, err := s.operatorSet(x)
+	if domain == "" {
+		f.Opset = version
+	} else if len(f.Domains) < 64 {
+		f.Domains[domain] = version
+	}
+	return err
+}
+
+// operatorSet reads an OperatorSetIdProto; the domain "" is ai.onnx.
+func (s *scanner) operatorSet(x field) (domain string, version int64, err error) {
+	err = s.fields(x.part, func(x field) error {
 		switch x.id {
 		case 1:
 			return s.text(x, &domain)
@@ -125,10 +145,36 @@ func (s *scanner) opset(x field, f *File) error {
 		}
 		return nil
 	})
-	if domain == "" || domain == "ai.onnx" {
-		f.Opset = version
-	} else if len(f.Domains) < 64 {
-		f.Domains[domain] = version
+	if domain == "ai.onnx" {
+		domain = ""
+	}
+	return domain, version, err
+}
+
+// Bounds on the properties that are kept: exporters write a few, and some put whole vocabularies there.
+const (
+	maxProperties    = 64
+	maxPropertyBytes = 512
+)
+
+// property reads an entry of metadata_props, and keeps it if it is short.
+func (s *scanner) property(x field, f *File) error {
+	var key, value string
+	err := s.fields(x.part, func(x field) error {
+		switch {
+		case x.part.size() > maxPropertyBytes:
+		case x.id == 1:
+			return s.text(x, &key)
+		case x.id == 2:
+			return s.text(x, &value)
+		}
+		return nil
+	})
+	if key != "" && value != "" && len(f.properties) < maxProperties {
+		if f.properties == nil {
+			f.properties = map[string]string{}
+		}
+		f.properties[key] = value
 	}
 	return err
 }
@@ -140,7 +186,7 @@ func (s *scanner) graph(message part, f *File) error {
 			if len(f.nodes) == maxNodes {
 				return tooLarge(fmt.Sprintf("it has over %d nodes", maxNodes))
 			}
-			n, err := s.node(x)
+			n, err := s.node(x, 0)
 			f.nodes = append(f.nodes, n)
 			return err
 		case 2:
@@ -168,141 +214,6 @@ func (s *scanner) graph(message part, f *File) error {
 		}
 		return nil
 	})
-}
-
-func (s *scanner) node(x field) (fileNode, error) {
-	var n fileNode
-	if err := s.charge(nodeBytes); err != nil {
-		return n, err
-	}
-	if x.kind != protowire.BytesType {
-		return n, malformed("a node is not a message")
-	}
-	var graphs []string
-	err := s.fields(x.part, func(x field) error {
-		switch x.id {
-		case 1, 2:
-			var name string
-			if err := s.text(x, &name); err != nil {
-				return err
-			}
-			if x.id == 1 {
-				n.inputs = append(n.inputs, name)
-			} else {
-				n.outputs = append(n.outputs, name)
-			}
-		case 3:
-			return s.text(x, &n.name)
-		case 4:
-			return s.text(x, &n.op)
-		case 5:
-			return s.attribute(x, &n, &graphs)
-		case 7:
-			return s.text(x, &n.domain)
-		}
-		return nil
-	})
-	if err != nil {
-		return n, err
-	}
-	if n.domain == "ai.onnx" {
-		n.domain = ""
-	}
-	if n.constant != nil && n.constant.raw == nil && (n.op != "Constant" || n.domain != "") {
-		return n, malformed(fmt.Sprintf("the value of node %q (%s) is a large tensor", shorten(n.name), shorten(n.op)))
-	}
-	if len(graphs) > 0 {
-		return n, diag.New(diag.Invalid, "onnx.control-flow", doing, fmt.Sprintf("node %q (%s) runs a graph of its own (%s)", n.name, n.op, strings.Join(graphs, ", ")),
-			"export the model without loops and conditions: with tracing, and constant folding on")
-	}
-	return n, nil
-}
-
-func (s *scanner) attribute(x field, n *fileNode, graphs *[]string) error {
-	if err := s.charge(160); err != nil {
-		return err
-	}
-	var a graph.Attr
-	var tensor *Stored
-	reference, kind, other := "", graph.AttrKind(0), graph.AttrKind(0)
-	err := s.fields(x.part, func(x field) error {
-		switch x.id {
-		case 1:
-			return s.text(x, &a.Name)
-		case 2:
-			kind = graph.AttrFloat
-			one := []float32{}
-			if err := s.floats(x, &one); err != nil || len(one) != 1 {
-				return malformed("an attribute's float is not one number")
-			}
-			a.Float = one[0]
-		case 3:
-			kind, a.Int = graph.AttrInt, int64(x.value)
-		case 4:
-			kind = graph.AttrString
-			return s.text(x, &a.Str)
-		case 5:
-			kind = graph.AttrTensor
-			var err error
-			tensor, err = s.tensor(x)
-			return err
-		case 6, 11:
-			*graphs = append(*graphs, a.Name)
-		case 7:
-			kind = graph.AttrFloats
-			return s.floats(x, &a.Floats)
-		case 8:
-			kind = graph.AttrInts
-			return s.integers(x, &a.Ints)
-		case 9:
-			kind = graph.AttrStrings
-			var v string
-			err := s.text(x, &v)
-			a.Strs = append(a.Strs, v)
-			return err
-		case 10, 14, 15, 22, 23:
-			other = graph.AttrKind(x.id)
-		case 20:
-			a.Kind = graph.AttrKind(x.value)
-		case 21:
-			return s.text(x, &reference)
-		}
-		return nil
-	})
-	if err != nil {
-		return err
-	}
-	if a.Kind == 0 { // before IR version 3 the field that is set tells
-		a.Kind = kind
-	}
-	switch a.Kind {
-	case graph.AttrFloat, graph.AttrInt, graph.AttrString, graph.AttrFloats, graph.AttrInts, graph.AttrStrings:
-	case 5, 10:
-		if len(*graphs) == 0 {
-			*graphs = append(*graphs, a.Name)
-		}
-		return nil
-	case graph.AttrTensor:
-		if tensor == nil {
-			return malformed(fmt.Sprintf("attribute %s of node %q should hold a tensor", a.Name, n.name))
-		}
-		if a.Name == "value" && n.constant == nil {
-			n.constant = tensor
-		} else if err := s.hold(tensor); err != nil {
-			return err
-		}
-		if tensor.raw != nil {
-			a.Tensor = &graph.TensorAttr{DType: tensor.DType, Shape: tensor.Shape, Raw: tensor.raw}
-		}
-	default:
-		return diag.New(diag.Invalid, "onnx.unsupported-attribute", doing, fmt.Sprintf("attribute %s of node %q is of a kind (%d) that is not supported", a.Name, n.name, max(int32(a.Kind), int32(other))),
-			"export the model with plain operators")
-	}
-	if reference != "" {
-		return diag.New(diag.Invalid, "onnx.local-functions", doing, fmt.Sprintf("attribute %s of node %q refers to that of a function", a.Name, n.name), "inline the model's functions first")
-	}
-	n.attrs = append(n.attrs, a)
-	return nil
 }
 
 var otherTypes = map[protowire.Number]string{4: "a sequence", 5: "a map", 7: "an opaque value", 8: "a sparse tensor", 9: "an optional value"}

@@ -308,7 +308,7 @@ output z = z ?x7
 			y = Relu(p)
 			p, where = MaxPool(x) kernel_shape=2,2 strides=2,2
 			unused = Exp(p)
-			out y float32 N 3 4 4`, `model test: 3 layers, 0 parameters
+			out y float32 N 3 4 4`, `model test: 2 layers, 0 parameters
 input x = x ?x3x8x8
 0 p MaxPool | p = MaxPool(x) kernel_shape=2,2 strides=2,2 | ?x3x4x4
 1 y Relu | y = Relu(p) | ?x3x4x4

@@ -18,20 +18,21 @@ type opening struct {
 }
 
 // typicalSizes is how many sets of typical sizes are tried: a model may need a multiple of some size.
-const typicalSizes = 4
+const typicalSizes = 6
 
 // What is taken, for planning, as the size of a dimension that the data decide: of images' sides, of sequences' lengths
 // and of batches.
 var (
-	typicalSides   = [typicalSizes]int64{224, 320, 512, 640}
-	typicalLengths = [typicalSizes]int64{128, 64, 16, 8}
-	typicalBatches = [typicalSizes]int64{1, 1, 1, 1}
+	typicalSides   = [typicalSizes]int64{224, 320, 512, 640, 256, 64}
+	typicalLengths = [typicalSizes]int64{128, 64, 16, 8, 1024, 16000} // the last, a second of speech
+	typicalOthers  = [typicalSizes]int64{3, 1, 3, 1, 3, 1}
+	typicalBatches = [typicalSizes]int64{1, 1, 1, 1, 1, 1}
 )
 
 // openings finds the dimensions that the file leaves open and the options do not settle.
 func (l *lowering) openings(o Options) error {
 	byName := map[string]int{}
-	used := map[string]bool{}
+	used := l.bind(o)
 	var all []string
 	for i := range l.inputs {
 		p := &l.inputs[i]
@@ -89,17 +90,58 @@ func (l *lowering) openings(o Options) error {
 	return nil
 }
 
-// typical tells what kind of dimension an open one is.
+// single tells whether a tensor is one integer.
+func (p *port) single() bool {
+	for _, d := range p.dims {
+		if d.size != 1 {
+			return false
+		}
+	}
+	return p.kind == "" && p.ranks && len(p.dims) <= 1 && (p.dtype == graph.Int64 || p.dtype == graph.Int32)
+}
+
+// bind makes constants of the inputs that are single integers and that the options give a value. It tells which.
+func (l *lowering) bind(o Options) map[string]bool {
+	bound := map[string]bool{}
+	var rest []port
+	for _, p := range l.inputs {
+		value, given := o.Dims[p.name]
+		if !given || !p.single() || p.dtype == graph.Int32 && value != int64(int32(value)) {
+			rest = append(rest, p)
+			continue
+		}
+		bound[p.name] = true
+		t := &Stored{Name: p.name, DType: p.dtype, Shape: graph.Shape{}, raw: appendElement(nil, p.dtype, uint64(value))}
+		for range p.dims {
+			t.Shape = append(t.Shape, 1)
+		}
+		l.initializers = append(l.initializers, t)
+	}
+	if len(bound) > 0 {
+		l.inputs = rest
+	}
+	return bound
+}
+
+// typical tells what kind of dimension an open one is. In tensors of four and more dimensions, sides of images come in
+// twos, or beside a few channels; others are those of attention's keys and values.
 func typical(p *port, axis int) [typicalSizes]int64 {
 	rank := len(p.dims)
-	channelsLast := rank >= 4 && p.dims[rank-1].size > 0 && p.dims[rank-1].size <= 4
+	few := func(axis int) bool { return p.dims[axis].size > 0 && p.dims[axis].size <= 4 }
 	switch {
 	case axis == 0:
 		return typicalBatches
-	case rank >= 4 && (axis >= 2 && !channelsLast || axis < rank-1 && channelsLast):
+	case rank < 4:
+		return typicalLengths
+	case few(rank-1) && !few(1): // channels last
+		if axis < rank-1 {
+			return typicalSides
+		}
+		return typicalOthers
+	case axis == 1:
+		return typicalOthers
+	case few(1) && axis == rank-1 || p.dims[rank-1].size <= 0 && p.dims[rank-2].size <= 0:
 		return typicalSides
-	case rank >= 4:
-		return [typicalSizes]int64{3, 1, 3, 1}
 	}
 	return typicalLengths
 }
@@ -183,11 +225,19 @@ func (l *lowering) attempt() (*assignment, error) {
 	if len(l.open) > 0 {
 		sets = typicalSizes
 	}
+	if l.single {
+		ways = []bool{false}
+	}
 	var first []problem
 	for _, batch := range ways {
 		for set := range sets {
 			a := l.assign(batch, set)
 			problems := l.walk(a)
+			if len(l.decided) > 0 {
+				// What is decided without a batch may be otherwise with one.
+				l.single = !batch && len(ways) > 1
+				return nil, nil
+			}
 			if len(problems) == 0 {
 				return a, nil
 			}
@@ -242,10 +292,22 @@ func (l *lowering) walk(a *assignment) []problem {
 		if !ready {
 			continue // what it reads is not known, which was told
 		}
+		if n.Op == "If" && n.Domain == "" {
+			if branch := l.condition(n); branch != "" {
+				l.decided[l.places[i]] = branch
+			} else {
+				l.undecided[l.places[i]] = true
+				problems = append(problems, problem{i, errCondition})
+			}
+			continue
+		}
 		if errors.Is(err, graph.ErrNoRule) || errors.Is(err, graph.ErrDataDecide) {
 			if declared := l.declared(a, n); declared != nil {
 				outs, err = *declared, nil
 			}
+		}
+		if err == nil && l.source[i].either != "" && !l.alike(n) {
+			err = errCondition
 		}
 		if err == nil {
 			data = data && n.Op != "Shape" && n.Op != "Size"
@@ -258,7 +320,7 @@ func (l *lowering) walk(a *assignment) []problem {
 			problems = append(problems, problem{i, err})
 		}
 	}
-	if len(problems) == 0 && a.batch {
+	if len(problems)+len(l.decided) == 0 && a.batch {
 		for name := range l.result {
 			t := &l.infos[l.ids[name]]
 			if len(t.known[0].Shape) == 0 || !t.isBatch(0) {
@@ -289,12 +351,70 @@ func (l *lowering) accept(n *graph.Node, outs *[runs][]graph.Known, data bool, f
 			t.known[r] = o
 		}
 		t.data = data && !all
+		t.sure = all && l.sure(n, int(v))
 		if !all && t.known[0].Shape.Elements(1) == 0 {
 			t.known = [runs]*graph.Known{}
 			return errors.New("it makes a tensor without elements")
 		}
 	}
 	return nil
+}
+
+// errCondition says that it is not known, before the model runs, which branch of an If it takes.
+var errCondition = errors.New("its condition is not known before the model runs")
+
+// condition tells which branch of an If runs; "" when that is not known. That all runs take the same branch is not enough:
+// the sizes of another might tell otherwise.
+func (l *lowering) condition(n *graph.Node) string {
+	if len(n.Inputs) != 1 || n.Inputs[0] == graph.None {
+		return ""
+	}
+	t := &l.infos[n.Inputs[0]]
+	k := t.known[0]
+	if !t.sure || !t.constant() || k.DType != graph.Bool || len(k.Ints) != 1 {
+		return ""
+	}
+	if k.Ints[0] != 0 {
+		return thenBranch
+	}
+	return elseBranch
+}
+
+// alike tells whether a Where, in the place of an If, takes one of two tensors of one shape as it is.
+func (l *lowering) alike(n *graph.Node) bool {
+	for r := range runs {
+		condition, x, y := l.infos[n.Inputs[0]].known[r], l.infos[n.Inputs[1]].known[r], l.infos[n.Inputs[2]].known[r]
+		if condition.Shape.Elements(1) != 1 || len(condition.Shape) > len(x.Shape) || !x.Shape.Equal(y.Shape) {
+			return false
+		}
+		switch x.DType { // those of which ONNX Runtime's Where is
+		case graph.Float32, graph.Float64, graph.Int64, graph.Int32, graph.UInt8:
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// picking names the operators whose elements are some of their inputs', or sizes: where these are the same in all runs,
+// no open size has a part in them.
+var picking = map[string]bool{"Shape": true, "Size": true, "Gather": true, "Slice": true, "Squeeze": true, "Unsqueeze": true, "Reshape": true, "Identity": true,
+	"Concat": true, "Cast": true, "CastLike": true, "Transpose": true, "Flatten": true}
+
+// sure tells whether no open size has a part in the elements of a tensor that a node makes.
+func (l *lowering) sure(n *graph.Node, made int) bool {
+	if !l.infos[made].constant() {
+		return false
+	}
+	if picking[n.Op] {
+		return true
+	}
+	for _, v := range n.Inputs {
+		if v != graph.None && !l.infos[v].sure {
+			return false
+		}
+	}
+	return true
 }
 
 // declared gives the outputs of a node as the file itself declares them; nil when it does not, or not all of it.

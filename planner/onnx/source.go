@@ -25,7 +25,7 @@ type Data struct {
 // one error.
 func (f *File) Weights(g *graph.Graph, model Data, beside ...Data) (weights.Source, error) {
 	stored := map[string]*Stored{}
-	for _, t := range f.tensors() {
+	for _, t := range f.everyTensor() {
 		stored[t.Name] = t
 	}
 	src := source{}
@@ -86,7 +86,7 @@ func (f *File) Weights(g *graph.Graph, model Data, beside ...Data) (weights.Sour
 func (f *File) Elsewhere() []string {
 	var list []string
 	seen := map[string]bool{}
-	for _, t := range f.tensors() {
+	for _, t := range f.everyTensor() {
 		if t.external != nil && !seen[path.Clean(t.external.Location)] {
 			seen[path.Clean(t.external.Location)] = true
 			list = append(list, path.Clean(t.external.Location))
@@ -97,9 +97,13 @@ func (f *File) Elsewhere() []string {
 
 // tensors lists the initializers and the values of Constants, which are known by the name of their output.
 func (f *File) tensors() []*Stored {
-	list := append([]*Stored{}, f.initializers...)
-	for i := range f.nodes {
-		n := &f.nodes[i]
+	return append(append([]*Stored{}, f.initializers...), constants(f.nodes)...)
+}
+
+func constants(nodes []fileNode) []*Stored {
+	var list []*Stored
+	for i := range nodes {
+		n := &nodes[i]
 		if n.op == "Constant" && n.constant != nil && n.domain == "" {
 			t := *n.constant
 			t.Name = n.outputs[0]
