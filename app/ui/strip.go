@@ -39,8 +39,8 @@ func layerWeights(g *graph.Graph) []int64 {
 				continue
 			}
 			v := g.Value(id)
-			if v.Weight != nil && !seen[v.Weight.Key] {
-				seen[v.Weight.Key] = true
+			if v.Weight != nil && !seen[v.Weight.ID()] {
+				seen[v.Weight.ID()] = true
 				sums[g.Nodes[i].Layer] += v.Bytes(1)
 			}
 		}

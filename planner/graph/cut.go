@@ -2,7 +2,7 @@ package graph
 
 // Cuts lists, in rising order, the positions at which the model may be cut: those with work on both sides, one for each
 // distinct split of the nodes (a cut on either side of an InputLayer is the same cut, and the first is listed). Where a
-// scalar or a tensor of strings crosses, which stages do not hand over, there is no cut.
+// tensor of strings crosses, which stages do not hand over, there is no cut.
 func (g *Graph) Cuts() []int {
 	closed := g.closed()
 	var cuts []int
@@ -15,7 +15,7 @@ func (g *Graph) Cuts() []int {
 }
 
 // closed tells the positions that a value crosses which stages cannot hand over. Only models that came as ONNX have such
-// values: they compute with sizes.
+// values.
 func (g *Graph) closed() []bool {
 	closed := make([]bool, len(g.Layers)+1)
 	if g.Opset == 0 {
@@ -24,7 +24,7 @@ func (g *Graph) closed() []bool {
 	last := make(map[ValueID]int)
 	for i := range g.Nodes {
 		for _, v := range g.Nodes[i].Inputs {
-			if v != None && g.Values[v].Producer >= 0 && !g.Values[v].handedOver() {
+			if v != None && g.Values[v].Producer >= 0 && !g.Values[v].HandedOver() {
 				last[v] = g.Nodes[i].Layer
 			}
 		}
@@ -37,11 +37,11 @@ func (g *Graph) closed() []bool {
 	return closed
 }
 
-// handedOver tells whether stages can hand a value over: a tensor with dimensions and elements of a fixed size. ONNX
-// Runtime's binding for Go does not give half-size floats of a size that only the run tells.
-func (v *Value) handedOver() bool {
+// HandedOver tells whether stages can hand a value over: a tensor with elements of a fixed size. ONNX Runtime's binding for
+// Go gives half-size floats only in tensors with dimensions whose sizes are known before the run.
+func (v *Value) HandedOver() bool {
 	half := v.DType == Float16 || v.DType == BFloat16
-	return len(v.Shape) > 0 && v.DType.Size() > 0 && !(half && len(v.Free) > 0)
+	return v.DType.Size() > 0 && !(half && (len(v.Free) > 0 || len(v.Shape) == 0))
 }
 
 // Live computes, for each position 0..len(Layers), the values that cross it: made before it (or inputs of the model) and

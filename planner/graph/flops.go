@@ -133,8 +133,8 @@ func (g *Graph) WeightBytes() int64 {
 	seen := map[string]bool{}
 	var sum int64
 	for i := range g.Values {
-		if v := &g.Values[i]; v.Weight != nil && !seen[v.Weight.Key] {
-			seen[v.Weight.Key] = true
+		if v := &g.Values[i]; v.Weight != nil && !seen[v.Weight.ID()] {
+			seen[v.Weight.ID()] = true
 			sum = addSaturated(sum, v.Bytes(1))
 		}
 	}

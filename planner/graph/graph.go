@@ -115,13 +115,39 @@ type Value struct {
 	Free     []int // rising: the dimensions whose size the data decide at run time; Shape has a typical size there, for planning
 }
 
-// Weight says where a value's numbers are stored and how to arrange them. The value is the stored tensor, its axes
-// permuted by Perm, then cut along the first axis into equal Blocks that change places, then reshaped to Value.Shape.
+// Weight says where a value's numbers are stored and how to arrange them. The value is the stored tensor or a Part of it,
+// its axes permuted by Perm, then cut along the first axis into equal Blocks that change places, then reshaped to
+// Value.Shape.
 type Weight struct {
 	Key    string // unique per stored tensor: layer path and weight name, "conv1/kernel"
 	Stored Shape  // the shape the model implies for the stored tensor
 	Perm   []int  // output axis k is stored axis Perm[k]; nil: as stored
 	Blocks []int  // block k is block Blocks[k] of what Perm gives, as gates of recurrent layers change places; nil: as they are
+	Part   *Part  // what is taken of the stored tensor; nil: all of it
+}
+
+// Part is a range of a stored tensor along one of its axes.
+type Part struct {
+	Axis     int
+	From, To int64
+}
+
+// Taken gives the shape of what is taken of the stored tensor.
+func (w *Weight) Taken() Shape {
+	if w.Part == nil {
+		return w.Stored
+	}
+	s := append(Shape{}, w.Stored...)
+	s[w.Part.Axis] = w.Part.To - w.Part.From
+	return s
+}
+
+// ID tells apart what values take of the stored tensors: two that have the same are shipped once.
+func (w *Weight) ID() string {
+	if w.Part == nil {
+		return w.Key
+	}
+	return fmt.Sprintf("%s[%d:%d@%d]", w.Key, w.Part.From, w.Part.To, w.Part.Axis)
 }
 
 // Const is a small tensor that the front-end made (shapes, scalars), in the type of its Value.

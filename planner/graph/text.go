@@ -74,7 +74,7 @@ func (g *Graph) operand(id ValueID) string {
 	v := &g.Values[id]
 	switch {
 	case v.Weight != nil:
-		s := v.Weight.Key
+		s := v.Weight.ID()
 		if v.Weight.Perm != nil {
 			s += "~"
 			for _, p := range v.Weight.Perm {

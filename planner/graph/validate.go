@@ -101,8 +101,11 @@ func (g *Graph) validateValues() error {
 			return fmt.Errorf("value %s is both a weight and a constant", v.Name)
 		case v.Weight != nil:
 			w := v.Weight
-			if w.Key == "" || w.Stored.Elements(1) != elements || w.Perm != nil && len(w.Perm) != len(w.Stored) {
-				return fmt.Errorf("weight %s: stored shape %s and permutation %v do not give %s", v.Name, w.Stored, w.Perm, v.Shape)
+			if p := w.Part; p != nil && (p.Axis < 0 || p.Axis >= len(w.Stored) || p.From < 0 || p.From >= p.To || p.To > w.Stored[p.Axis]) {
+				return fmt.Errorf("weight %s: %s has no part %s", v.Name, w.Stored, w.ID())
+			}
+			if w.Key == "" || w.Taken().Elements(1) != elements || w.Perm != nil && len(w.Perm) != len(w.Stored) {
+				return fmt.Errorf("weight %s: stored shape %s and permutation %v do not give %s", v.Name, w.Taken(), w.Perm, v.Shape)
 			}
 			if err := w.validateBlocks(); err != nil {
 				return fmt.Errorf("weight %s: %w", v.Name, err)
@@ -141,8 +144,8 @@ func (w *Weight) validateBlocks() error {
 		}
 		used[b] = true
 	}
-	if w.Stored[first]%int64(len(w.Blocks)) != 0 {
-		return fmt.Errorf("%d blocks do not divide axis %d of %s", len(w.Blocks), first, w.Stored)
+	if taken := w.Taken(); taken[first]%int64(len(w.Blocks)) != 0 {
+		return fmt.Errorf("%d blocks do not divide axis %d of %s", len(w.Blocks), first, taken)
 	}
 	return nil
 }

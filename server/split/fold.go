@@ -324,16 +324,20 @@ func (f *fold) numbers(src weights.Source) (factors, bias []float32, err error) 
 	return factors, bias, nil
 }
 
-// storedTensor finds a stored tensor and makes sure that it has the elements the graph counts on.
+// storedTensor finds a stored tensor, or the part of it that a weight takes, and makes sure that it has the elements the
+// graph counts on.
 func storedTensor(src weights.Source, w *graph.Weight, elements int64) (weights.Tensor, error) {
 	t, err := src.Tensor(w.Key)
 	if err != nil {
 		return nil, err
 	}
-	if got := t.Shape(); got.Elements(1) != elements || w.Stored.Elements(1) != elements {
+	if got := t.Shape(); got.Elements(1) != w.Stored.Elements(1) || w.Taken().Elements(1) != elements {
 		return nil, diag.New(diag.Invalid, "split.weight-shape", "packing the weight "+w.Key,
 			fmt.Sprintf("it is stored as %v, the model implies %v (%d elements)", got, w.Stored, elements),
 			"give the weights file that belongs to this model")
+	}
+	if w.Part != nil {
+		return newPart(t, w), nil
 	}
 	return t, nil
 }

@@ -115,6 +115,6 @@ func lower(g *graph.Graph, sub *graph.Subgraph, encodings []precision.Encoding) 
 // identity tells stored tensors in their arrangement apart.
 func identity(v *graph.Value) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "%v %v %v %d %s", v.Shape, v.Weight.Perm, v.Weight.Blocks, v.DType, v.Weight.Key)
+	fmt.Fprintf(&b, "%v %v %v %d %s", v.Shape, v.Weight.Perm, v.Weight.Blocks, v.DType, v.Weight.ID())
 	return b.String()
 }

@@ -84,7 +84,7 @@ func (l *loader) elements(t *tensor, p piece) error {
 	if t.encoding.Form == precision.Plain && t.dtype != graph.Float32 && t.dtype != 0 {
 		return l.raw(stored, t, &p)
 	}
-	dims, perm := collapse(t.weight.Stored, t.weight.Perm)
+	dims, perm := collapse(t.weight.Taken(), t.weight.Perm)
 	if len(perm) <= 1 && t.weight.Blocks == nil {
 		elements := t.shape.Elements(1)
 		for ; p.at < elements; p.at += p.elements {
