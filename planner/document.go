@@ -40,7 +40,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 func (p *Problem) fill(document *plan.Plan, point int) {
 	total := p.result.Frontier[point]
 	document.LatencyUs, document.CostPicoUSD = total.LatencyUs, total.CostPicoUSD
-	sum := int64(0)
+	var sum, other int64
 	for k, choice := range p.result.Stages(point) {
 		segment := &p.instance.Segments[choice.Segment]
 		option := segment.Options[choice.Option]
@@ -55,11 +55,12 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 			ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
 		})
 		sum += s.CostPicoUSD
+		other += s.GatewayPicoUSD
 	}
 	ms := (total.LatencyUs + 999) / 1000
 	g := &document.Gateway
 	g.BilledUs = ms * 1000
-	g.CostPicoUSD = ms*p.instance.GatewayPicoUSDPerMs + g.FeesPicoUSD
+	g.CostPicoUSD = ms*p.instance.GatewayPicoUSDPerMs + other
 	if sum+g.CostPicoUSD != total.CostPicoUSD {
 		panic("planner: the parts of a plan's cost do not add up to it")
 	}

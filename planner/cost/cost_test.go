@@ -198,12 +198,15 @@ func TestOneStageByHand(t *testing.T) {
 // and every size that the instance leaves out must be impossible or no better than one that it has.
 func TestInstanceAgreesWithStage(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 7))
-	for round := range 60 {
+	for round := range 120 {
 		g := randomGraph(rng)
 		p := mustPlatform(t, platform.Names()[round%len(platform.Names())])
 		settings := cost.Settings{
-			Scenario: scenarios[round/4%3], Batch: 1 + rng.Int64N(40), MinStages: 1, MaxStages: 4,
+			Scenario: scenarios[rng.IntN(3)], Batch: 1 + rng.Int64N(40), MinStages: 1, MaxStages: 4,
 			Transport: []string{"", cost.Inline, cost.S3}[rng.IntN(3)],
+		}
+		if round%2 == 1 {
+			settings.Arrivals = &cost.Arrivals{ColdPpm: rng.Int64N(1_000_001)}
 		}
 		table := mustTable(t, g, p, settings)
 		in := mustInstance(t, table)
@@ -333,7 +336,7 @@ func TestWakesAreBilledApart(t *testing.T) {
 	if got, want := overlapped.FeesPicoUSD-sequential.FeesPicoUSD, p.RequestPicoUSD; got != want || overlapped.Invocations != 2 {
 		t.Errorf("%d pico-USD more in fees, want %d; %d invocations", got, want, overlapped.Invocations)
 	}
-	if first := mustTable(t, g, p, cost.Settings{}).Stage(0, 1, 1024); first.Invocations != 1 || first.GatewayFeePicoUSD != p.RequestPicoUSD {
+	if first := mustTable(t, g, p, cost.Settings{}).Stage(0, 1, 1024); first.Invocations != 1 || first.GatewayPicoUSD != p.RequestPicoUSD {
 		t.Errorf("first stage %+v", first)
 	}
 }

@@ -15,8 +15,21 @@
 //	input   = latency + bytes / rate of the transport on the reading side, output the same on the writing side
 //	init    = boot + fetch x package bytes + load x weight bytes          (in cold scenarios; 0 when warm)
 //	run     = input + compute + output
-//	billed  = run when warm, init + run when cold, each rounded up to the platform's granularity
-//	cost    = billed x m x price + request fee + fees of the S3 objects read and written
+//	billed  = run when warm, init + run when cold, each rounded up to the platform's granularity and its least billed time
+//	cost    = billed x price of the size + request fee + fees of the S3 objects read and written
+//
+// The price of a size is its memory's and, where processors are priced apart, that of its share of them.
+//
+// # Arrivals
+//
+// With a rate of requests and an idle timeout some requests find every function cold and the others find all warm (see ColdPpm for
+// the share p and what it assumes). The scenario still says which latency counts, and so what the SLO holds for: with
+// cold-overlapped or cold-sequential every request, with warm the share 1 - p. Costs are expectations:
+//
+//	cost    = p x (what a cold request is billed) + (1 - p) x (what a warm one is)
+//
+// where functions start as they do in the scenario, and in their turn when it is warm. The gateway drives for either latency;
+// the one that is not the scenario's is a sum over the stages, so each option carries its part of it.
 //
 // # Waking
 //
@@ -37,6 +50,11 @@
 // Tensors cross a cut inside payloads ("inline", as base64 text, while every message fits the platform's limit) or as
 // S3 objects, one per tensor. A transport that is no better than the other in time, fees and memory is not offered. The
 // model's inputs and outputs travel between gateway and stages inline, or through S3 when they do not fit.
+//
+// # Pins
+//
+// Places where a stage must or must not end, memory sizes of the stages that hold some layers, and a most number of layers
+// in a stage are kept by offering no segment that breaks them.
 //
 // # Limits
 //

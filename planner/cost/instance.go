@@ -16,7 +16,9 @@ type candidate struct {
 	hopUs       int64 // input and output
 	initUs      int64
 	needMB      int64
+	memoryMB    int64 // pinned; 0: any
 	feesPicoUSD int64
+	first       bool // at the source
 }
 
 // Instance writes down the numeric problem: every stage that fits the platform, each with the memory sizes that are
@@ -38,15 +40,24 @@ func (t *Table) Instance() (*solve.Instance, error) {
 	w := optionWriter{t: t}
 	count := 0
 	for i := range t.nodes {
-		c := candidate{}
+		c := candidate{first: i == 0}
 		first, layer := t.cuts[t.nodes[i].cut], t.cuts[t.nodes[i].cut]
 		var weight, padded, peak int64
+		end := t.reach(first)
+	farther:
 		for j := i + 1; j < len(t.nodes); j++ {
 			last := t.cuts[t.nodes[j].cut]
 			if last == first {
 				continue // the same cut with the other transport
 			}
+			if last > end {
+				break
+			}
 			for ; layer < last; layer++ {
+				var agreed bool
+				if c.memoryMB, agreed = t.wanted(c.memoryMB, layer); !agreed {
+					break farther
+				}
 				weight, padded = t.addLayer(weight, padded, first, layer)
 				peak = max(peak, t.peak[layer])
 			}
@@ -65,7 +76,7 @@ func (t *Table) Instance() (*solve.Instance, error) {
 			c.needMB = t.memoryNeededMB(weight, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)
 			c.hopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
 			c.feesPicoUSD = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
-			options := w.options(&c, i == 0)
+			options := w.options(&c)
 			if len(options) == 0 {
 				continue
 			}
@@ -85,24 +96,32 @@ func (t *Table) Instance() (*solve.Instance, error) {
 type optionWriter struct {
 	t     *Table
 	chunk []solve.Option
+	one   [1]platform.Size // a pinned one
 }
 
 // options lists the options of a candidate by rising memory. From the largest size useful down, time rises; a size is
 // kept while its cost falls.
-func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
+func (w *optionWriter) options(c *candidate) []solve.Option {
 	t, p := w.t, w.t.Platform
-	sizes := t.sizes
+	sizes, useful := t.sizes, t.useful
+	if c.memoryMB > 0 {
+		w.one[0] = p.Size(c.memoryMB)
+		sizes, useful = w.one[:], 1
+	}
 	low := sort.Search(len(sizes), func(k int) bool { return sizes[k].MemoryMB >= c.needMB })
 	if low == len(sizes) || c.hopUs > p.TimeoutUs {
 		return nil
 	}
-	high := max(low, t.useful-1)
+	high := max(low, useful-1)
 	if len(w.chunk) < len(sizes) {
 		w.chunk = make([]solve.Option, max(len(sizes), 1<<14))
 	}
+	if t.Arrivals != nil {
+		return w.mixed(c, sizes[low:high+1])
+	}
 	var before, wakeUs, initUs int64 // added to the run's billed time, and billed on its own
 	fees := p.RequestPicoUSD + c.feesPicoUSD
-	if first {
+	if c.first {
 		fees += p.RequestPicoUSD // the gateway's
 	}
 	if t.Cold() {
@@ -110,7 +129,7 @@ func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 		if p.InitBilled {
 			before = initUs
 		}
-		if t.Scenario == solve.ColdOverlapped && !first {
+		if t.Scenario == solve.ColdOverlapped && !c.first {
 			wakeUs = p.BilledUs(before + p.WakeUs)
 			before = 0
 			fees += p.RequestPicoUSD
@@ -151,3 +170,38 @@ func (w *optionWriter) options(c *candidate, first bool) []solve.Option {
 }
 
 const msPer1024s = 1024 * 1000
+
+// mixed lists the options of a candidate at the sizes when cold and warm requests mix.
+func (w *optionWriter) mixed(c *candidate, sizes []platform.Size) []solve.Option {
+	t, p := w.t, w.t.Platform
+	n := len(w.chunk)
+	cheapest := int64(math.MaxInt64)
+	for k := len(sizes) - 1; k >= 0; k-- {
+		s := &sizes[k]
+		run := c.hopUs + scale(c.run1Ns, s.Slowdown, 1000<<platform.SlowdownBits)
+		if run > p.TimeoutUs {
+			break
+		}
+		cold, warm := t.invoked(true, c.first, c.initUs, run), t.invoked(false, c.first, c.initUs, run)
+		cost := t.Arrivals.mix(p.ComputePicoUSD(cold.billedUs, s.MemoryMB)+cold.count*p.RequestPicoUSD, p.ComputePicoUSD(warm.billedUs, s.MemoryMB)+warm.count*p.RequestPicoUSD)
+		cost += c.feesPicoUSD + t.otherGatewayPicoUSD(c.initUs, run, c.first)
+		if c.first {
+			cost += p.RequestPicoUSD // the gateway's
+		}
+		if cost >= cheapest {
+			continue
+		}
+		cheapest = cost
+		if n < len(w.chunk) && w.chunk[n].RunUs == run {
+			n++ // as fast and dearer
+		}
+		n--
+		w.chunk[n] = solve.Option{MemoryMB: s.MemoryMB, RunUs: run, CostPicoUSD: cost}
+		if t.Cold() {
+			w.chunk[n].InitUs = c.initUs
+		}
+	}
+	options := w.chunk[n:len(w.chunk):len(w.chunk)]
+	w.chunk = w.chunk[:n]
+	return options
+}

@@ -9,25 +9,25 @@ import (
 
 // Stage is the account of one stage at one memory size.
 type Stage struct {
-	First, Last       int // positions: layers [First, Last)
-	MemoryMB          int64
-	MemoryNeededMB    int64
-	WeightBytes       int64
-	PackageBytes      int64
-	InputBytes        int64
-	OutputBytes       int64
-	TransportIn       string
-	TransportOut      string
-	InitUs            int64 // 0 when warm
-	InputUs           int64
-	ComputeUs         int64
-	OutputUs          int64
-	BilledUs          int64 // of all its invocations
-	Invocations       int64 // 2 for a stage that is woken
-	FeesPicoUSD       int64 // of its requests and its S3 objects
-	CostPicoUSD       int64 // billed time and fees
-	GatewayFeePicoUSD int64 // the gateway's request fee, carried by the first stage's option and not part of CostPicoUSD
-	OneVCPUUs         int64 // compute on one vCPU
+	First, Last    int // positions: layers [First, Last)
+	MemoryMB       int64
+	MemoryNeededMB int64
+	WeightBytes    int64
+	PackageBytes   int64
+	InputBytes     int64
+	OutputBytes    int64
+	TransportIn    string
+	TransportOut   string
+	InitUs         int64 // 0 when warm
+	InputUs        int64
+	ComputeUs      int64
+	OutputUs       int64
+	BilledUs       int64 // of all its invocations
+	Invocations    int64 // 2 for a stage that is woken
+	FeesPicoUSD    int64 // of its requests and its S3 objects
+	CostPicoUSD    int64 // billed time and fees; expected, when cold and warm requests mix
+	GatewayPicoUSD int64 // what the option carries for the gateway and is not part of CostPicoUSD: its request fee with the first stage, and see Arrivals
+	OneVCPUUs      int64 // compute on one vCPU
 }
 
 // Stage accounts for the stage between two nodes of the instance at a memory size. It follows the law sentence by
@@ -54,30 +54,32 @@ func (t *Table) Stage(i, j int, memoryMB int64) Stage {
 	s.OneVCPUUs = scale(run1Ns, 1, 1000)
 	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
 	run := s.InputUs + s.ComputeUs + s.OutputUs
-	var billedInit int64
+	initUs := t.initUs(s.PackageBytes, weights)
 	if t.Cold() {
-		s.InitUs = t.initUs(s.PackageBytes, weights)
-		if t.Platform.InitBilled {
-			billedInit = s.InitUs
-		}
+		s.InitUs = initUs
 	}
-	if t.Scenario == solve.ColdOverlapped && i > 0 {
-		s.Invocations = 2
-		s.BilledUs = t.Platform.BilledUs(billedInit+t.Platform.WakeUs) + t.Platform.BilledUs(run)
-	} else {
-		s.BilledUs = t.Platform.BilledUs(billedInit + run)
+	price := func(cold bool) (billed invocations, fees, picoUSD int64) {
+		billed = t.invoked(cold, i == 0, initUs, run)
+		fees = s.FeesPicoUSD + billed.count*t.Platform.RequestPicoUSD
+		return billed, fees, t.Platform.ComputePicoUSD(billed.billedUs, memoryMB) + fees
 	}
-	s.FeesPicoUSD += s.Invocations * t.Platform.RequestPicoUSD
-	s.CostPicoUSD = t.Platform.ComputePicoUSD(s.BilledUs, memoryMB) + s.FeesPicoUSD
+	billed, fees, picoUSD := price(t.Cold())
+	if t.Arrivals != nil {
+		_, _, cold := price(true)
+		_, _, warm := price(false)
+		picoUSD = t.Arrivals.mix(cold, warm)
+	}
+	s.BilledUs, s.Invocations, s.FeesPicoUSD, s.CostPicoUSD = billed.billedUs, billed.count, fees, picoUSD
+	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, run, i == 0)
 	if i == 0 {
-		s.GatewayFeePicoUSD = t.Platform.RequestPicoUSD
+		s.GatewayPicoUSD += t.Platform.RequestPicoUSD
 	}
 	return s
 }
 
 // Option is the stage as the optimiser's instance has it.
 func (s *Stage) Option() solve.Option {
-	return solve.Option{MemoryMB: s.MemoryMB, InitUs: s.InitUs, RunUs: s.InputUs + s.ComputeUs + s.OutputUs, CostPicoUSD: s.CostPicoUSD + s.GatewayFeePicoUSD}
+	return solve.Option{MemoryMB: s.MemoryMB, InitUs: s.InitUs, RunUs: s.InputUs + s.ComputeUs + s.OutputUs, CostPicoUSD: s.CostPicoUSD + s.GatewayPicoUSD}
 }
 
 func (t *Table) peakBytes(first, last int) int64 {
@@ -154,6 +156,11 @@ func (t *Table) nodesAt(cut int) []int {
 // exceeds tells which limit a stage between two nodes exceeds at every size.
 func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
 	largest := t.sizes[len(t.sizes)-1].MemoryMB
+	for l := t.cuts[t.nodes[i].cut]; l < t.cuts[t.nodes[j].cut]; l++ {
+		if t.pinned[l] > 0 {
+			largest = t.pinned[l]
+		}
+	}
 	s := t.Stage(i, j, largest)
 	initUs := t.initUs(s.PackageBytes, s.WeightBytes)
 	runUs := s.InputUs + s.ComputeUs + s.OutputUs

@@ -32,6 +32,8 @@ type Settings struct {
 	Transport       string  // Inline, S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64
 	Calibration     *Calibration
+	Arrivals        *Arrivals // nil: every request is as the scenario says
+	Pins            Pins
 }
 
 // Table is what the law needs to know about a graph on a platform at a batch size.
@@ -47,6 +49,7 @@ type Table struct {
 	run1Ns  []int64 // by layer, sum before it
 	peak    []int64 // by layer
 	weights []layerWeights
+	pinned  []int64 // by layer: the memory of its stage, 0 for any
 	sizes   []platform.Size
 	useful  int // sizes up to the first with the platform's full speed
 }
@@ -97,7 +100,8 @@ func NewTable(g *graph.Graph, p *platform.Platform, s Settings) (*Table, error) 
 		return nil, err
 	}
 	t := &Table{Graph: g, Platform: p, Settings: s}
-	t.cuts = append(append([]int{0}, g.Cuts()...), len(g.Layers))
+	t.cuts = append(append([]int{0}, slices.DeleteFunc(slices.Clone(g.Cuts()), func(position int) bool { return slices.Contains(s.Pins.NoCuts, position) })...), len(g.Layers))
+	t.pin()
 	t.measureCrossings()
 	t.makeNodes()
 	t.run1Ns = make([]int64, len(g.Layers)+1)
@@ -125,6 +129,8 @@ func (s *Settings) check(p *platform.Platform, g *graph.Graph) error {
 		return bad(fmt.Sprintf("the transport is %q", s.Transport), "use inline, s3 or neither")
 	case !p.Sells(s.GatewayMemoryMB):
 		return bad(fmt.Sprintf("%s sells no functions of %d MB", p.Name, s.GatewayMemoryMB), fmt.Sprintf("the nearest size is %d MB", p.NearestMemory(s.GatewayMemoryMB)))
+	case s.Arrivals != nil && (s.Arrivals.ColdPpm < 0 || s.Arrivals.ColdPpm > million):
+		return bad(fmt.Sprintf("%d millionths of the requests are cold", s.Arrivals.ColdPpm), "use 0 to 1,000,000")
 	case s.Calibration != nil && (s.Calibration.Batch < 1 || len(s.Calibration.LayerNs) != len(g.Layers)):
 		return bad("the calibration belongs to another model or has no batch size", "measure this model")
 	case !slices.IsSorted(s.MemoryMB):
@@ -318,16 +324,20 @@ func (t *Table) initUs(packageBytes, weightBytes int64) int64 {
 func (t *Table) Cold() bool { return t.Scenario != solve.Warm }
 
 // StartUs is what the gateway takes before the first stage: its own cold start, and decoding.
-func (t *Table) StartUs() int64 {
+func (t *Table) StartUs() int64 { return t.startUs(t.Cold()) }
+
+func (t *Table) startUs(cold bool) int64 {
 	decode := scale(mul(t.Batch, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
-	if t.Cold() {
+	if cold {
 		return add(t.initUs(t.Platform.BootstrapBytes, 0), decode)
 	}
 	return decode
 }
 
-// GatewayPicoUSDPerMs is the price of the gateway while it drives.
-func (t *Table) GatewayPicoUSDPerMs() int64 { return t.Platform.PicoUSDPerMs(t.GatewayMemoryMB) }
+// GatewayPicoUSDPerMs is the price of the gateway while it drives, times the share of the requests that the scenario describes.
+func (t *Table) GatewayPicoUSDPerMs() int64 {
+	return (t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)*t.trackedPpm() + million/2) / million
+}
 
 // Cuts gives the number of places where the model may be cut.
 func (t *Table) Cuts() int { return len(t.cuts) - 2 }

@@ -95,6 +95,7 @@ var fields = []field{
 	{"limit.temporaryStorageMB", "MB", 0, func(p *Platform) *int64 { return &p.TemporaryMB }},
 	{"limit.timeout", "s", 6, func(p *Platform) *int64 { return &p.TimeoutUs }},
 	{"limit.init", "s", 6, func(p *Platform) *int64 { return &p.InitTimeoutUs }},
+	{"environment.idle", "s", 6, func(p *Platform) *int64 { return &p.IdleUs }},
 	{"network.rate", "B/s", 0, func(p *Platform) *int64 { return &p.NetworkBytesPerSecond }},
 	{"inline.latency", "us", 0, func(p *Platform) *int64 { return &p.InlineLatencyUs }},
 	{"inline.rate", "B/s", 0, func(p *Platform) *int64 { return &p.InlineBytesPerSecond }},
@@ -228,7 +229,7 @@ func (p *Platform) list(sizes *sizesJSON, sources map[string]string) error {
 // check refuses figures that the law of cost could not use.
 func (p *Platform) check() error {
 	positive := map[string]int64{
-		"memory.minMB": p.MinMemoryMB, "cpu.maxMilliVCPU": p.MaxMilliVCPU, "billing.granularity": p.GranularityUs,
+		"memory.minMB": p.MinMemoryMB, "cpu.maxMilliVCPU": p.MaxMilliVCPU, "billing.granularity": p.GranularityUs, "environment.idle": p.IdleUs,
 		"limit.payload": p.PayloadLimitBytes, "limit.package": p.PackageLimitBytes, "limit.timeout": p.TimeoutUs,
 		"network.rate": p.NetworkBytesPerSecond, "inline.rate": p.InlineBytesPerSecond, "s3.getRate": p.ObjectGetBytesPerSecond,
 		"s3.putRate": p.ObjectPutBytesPerSecond, "rate.convolution": p.ConvolutionMFLOPS, "rate.depthwise": p.DepthwiseMFLOPS,

@@ -42,6 +42,7 @@ type Platform struct {
 	TemporaryMB       int64
 	TimeoutUs         int64
 	InitTimeoutUs     int64
+	IdleUs            int64 // after which an unused environment is ended
 
 	// Hand-over of tensors.
 	NetworkBytesPerSecond   int64
