@@ -14,12 +14,32 @@ func (g *Graph) Cuts() []int {
 	return cuts
 }
 
-// closed tells the positions that a value crosses which stages cannot hand over. Only models that came as ONNX have such
-// values.
+// closed tells the positions that a value crosses which stages cannot hand over, and those right after layers that do not
+// depend on the model's inputs: a stage of such alone would have nothing to wait for. Only models that came as ONNX
+// have either.
 func (g *Graph) closed() []bool {
 	closed := make([]bool, len(g.Layers)+1)
 	if g.Opset == 0 {
 		return closed
+	}
+	depends := make([]bool, len(g.Values)) // on the model's inputs
+	for _, p := range g.Inputs {
+		depends[p.Value] = true
+	}
+	for i := range g.Layers {
+		closed[i+1] = true
+		for k := g.Layers[i].FirstNode; k < g.Layers[i].LastNode; k++ {
+			n, fed := &g.Nodes[k], false
+			for _, v := range n.Inputs {
+				fed = fed || v != None && depends[v]
+			}
+			for _, v := range n.Outputs {
+				if v != None {
+					depends[v] = fed
+				}
+			}
+			closed[i+1] = closed[i+1] && !fed
+		}
 	}
 	last := make(map[ValueID]int)
 	for i := range g.Nodes {

@@ -138,7 +138,7 @@ var elementTypes = map[string]ort.TensorElementDataType{
 }
 
 // run computes outputs from inputs, in the order of s.inputs and s.outputs. ONNX Runtime reads and writes the tensors'
-// own memory: nothing is copied. An output without memory gets it, and its shape, from the run.
+// own memory: nothing but scalars is copied. An output without memory gets it, and its shape, from the run.
 func (s *session) run(inputs, outputs []*wire.Tensor) error {
 	// ONNX Runtime keeps the addresses for the time of the run.
 	var pins runtime.Pinner
@@ -156,6 +156,14 @@ func (s *session) run(inputs, outputs []*wire.Tensor) error {
 			values = append(values, nil)
 			continue
 		}
+		if len(t.Shape) == 0 {
+			v, err := scalar(t)
+			if err != nil {
+				return fmt.Errorf("tensor %q: %w", t.Name, err)
+			}
+			values = append(values, v)
+			continue
+		}
 		aligned(t)
 		pins.Pin(&t.Data[0])
 		v, err := ort.NewCustomDataTensor(ort.NewShape(t.Shape...), t.Data, elementTypes[t.DType])
@@ -168,10 +176,13 @@ func (s *session) run(inputs, outputs []*wire.Tensor) error {
 		return err
 	}
 	for i, t := range outputs {
+		v := values[len(inputs)+i]
+		if len(t.Shape) == 0 && t.Data != nil {
+			t.Data, _ = element(v)
+		}
 		if t.Data != nil {
 			continue
 		}
-		v := values[len(inputs)+i]
 		t.Shape = append([]int64{}, v.GetShape()...)
 		data, ok := contents(v)
 		if size, known := t.Bytes(1); !ok || !known || size != int64(len(data)) {

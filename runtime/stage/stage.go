@@ -58,7 +58,16 @@ func open(root, library string, store Store, s settings) (*Stage, error) {
 		return nil, loading("stage.bad-manifest", "its weights are stored in a way that this program does not know", "deploy again with matching versions").Because(err)
 	}
 	s.widen = stored == precision.Int8
-	session, err := openSession(root, library, s)
+	folder := root
+	if manifest.Weights != nil {
+		if folder, err = fetchWeights(root, library, manifest, store); err != nil {
+			return nil, err
+		}
+	}
+	session, err := openSession(folder, library, s)
+	if manifest.Weights != nil {
+		_ = os.RemoveAll(folder) // what is mapped stays
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -84,8 +93,8 @@ func agree(m *wire.StageManifest, s *session) error {
 	}
 	for _, list := range [][]wire.TensorSpec{m.Inputs, m.Outputs} {
 		for i := range list {
-			if n, ok := list[i].Least().Bytes(1); !ok || n == 0 || len(list[i].Shape) == 0 {
-				return bad(fmt.Sprintf("tensor %s has no elements or no dimensions", list[i].String()))
+			if n, ok := list[i].Least().Bytes(1); !ok || n == 0 {
+				return bad(fmt.Sprintf("tensor %s has no elements", list[i].String()))
 			}
 			if _, ok := elementTypes[list[i].DType]; !ok {
 				return bad(fmt.Sprintf("tensor %s has an element type that cannot be handed over", list[i].String()))
@@ -120,7 +129,7 @@ func (s *Stage) doing() string {
 }
 
 // arrange puts tensors in the order of the manifest's inputs and checks them; sizes are checked where data are there.
-// It gives the batch size that they share.
+// It gives the batch size that they share; 0 where the first dimension of none of them is the batch.
 func (s *Stage) arrange(tensors []wire.Tensor) ([]*wire.Tensor, int64, error) {
 	doing := s.doing()
 	inputs := make([]*wire.Tensor, len(s.manifest.Inputs))
@@ -155,7 +164,7 @@ func (s *Stage) arrange(tensors []wire.Tensor) ([]*wire.Tensor, int64, error) {
 		}
 		inputs[i] = t
 	}
-	return inputs, max(batch, 1), nil
+	return inputs, batch, nil
 }
 
 // Run computes the stage's outputs, in the order of the manifest, from tensors that have their data. Outputs that pass
@@ -180,7 +189,7 @@ func (s *Stage) compute(inputs []*wire.Tensor, batch int64) ([]wire.Tensor, erro
 			outputs[i] = *inputs[at]
 			continue
 		}
-		if !spec.Settled() {
+		if !settled(spec, batch) {
 			continue // ONNX Runtime gives it its shape
 		}
 		size, ok := outputs[i].Bytes(batch)
@@ -201,9 +210,14 @@ func (s *Stage) compute(inputs []*wire.Tensor, batch int64) ([]wire.Tensor, erro
 		return nil, diag.New(diag.Internal, "stage.run-failed", s.doing(), "ONNX Runtime could not run it", "check the model; if it runs elsewhere, report this").Because(err)
 	}
 	for i := range s.manifest.Outputs {
-		if spec := &s.manifest.Outputs[i]; !spec.Settled() && !spec.Fits(outputs[i].Shape) {
+		if spec := &s.manifest.Outputs[i]; !settled(spec, batch) && !spec.Fits(outputs[i].Shape) {
 			return nil, diag.New(diag.Internal, "stage.run-failed", s.doing(), fmt.Sprintf("it made %s, expected %s", outputs[i].String(), spec.String()), "send inputs of other sizes; if the model runs elsewhere, report this")
 		}
 	}
 	return outputs, nil
+}
+
+// settled tells whether a tensor's shape is known before the run, at a batch size that may be unknown.
+func settled(spec *wire.TensorSpec, batch int64) bool {
+	return spec.Settled() && (batch > 0 || !spec.Batched())
 }
