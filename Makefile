@@ -80,6 +80,10 @@ test: build test-tools ## install what the tests need and run them all: unit, in
 test-models: build ## deploy every model of the shared test data in 1, 2 and 4 stages and compare its outputs
 	CGO_ENABLED=1 PARTITA_TEST_MODELS=1 go test -count=1 -timeout 30m -run "TestModels|TestPageReadsLittle" -v ./server/endtoend
 
+.PHONY: check-milp
+check-milp: test-tools ## compare the optimiser with CBC on thousands of random problems and the zoo with nearly all its cuts (an hour)
+	CGO_ENABLED=1 PARTITA_TEST_MILP=1 go test -count=1 -timeout 4h -v ./internal/milp
+
 .PHONY: test-tools
 test-tools:
 	@if ! command -v chromium >/dev/null; then \
@@ -95,6 +99,12 @@ test-tools:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libhdf5-dev pkg-config >/dev/null; \
 		else echo "the tests compare with libhdf5. Install it with: sudo apt-get install libhdf5-dev pkg-config" >&2; exit 1; fi; \
 	fi
+	@for tool in cbc:coinor-cbc qemu-aarch64-static:qemu-user-static; do \
+		if command -v $${tool%:*} >/dev/null; then continue; fi; \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${tool#*:} >/dev/null; \
+		else echo "tests that need $${tool%:*} will be skipped. Install it with: sudo apt-get install $${tool#*:}" >&2; fi; \
+	done
 
 .PHONY: fuzz
 fuzz: ## run every fuzz target for a while: FUZZTIME=10s, or a count of inputs as FUZZTIME=1000x

@@ -1,0 +1,234 @@
+package milp
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"math"
+
+	"partita/planner/solve"
+)
+
+// program is an instance at one SLO, ready to be written.
+type program struct {
+	in    *solve.Instance
+	sloUs int64 // negative: none
+
+	tailCost, tailTime   []int64 // potentials: least cost and time from the source, by node; unreached when there is no way
+	earliest             []int64 // finish of the stage that enters a node
+	leastCost, leastTime int64   // of a path
+	forbidden            [][]solve.Choice
+}
+
+const unreached = math.MaxInt64
+
+// newProgram gives nil when no path leads from source to sink.
+func newProgram(in *solve.Instance, sloUs int64) *program {
+	p := &program{in: in, sloUs: sloUs}
+	last := len(in.Nodes) - 1
+	p.tailCost = p.potentials(func(before int64, o *solve.Option) int64 { return before + o.CostPicoUSD })
+	p.tailTime = p.potentials(func(before int64, o *solve.Option) int64 { return before + p.duration(o) })
+	if p.tailCost[last] == unreached {
+		return nil
+	}
+	p.earliest = p.potentials(func(before int64, o *solve.Option) int64 { return max(before+in.DispatchUs, o.InitUs) + o.RunUs })
+	p.leastCost, p.leastTime = p.tailCost[last], p.tailTime[last]
+	return p
+}
+
+func (p *program) overlapped() bool { return p.in.Scenario == solve.ColdOverlapped }
+
+// duration is what an option adds to the finish when nobody waits for an init.
+func (p *program) duration(o *solve.Option) int64 {
+	d := p.in.DispatchUs + o.RunUs
+	if p.in.Scenario == solve.ColdSequential {
+		d += o.InitUs
+	}
+	return d
+}
+
+// potentials gives the least distance of each node from the source by a rule that adds an option to the distance before.
+func (p *program) potentials(after func(before int64, o *solve.Option) int64) []int64 {
+	best := make([]int64, len(p.in.Nodes))
+	entering := make([][]*solve.Segment, len(p.in.Nodes))
+	for s := range p.in.Segments {
+		g := &p.in.Segments[s]
+		entering[g.J] = append(entering[g.J], g)
+	}
+	for v := 1; v < len(best); v++ {
+		best[v] = unreached
+		for _, g := range entering[v] {
+			for o := range g.Options {
+				if best[g.I] != unreached {
+					best[v] = min(best[v], after(best[g.I], &g.Options[o]))
+				}
+			}
+		}
+	}
+	return best
+}
+
+// Row names: f<v> flow at a node, s0 and s1 the number of stages, l the latency, g the gateway, u<v> the sums of later stages,
+// m<v> the maximum, c<k> a path forbidden. Column names: x<segment>_<option>, G, F, U<v>.
+
+// write puts the program into free MPS form.
+func (p *program) write(to io.Writer) error {
+	w := bufio.NewWriterSize(to, 1<<16)
+	in, last := p.in, len(p.in.Nodes)-1
+	fmt.Fprintf(w, "NAME plan FREE\nROWS\n N cost\n")
+	for v := range last {
+		if p.reached(v) {
+			fmt.Fprintf(w, " E f%d\n", v)
+		}
+	}
+	fmt.Fprintf(w, " G s0\n L s1\n G g\n")
+	if p.sloUs >= 0 {
+		fmt.Fprintf(w, " L l\n")
+	} else {
+		fmt.Fprintf(w, " N l\n") // held against nothing
+	}
+	if p.overlapped() {
+		for v := range last {
+			fmt.Fprintf(w, " E p%d\n G m%d\n", v, v)
+		}
+	}
+	inForbidden := map[solve.Choice][]int{}
+	for k, path := range p.forbidden {
+		fmt.Fprintf(w, " L c%d\n", k)
+		for _, c := range path {
+			inForbidden[c] = append(inForbidden[c], k)
+		}
+	}
+	fmt.Fprintf(w, "COLUMNS\n M1 'MARKER' 'INTORG'\n")
+	for s := range in.Segments {
+		g := &in.Segments[s]
+		if !p.reached(g.I) {
+			continue
+		}
+		for o := range g.Options {
+			option := &g.Options[o]
+			name := fmt.Sprintf("x%d_%d", s, o)
+			entry := func(row string, value int64) {
+				if value != 0 {
+					fmt.Fprintf(w, " %s %s %d\n", name, row, value)
+				}
+			}
+			entry("cost", option.CostPicoUSD+p.tailCost[g.I]-p.tailCost[g.J])
+			entry(fmt.Sprintf("f%d", g.I), 1)
+			if g.J < last {
+				entry(fmt.Sprintf("f%d", g.J), -1)
+			}
+			entry("s0", 1)
+			entry("s1", 1)
+			if p.overlapped() {
+				// P(v) - P(v+1) gains what crosses v and not v+1, and what the crossing of v+1 changes: see doc.go.
+				least := max(option.InitUs, p.earliest[g.I]+in.DispatchUs) + option.RunUs
+				entry(fmt.Sprintf("p%d", g.J-1), -least)
+				if g.I > 0 {
+					entry(fmt.Sprintf("p%d", g.I-1), least-p.duration(option))
+				}
+			} else {
+				slower := p.duration(option) + p.tailTime[g.I] - p.tailTime[g.J]
+				entry("l", slower)
+				entry("g", -slower)
+			}
+			for _, k := range inForbidden[solve.Choice{Segment: s, Option: o}] {
+				entry(fmt.Sprintf("c%d", k), 1)
+			}
+		}
+	}
+	fmt.Fprintf(w, " G g 1000\n")
+	if in.GatewayPicoUSDPerMs != 0 {
+		fmt.Fprintf(w, " G cost %d\n", in.GatewayPicoUSDPerMs)
+	}
+	fmt.Fprintf(w, " M2 'MARKER' 'INTEND'\n")
+	if p.overlapped() {
+		fmt.Fprintf(w, " F l 1\n F g -1\n")
+		for v := range last {
+			fmt.Fprintf(w, " F m%d 1\n", v)
+		}
+		for v := range last {
+			fmt.Fprintf(w, " P%d p%d 1\n P%d m%d -1\n", v, v, v, v)
+			if v > 0 {
+				fmt.Fprintf(w, " P%d p%d -1\n", v, v-1)
+			}
+		}
+	}
+	p.rightSides(w)
+	return w.Flush()
+}
+
+// rightSides writes what the rows are held against, and the bounds of the columns.
+func (p *program) rightSides(w io.Writer) {
+	in := p.in
+	base := in.StartUs // of the latency, without what the columns add
+	if !p.overlapped() {
+		base += p.leastTime
+	}
+	fmt.Fprintf(w, "RHS\n R f0 1\n R s0 %d\n R s1 %d\n", in.MinStages, in.MaxStages)
+	if p.sloUs >= 0 {
+		fmt.Fprintf(w, " R l %.1f\n", float64(p.sloUs-base)+0.5) // half a microsecond away from what is not allowed
+	}
+	fmt.Fprintf(w, " R g %.1f\n", float64(base-1000*p.leastMs())-0.5)
+	for k, path := range p.forbidden {
+		fmt.Fprintf(w, " R c%d %d\n", k, len(path)-1)
+	}
+	fmt.Fprintf(w, "BOUNDS\n")
+	for s := range in.Segments {
+		if p.reached(in.Segments[s].I) {
+			for o := range in.Segments[s].Options {
+				fmt.Fprintf(w, " BV B x%d_%d\n", s, o)
+			}
+		}
+	}
+	fmt.Fprintf(w, " LI B G 0\nENDATA\n")
+}
+
+// leastMs is what the gateway drives at least; G counts from there.
+func (p *program) leastMs() int64 { return (p.in.StartUs + p.leastTime) / 1000 }
+
+// reached leaves out what the source does not lead to: it has no potential.
+func (p *program) reached(v int) bool { return p.tailCost[v] != unreached }
+
+// evaluate computes the totals of a path from the rule of the scenario, apart from package solve.
+func evaluate(in *solve.Instance, path []solve.Choice) (solve.Point, error) {
+	var total solve.Point
+	if len(path) < in.MinStages || len(path) > in.MaxStages {
+		return total, fmt.Errorf("%d stages, not %d to %d", len(path), in.MinStages, in.MaxStages)
+	}
+	at := 0
+	var finish int64
+	for _, c := range path {
+		g := &in.Segments[c.Segment]
+		if g.I != at {
+			return total, fmt.Errorf("no way: segment %d leaves node %d, the stage before entered %d", c.Segment, g.I, at)
+		}
+		o := &g.Options[c.Option]
+		switch in.Scenario {
+		case solve.Warm:
+			finish += in.DispatchUs + o.RunUs
+		case solve.ColdSequential:
+			finish += in.DispatchUs + o.InitUs + o.RunUs
+		case solve.ColdOverlapped:
+			finish += in.DispatchUs
+			if finish < o.InitUs {
+				finish = o.InitUs
+			}
+			finish += o.RunUs
+		default:
+			return total, fmt.Errorf("no program is written for the scenario %q", in.Scenario)
+		}
+		total.CostPicoUSD += o.CostPicoUSD
+		at = g.J
+	}
+	if at != len(in.Nodes)-1 {
+		return total, fmt.Errorf("the path ends at node %d, not at the sink", at)
+	}
+	total.LatencyUs = in.StartUs + finish
+	ms := total.LatencyUs / 1000
+	if total.LatencyUs%1000 > 0 {
+		ms++
+	}
+	total.CostPicoUSD += ms * in.GatewayPicoUSDPerMs
+	return total, nil
+}
