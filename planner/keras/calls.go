@@ -6,6 +6,9 @@ import (
 	"strconv"
 )
 
+// constantValue stands in the place of a layer's name where Keras 2 calls a function on a number.
+const constantValue = "_CONSTANT_VALUE"
+
 // readCall reads one entry of inbound_nodes: a list of references (Keras 1 and 2) or an object with args and kwargs
 // that hold __keras_tensor__ objects (Keras 3).
 func readCall(entry any) (*call, error) {
@@ -31,13 +34,19 @@ func readCall(entry any) (*call, error) {
 			list = []any{list}
 		}
 	}
-	for _, r := range list {
+	for i, r := range list {
 		ref, kwargs, err := readReference(r)
-		if err != nil {
-			return nil, err
+		if constant, ok := r.([]any); ok && len(constant) >= 3 && constant[0] == constantValue {
+			if err = c.addArgument(constant[2]); len(constant) > 3 {
+				kwargs, _ = constant[3].(map[string]any)
+			}
+		} else {
+			c.args = append(c.args, argument{ref: ref, isRef: true})
 		}
-		c.args = append(c.args, argument{ref: ref, isRef: true})
-		if err := c.addKeywords(kwargs); err != nil {
+		if err == nil && i == 0 { // the others repeat them
+			err = c.addKeywords(kwargs)
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
@@ -156,6 +165,10 @@ func (c *call) addKeywords(kwargs map[string]any) error {
 		default:
 			if list, ok := v.([]any); ok && allNull(list) {
 				continue // as mask=[None, None] is no mask
+			}
+			if f, ok := v.(float64); ok {
+				c.args = append(c.args, argument{number: f, keyword: name})
+				continue
 			}
 			c.args = append(c.args, argument{isOther: true, other: v, keyword: name})
 		}

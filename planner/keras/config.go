@@ -28,6 +28,8 @@ type layerConfig struct {
 	options             map[string]any
 	calls               []call
 	function            bool         // an operation of keras.ops, by its form
+	op                  string       // of a function of TensorFlow: the operation that it is
+	foreign             string       // why it is none
 	model               *modelConfig // of a model within the model
 }
 
@@ -103,6 +105,7 @@ func readModel(top map[string]any, major int, place string, depth int) (*modelCo
 			l.calls = append(l.calls, *c)
 		}
 		l.function = major >= 3 && l.looksLikeFunction()
+		l.translate()
 	}
 	if m.inputs, m.inputKeys, err = readPorts(config["input_layers"]); err != nil {
 		return nil, badConfig("%sconfig.input_layers: %v", place, err)

@@ -18,6 +18,8 @@ type functionCall struct {
 type function struct {
 	least, most int  // arguments
 	keyed       bool // takes what is no tensor as a key
+	key         any  // one among the options
+	op          string
 	apply       func(f *functionCall) ([]*tensor, error)
 }
 
@@ -35,12 +37,20 @@ func registerFunction(least, most int, parse func(o *options) func(f *functionCa
 // function reads an operation of keras.ops called on tensors.
 func (o *options) function() operation {
 	o.ignore("name")
-	parse, ok := functions[o.layer.class]
+	class := o.layer.class
+	parse, ok := functions[class]
+	if o.layer.op != "" {
+		class = o.layer.op
+		if parse, ok = foreignFunctions[class]; !ok {
+			parse, ok = functions[class]
+		}
+	}
 	if !ok {
-		o.unsupported("replace it by layers of Keras and save again", "the function keras.ops.%s is not supported", o.layer.class)
+		o.unsupported("replace it by layers of Keras and save again", "the function keras.ops.%s is not supported", class)
 		return nil
 	}
 	f := parse(o)
+	f.op = class
 	o.finishFunction()
 	return f
 }
@@ -55,23 +65,31 @@ func (o *options) finishFunction() {
 }
 
 func (f *function) lowerAll(l *lowering, _ []*tensor) ([]*tensor, error) {
-	c := &functionCall{formula: &formula{l: l}}
+	c := &functionCall{formula: &formula{l: l}, key: f.key}
+	absent := false
 	for i, a := range l.call.args {
+		t := l.given[i]
+		if t == nil && a.isOther {
+			t = l.constant(a.other, !f.keyed)
+		}
 		switch {
-		case l.given[i] != nil:
-			c.args = append(c.args, l.given[i])
-		case a.isOther && a.keyword == "" || a.isOther && a.other != false:
-			if t := l.constant(a.other, !f.keyed); t != nil {
-				c.args = append(c.args, t)
-			} else if c.key == nil {
-				c.key = a.other
-			} else if a.other != nil {
-				return nil, fmt.Errorf("it is called with %s", describe(a.other))
-			}
+		case t != nil && absent:
+			return nil, fmt.Errorf("an operand before others is left out")
+		case t != nil:
+			c.args = append(c.args, t)
+		case f.keyed && a.keyword == "" && c.key == nil:
+			c.key = a.other
+		case a.other == nil:
+			absent = true
+		case a.keyword == "" || a.other != false:
+			return nil, fmt.Errorf("it is called with %s", describe(a.other))
 		}
 	}
 	if n := len(c.args); n < f.least || n > f.most {
 		return nil, fmt.Errorf("it is called on %d operands", n)
+	}
+	if out, done, err := c.sizes(f.op); done || err != nil {
+		return out, err
 	}
 	out, err := f.apply(c)
 	if err == nil {

@@ -204,7 +204,9 @@ func arrangingFunctions() {
 			return f.result(f.op("Reshape", x, f.l.integers("merged", merged)))
 		}
 	}, "Repeat")
-	functions["GetItem"] = func(*options) *function { return &function{least: 1, most: 1, keyed: true, apply: getItem} }
+	functions["GetItem"] = func(o *options) *function {
+		return &function{least: 1, most: 1, keyed: true, key: o.value("key"), apply: getItem}
+	}
 	registerFunction(2, 2, func(o *options) func(*functionCall) ([]*tensor, error) {
 		axes := o.integers("axis")
 		return func(f *functionCall) ([]*tensor, error) {

@@ -63,10 +63,6 @@ func init() {
 			return c.op("Where", c.op("Equal", a, c.number(0)), b, step)
 		},
 		"Arctan2": arcTangent,
-		"SquaredDifference": func(c *formula, a, b graph.ValueID) graph.ValueID {
-			d := c.op("Sub", a, b)
-			return c.op("Mul", d, d)
-		},
 	} {
 		registerFunction(2, 2, func(*options) func(*functionCall) ([]*tensor, error) {
 			return func(c *functionCall) ([]*tensor, error) {

@@ -83,7 +83,7 @@ func (l *layerConfig) isModel() bool {
 
 // isFunction tells whether a "layer" is an operation of keras.ops on tensors, which Keras does not count as a layer.
 func (l *layerConfig) isFunction() bool {
-	return l.function || strings.HasPrefix(l.module, "keras.src.ops.") || strings.HasPrefix(l.module, "keras.ops")
+	return l.function || l.op != "" || strings.HasPrefix(l.module, "keras.src.ops.") || strings.HasPrefix(l.module, "keras.ops")
 }
 
 // ours tells whether a layer's class is Keras's own rather than a user's of the same name.
@@ -98,6 +98,10 @@ func (l *layerConfig) ours() bool {
 // operation reads one layer and everything about its calls that decides whether it can be lowered.
 func (o *options) operation() operation {
 	l := o.layer
+	if l.foreign != "" {
+		o.unsupported("replace the function by layers of Keras and save again", "%s", l.foreign)
+		return nil
+	}
 	for _, c := range l.calls {
 		for _, a := range c.args {
 			switch {
@@ -132,11 +136,6 @@ func (o *options) operation() operation {
 		o.unsupported(r.fix, "%s", r.reason)
 		return nil
 	}
-	switch l.class {
-	case "TFOpLambda", "SlicingOpLambda", "TensorFlowOpLayer":
-		o.unsupported("replace the function by layers of Keras and save again", "a TensorFlow function called on tensors (%s)", describe(l.options["function"]))
-	default:
-		o.unsupported("replace it by supported layers and save again", "this class is not supported")
-	}
+	o.unsupported("replace it by supported layers and save again", "this class is not supported")
 	return nil
 }

@@ -23,8 +23,9 @@ type tensor struct {
 	shape  graph.Shape // as Keras shows it
 	step   int         // that made it; -1 for a Sequential's input
 	values [layouts]graph.ValueID
-	float  *tensor // itself in float32, once cast
-	mask   *tensor // which steps of time count: 1 or 0, nil when all do
+	float  *tensor    // itself in float32, once cast
+	mask   *tensor    // which steps of time count: 1 or 0, nil when all do
+	known  dimensions // its numbers, where they follow from shapes
 }
 
 // lowering emits nodes into a graph.

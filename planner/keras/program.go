@@ -124,7 +124,7 @@ func (p *program) layerWeights(stored map[string][]StoredWeight) []LayerWeights 
 	var all []LayerWeights
 	for i, l := range p.m.layers {
 		switch {
-		case !p.used[i] || l.isFunction():
+		case !p.used[i] || l.isFunction() && l.op == "": // Keras 2 counts TensorFlow's functions, Keras 3 its own not
 		case p.programs[i] != nil:
 			all = append(all, LayerWeights{Name: l.name, Class: l.class, Layers: p.programs[i].layerWeights(stored)})
 		default:
@@ -277,6 +277,9 @@ func (r *running) call(s step) ([]*tensor, error) {
 		if !a.isRef { // a number becomes a tensor without axes
 			in[i] = &tensor{shape: graph.Shape{}, step: -1, values: [layouts]graph.ValueID{graph.None, graph.None}}
 			in[i].values[asSource] = r.scalar("number", a.number)
+		}
+		if _, function := op.(*function); in[i].known.open() && !function {
+			return nil, fmt.Errorf("it is called on a shape with the size of the batch, which is known only when the model runs")
 		}
 		if typed == nil {
 			var err error

@@ -51,6 +51,19 @@ func Functions() []Support {
 	return list
 }
 
+// TensorFlowFunctions lists the functions of TensorFlow that may stand in a functional model of Keras 2, with the operation
+// that each becomes. Those of tf.math are there with and without that prefix.
+func TensorFlowFunctions() []Support {
+	list := make([]Support, 0, len(translations))
+	for _, n := range sortedNames(translations) {
+		list = append(list, Support{"tf." + n, "2", translations[n].op})
+	}
+	return list
+}
+
+// TensorFlowOperators lists the operators of TensorFlow's graph that may stand in a functional model of TensorFlow 2.0 to 2.3.
+func TensorFlowOperators() []string { return sortedNames(nodes) }
+
 // Activations lists the names of activations, as layers and as options.
 func Activations() []Support {
 	names := map[string]bool{"hard_sigmoid": true, "hard_silu": true, "hard_swish": true}

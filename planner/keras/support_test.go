@@ -22,6 +22,11 @@ func TestTable(t *testing.T) {
 	table("Layers", "layer", keras.Supported())
 	table("Activations, as layers and as options", "name", keras.Activations())
 	table("Operations of `keras.ops` in functional models", "operation", keras.Functions())
+	b.WriteString("\n## Functions of TensorFlow in functional models\n\nTensorFlow 2.4 and later wrote a function that was called on a tensor as TFOpLambda or SlicingOpLambda. Those of tf.math are known with and\nwithout that prefix; an argument that is not understood is refused by name.\n\n| function | as |\n|---|---|\n")
+	for _, r := range keras.TensorFlowFunctions() {
+		fmt.Fprintf(&b, "| %s | %s |\n", r.Name, r.Restrictions)
+	}
+	fmt.Fprintf(&b, "\nBefore 2.4 it was a node of TensorFlow's graph, in a TensorFlowOpLayer. Known operators: %s.\n", strings.Join(keras.TensorFlowOperators(), ", "))
 	refused := keras.Refused()
 	table("Layers of Keras that are refused", "layer", refused)
 	const file = "LAYERS.md"

@@ -309,6 +309,14 @@ func TestSelectingOperations(t *testing.T) {
 		[]any{"Argsort", "s", object{"axis": 1}, []any{x}, object{}, "keras.src.ops.numpy"},
 		[]any{"TakeAlongAxis", "y", object{"axis": 1}, []any{x, kerasTensor("s", 0)}, object{}, "keras.src.ops.numpy"}), nil)
 	r.check("taken in order", alongs(r.given["x"], 1, sorted))
+	r = operationTrial(t, "Pad", object{"pad_width": []any{[]any{0, 0}, []any{1, 0}, []any{0, 0}}, "mode": "constant"}, []any{x}, object{"constant_values": 5}, 1, "x", shape)
+	want = zeros(3, 6, 4)
+	each(want.shape, func(i []int) {
+		if want.set(5, i...); i[1] > 0 {
+			want.set(r.given["x"].at(i[0], i[1]-1, i[2]), i...)
+		}
+	})
+	r.check("padded with fives", want)
 	// Attention of (batch, positions, heads, size), causal, with a bias.
 	q, k, v, b := kerasTensor("q", 0), kerasTensor("k", 0), kerasTensor("v", 0), kerasTensor("b", 0)
 	r = operationTrial(t, "DotProductAttention", object{"is_causal": true, "flash_attention": nil, "attn_logits_soft_cap": nil}, []any{q, k, v}, object{"bias": b, "mask": nil, "scale": 0.7}, 1,
