@@ -32,6 +32,26 @@ const maxRank = 64
 // families in ONNX's model zoo. Inputs that are left out are nil. The errors ErrNoRule and ErrDataDecide say that inference
 // has no answer; all others say that the node is not a valid one.
 func Evaluate(n *Node, opset int64, in []*Known) ([]Known, error) {
+	c, err := infer(n, opset, in)
+	if err != nil {
+		return nil, err
+	}
+	if len(c.out) == 1 && c.out[0].Shape.Elements(1) <= MaxKnown {
+		c.fill()
+	}
+	return c.out, nil
+}
+
+// EvaluateShapes is Evaluate without the elements.
+func EvaluateShapes(n *Node, opset int64, in []*Known) ([]Known, error) {
+	c, err := infer(n, opset, in)
+	if err != nil {
+		return nil, err
+	}
+	return c.out, nil
+}
+
+func infer(n *Node, opset int64, in []*Known) (*call, error) {
 	c := &call{n: n, opset: opset, in: in, out: make([]Known, len(n.Outputs))}
 	f, ok := operators[n.Op]
 	switch n.Domain {
@@ -66,10 +86,7 @@ func Evaluate(n *Node, opset int64, in []*Known) ([]Known, error) {
 			return nil, err
 		}
 	}
-	if len(c.out) == 1 && c.out[0].Shape.Elements(1) <= MaxKnown {
-		c.fill()
-	}
-	return c.out, nil
+	return c, nil
 }
 
 // checkSizes is Check for shapes whose dimensions are all sizes, of which some may be zero.

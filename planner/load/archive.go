@@ -54,9 +54,9 @@ func openArchive(f File) (*archive, error) {
 		case e.Name == "model.weights.h5":
 			a.weights = e
 		case strings.HasSuffix(e.Name, "data.pkl"):
-			what, fix = "it is a PyTorch checkpoint", "export the model to Keras"
+			what, fix = "it is a PyTorch checkpoint", "export the model to ONNX (torch.onnx.export), and give the .onnx file"
 		case strings.HasSuffix(e.Name, "saved_model.pb"):
-			what, fix = "it is a zipped TensorFlow SavedModel", "load it in Keras and save it as .keras or .h5"
+			what, fix = "it is a zipped TensorFlow SavedModel", "load it in Keras and save it as .keras or .h5, or convert it with tf2onnx"
 		case strings.HasSuffix(e.Name, ".npy"):
 			what, fix = "it is an archive of NumPy arrays", "give the model, not its arrays"
 		case strings.HasSuffix(e.Name, ".keras") || strings.HasSuffix(e.Name, ".h5"):
@@ -68,7 +68,7 @@ func openArchive(f File) (*archive, error) {
 			return a, nil
 		}
 		if what == "" {
-			return nil, diag.New(diag.Invalid, "model.not-a-model", doing, "it is a zip without a config.json: not a .keras file", "give a Keras model")
+			return nil, diag.New(diag.Invalid, "model.not-a-model", doing, "it is a zip without a config.json: not a .keras file", known)
 		}
 		return nil, diag.New(diag.Invalid, "model.unsupported-format", doing, what, fix)
 	}

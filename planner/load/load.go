@@ -50,10 +50,11 @@ type Model struct {
 	Name         string
 	Source       string
 	Architecture Architecture
-	Digest       string // "sha256:" and the hexadecimal digest of Architecture.Data
-	Preprocess   string // suggested preprocessing of images: caffe, tf, torch, unit or none
-	KerasVersion string // as the file says; "" when it does not
-	HasWeights   bool   // one of the opened files holds the weights, and they fit
+	Digest       string   // "sha256:" and the hexadecimal digest of Architecture.Data
+	Preprocess   string   // suggested preprocessing of images: caffe, tf, torch, unit or none
+	Notes        []string // what is otherwise than in the file, for people
+	KerasVersion string   // as the file says; "" when it does not
+	HasWeights   bool     // one of the opened files holds the weights, and they fit
 
 	layers  []keras.LayerWeights
 	bundled bool // opened from a Bundle
@@ -220,7 +221,7 @@ func openArchitecture(f File) (*Model, error) {
 	}
 	if !strings.Contains(string(text), "class_name") {
 		return nil, diag.New(diag.Invalid, "model.unknown-format", doing, "it is text, and not the description of a model",
-			"give a Keras model: .h5, .keras, or its architecture in .json or .yaml")
+			known)
 	}
 	return parsed(keras.ParseYAML(text))(SourceKerasYAML)
 }

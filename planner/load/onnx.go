@@ -136,6 +136,7 @@ func openONNX(o Options, files []File) (*Model, error) {
 	if name := strings.TrimSuffix(baseName(f.Name), ".onnx"); isGeneric(m.Name) && name != "" && name != "." {
 		m.Name = name
 	}
+	m.Preprocess = preprocessONNX(m.Graph, m.Name, read)
 	_, err = read.Weights(lowered.Graph, onnx.Data{Size: f.Size, Reader: f.Reader}, f.beside...)
 	if err != nil && (diag.CodeOf(err) != "weights.external-data" || len(f.beside) > 0) {
 		return nil, about(f.File, err)
@@ -177,7 +178,7 @@ func onnxBundle(files []File) (*Bundle, error) {
 // isGeneric tells whether a graph's name is what exporters write when they know none.
 func isGeneric(name string) bool {
 	switch name {
-	case "model", "main", "main_graph", "torch_jit", "torch-jit-export", "tf2onnx", "graph", "onnx-model":
+	case "model", "main", "main_graph", "torch_jit", "torch-jit-export", "tf2onnx", "graph", "onnx-model", "mxnet_converted_model", "torch_jit_export":
 		return true
 	}
 	return strings.ContainsAny(name, " \t")
@@ -186,7 +187,7 @@ func isGeneric(name string) bool {
 func newONNX(l *onnx.Lowered) *Model {
 	sum := sha256.Sum256(l.Stripped)
 	return &Model{Graph: l.Graph, Name: l.Graph.Name, Source: SourceONNX, Architecture: Architecture{ONNX, l.Stripped},
-		Digest: "sha256:" + hex.EncodeToString(sum[:]), Preprocess: none}
+		Digest: "sha256:" + hex.EncodeToString(sum[:]), Preprocess: none, Notes: l.Notes}
 }
 
 // onnxFromArchitecture opens the architecture that a plan carries.

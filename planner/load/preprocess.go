@@ -1,9 +1,11 @@
 package load
 
 import (
+	"cmp"
 	"strings"
 
 	"partita/planner/graph"
+	"partita/planner/onnx"
 )
 
 // The ways in which the networks of Keras's applications were trained to take images (keras.applications.imagenet_utils):
@@ -13,6 +15,7 @@ const (
 	caffe = "caffe"
 	tf    = "tf"
 	torch = "torch"
+	unit  = "unit"
 	none  = "none"
 )
 
@@ -52,13 +55,13 @@ var landmarks = []struct{ layer, mode string }{
 	{"block5_conv3", caffe},         // VGG
 }
 
+// torchvision names families whose networks its weights' transforms, and those of ONNX's model zoo that came by way of
+// MXNet, prepare images for as in torch. Others share their names between trainings that differ (ViT, Inception).
+var torchvision = []string{"resnet", "resnext", "densenet", "vgg", "alexnet", "squeezenet", "shufflenet", "mobilenet", "mnasnet", "efficientnet", "regnet", "convnext", "googlenet"}
+
 // preprocess suggests how images should be prepared for a model. It is a suggestion only: the file does not say.
 func preprocess(g *graph.Graph) string {
-	if len(g.Inputs) != 1 {
-		return none
-	}
-	shape := g.Values[g.Inputs[0].Value].Shape
-	if len(shape) != 4 || shape[3] != 3 && shape[1] != 3 {
+	if !takesPicture(g) {
 		return none
 	}
 	names := map[string]bool{}
@@ -69,16 +72,8 @@ func preprocess(g *graph.Graph) string {
 			return none
 		}
 	}
-	var plain strings.Builder
-	for _, r := range strings.ToLower(g.Name) {
-		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
-			plain.WriteRune(r)
-		}
-	}
-	for _, f := range families {
-		if strings.Contains(plain.String(), f.name) {
-			return f.mode
-		}
+	if mode := family(g.Name); mode != "" {
+		return mode
 	}
 	for _, l := range landmarks {
 		if names[l.layer] {
@@ -86,4 +81,88 @@ func preprocess(g *graph.Graph) string {
 		}
 	}
 	return none
+}
+
+// takesPicture tells whether a model's only input is a batch of pictures with three channels.
+func takesPicture(g *graph.Graph) bool {
+	if len(g.Inputs) != 1 {
+		return false
+	}
+	shape := g.Values[g.Inputs[0].Value].RunShape()
+	return len(shape) == 4 && (shape[3] == 3 || shape[1] == 3)
+}
+
+// family gives the mode of a family of Keras's applications; "" when the name is none of these.
+func family(name string) string {
+	plain := letters(name)
+	for _, f := range families {
+		if strings.Contains(plain, f.name) {
+			return f.mode
+		}
+	}
+	return ""
+}
+
+// letters gives a name's letters and digits only.
+func letters(name string) string {
+	var plain strings.Builder
+	for _, r := range strings.ToLower(name) {
+		if r >= 'a' && r <= 'z' || r >= '0' && r <= '9' {
+			plain.WriteRune(r)
+		}
+	}
+	return plain.String()
+}
+
+// preprocessONNX suggests how images should be prepared for a model that came as ONNX, by what the file says of itself:
+// the properties of ONNX's document MetadataProps, or the program that wrote it and the name of the model or its file. Where
+// that does not tell, it is none.
+func preprocessONNX(g *graph.Graph, name string, f *onnx.File) string {
+	if !takesPicture(g) || g.Values[g.Inputs[0].Value].DType == graph.UInt8 {
+		return none
+	}
+	properties := f.Properties()
+	switch properties["Image.NominalPixelRange"] {
+	case "Normalized_0_1":
+		return unit
+	case "Normalized_1_1":
+		return tf
+	case "NominalRange_0_255":
+		return none
+	}
+	switch {
+	case properties["author"] == "Ultralytics":
+		return unit
+	case normalizes(g) || len(g.Outputs) != 1 || len(g.Values[g.Outputs[0].Value].Shape) != 2:
+		return none // it does so itself, or is no classifier
+	case g.Values[g.Inputs[0].Value].Shape[3] == 3:
+		return cmp.Or(family(name), none)
+	case strings.HasPrefix(f.Producer, "pytorch") || f.Name == "mxnet_converted_model":
+		for _, known := range torchvision {
+			if strings.Contains(letters(name), known) {
+				return torch
+			}
+		}
+	}
+	return none
+}
+
+// normalizes tells whether the first thing that a model does with its input is arithmetic with numbers of its own.
+func normalizes(g *graph.Graph) bool {
+	at := g.Inputs[0].Value
+	for i := range g.Nodes {
+		n := &g.Nodes[i]
+		if len(n.Inputs) == 0 || n.Inputs[0] != at {
+			continue
+		}
+		switch n.Op {
+		case "Cast", "Identity", "Transpose":
+			at = n.Outputs[0]
+		case "Sub", "Div", "Mul", "Add", "BatchNormalization":
+			return true
+		default:
+			return false
+		}
+	}
+	return false
 }

@@ -25,6 +25,9 @@ const doing = "opening a model"
 // hdf5Signature begins an HDF5 file, or follows a user block of 512, 1024, 2048... bytes.
 const hdf5Signature = "\x89HDF\r\n\x1a\n"
 
+// known says which models are read.
+const known = "give a model of Keras (.keras, .h5, or its architecture in .json or .yaml), ONNX (.onnx) or TensorFlow.js (model.json)"
+
 // foreign are files of other programs, told by their first bytes.
 var foreign = []struct {
 	offset           int
@@ -34,12 +37,12 @@ var foreign = []struct {
 	{0, "\xfd7zXZ\x00", "it is compressed with xz", "unpack it first (unxz)"},
 	{0, "BZh", "it is compressed with bzip2", "unpack it first (bunzip2)"},
 	{0, "\x28\xb5\x2f\xfd", "it is compressed with zstd", "unpack it first (unzstd)"},
-	{4, "TFL3", "it is a TensorFlow Lite model", "give the Keras model that it was converted from"},
-	{0, "GGUF", "it is a GGUF model", "give a Keras model"},
-	{0, "\x80\x02", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to Keras"},
-	{0, "\x80\x03", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to Keras"},
-	{0, "\x80\x04", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to Keras"},
-	{0, "\x80\x05", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to Keras"},
+	{4, "TFL3", "it is a TensorFlow Lite model", "give the model that it was converted from: a Keras file (.keras, .h5), or an ONNX file (.onnx)"},
+	{0, "GGUF", "it is a GGUF model", "export the model that it was made from to ONNX (.onnx), or give its Keras file"},
+	{0, "\x80\x02", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to ONNX (torch.onnx.export; for scikit-learn skl2onnx), and give the .onnx file"},
+	{0, "\x80\x03", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to ONNX (torch.onnx.export; for scikit-learn skl2onnx), and give the .onnx file"},
+	{0, "\x80\x04", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to ONNX (torch.onnx.export; for scikit-learn skl2onnx), and give the .onnx file"},
+	{0, "\x80\x05", "it is a Python pickle, perhaps a PyTorch checkpoint", "export the model to ONNX (torch.onnx.export; for scikit-learn skl2onnx), and give the .onnx file"},
 }
 
 // sniff tells what a file is.
@@ -75,14 +78,13 @@ func sniff(f File) (kind, error) {
 	name := strings.ToLower(f.Name)
 	switch {
 	case strings.HasSuffix(name, ".pb"):
-		return unknown, diag.New(diag.Invalid, "model.unsupported-format", doing, "it is a TensorFlow graph or SavedModel", "load it in Keras and save it as .keras or .h5")
+		return unknown, diag.New(diag.Invalid, "model.unsupported-format", doing, "it is a TensorFlow graph or SavedModel", "load it in Keras and save it as .keras or .h5, or convert it with tf2onnx")
 	case len(text) > 9 && text[8] == '{' && strings.HasSuffix(name, ".safetensors"):
-		return unknown, diag.New(diag.Invalid, "model.unsupported-format", doing, "it is a safetensors file: weights of no Keras model", "give a Keras model")
+		return unknown, diag.New(diag.Invalid, "model.unsupported-format", doing, "it is a safetensors file: weights without their model", "export the model to ONNX (torch.onnx.export, or optimum-cli for Hugging Face), and give the .onnx file")
 	}
 	start := bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xef\xbb\xbf")), " \t\r\n")
 	if !isText(head) || len(start) == 0 {
-		return unknown, diag.New(diag.Invalid, "model.unknown-format", doing, "its first bytes are those of no known format",
-			"give a Keras model: .h5, .keras, or its architecture in .json or .yaml")
+		return unknown, diag.New(diag.Invalid, "model.unknown-format", doing, "its first bytes are those of no known format", known)
 	}
 	if start[0] == '{' || start[0] == '[' {
 		return jsonText, nil

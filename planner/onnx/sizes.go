@@ -281,7 +281,11 @@ func (l *lowering) walk(a *assignment) []problem {
 				data = data || l.infos[v].data
 			}
 			if ready {
-				outs[r], err = graph.Evaluate(n, l.Opset, in)
+				evaluate := graph.Evaluate
+				if filled > maxFilled {
+					evaluate = graph.EvaluateShapes
+				}
+				outs[r], err = evaluate(n, l.Opset, in)
 			}
 		}
 		for _, v := range n.Outputs {

@@ -25,6 +25,7 @@ type Inspect struct {
 	Cuts         int      `json:"cuts"` // places at which the model can be split
 	Preprocess   string   `json:"preprocess"`
 	HasWeights   bool     `json:"hasWeights"`
+	Notes        []string `json:"notes,omitempty"` // what is otherwise than in the file
 }
 
 // Tensor is an input or output. A dimension of -1 is the batch, one of -2 any size that the data have.
@@ -41,7 +42,7 @@ func NewInspect(m *load.Model) *Inspect {
 		Format: InspectFormat, Name: m.Name, Source: m.Source, KerasVersion: m.KerasVersion, Digest: m.Digest,
 		Layers: g.LayerCount, Parameters: g.Parameters, WeightBytes: g.WeightBytes(), MACs: g.TotalWork().MACs,
 		Inputs: tensors(g, g.Inputs), Outputs: tensors(g, g.Outputs), Cuts: len(g.Cuts()),
-		Preprocess: m.Preprocess, HasWeights: m.HasWeights,
+		Preprocess: m.Preprocess, HasWeights: m.HasWeights, Notes: m.Notes,
 	}
 }
 

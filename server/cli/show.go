@@ -26,6 +26,12 @@ func showInspect(w io.Writer, d *report.Inspect) error {
 	for _, out := range d.Outputs {
 		fmt.Fprintf(t, "output\t%s %s %s\n", out.Name, out.DType, report.Shape(out.Shape))
 	}
+	if d.Preprocess != "none" {
+		fmt.Fprintf(t, "images\tprepared as %s unless told otherwise: a suggestion, the file does not say\n", d.Preprocess)
+	}
+	for _, note := range d.Notes {
+		fmt.Fprintf(t, "note\t%s\n", note)
+	}
 	return t.Flush()
 }
 
