@@ -8,6 +8,7 @@ import (
 	"image/color"
 	"image/jpeg"
 	"image/png"
+	"strings"
 
 	"golang.org/x/image/draw"
 	"golang.org/x/image/webp"
@@ -34,19 +35,44 @@ type layout struct {
 	channelsFirst           bool
 }
 
-// imageLayout reads a model's input as a batch of images: ?xHxWxC as Keras has it, or ?xCxHxW.
+// imageLayout reads a model's input as a batch of images, ?xHxWxC as Keras has it or ?xCxHxW, or as one image without
+// the batch.
 func imageLayout(spec *wire.TensorSpec) (layout, error) {
 	isChannels := func(n int64) bool { return n == 1 || n == 3 }
-	if s := spec.Shape; len(s) == 4 && s[1] > 0 && s[2] > 0 && s[3] > 0 && s[1] <= maxSide && s[2] <= maxSide && s[3] <= maxSide {
-		if isChannels(s[3]) {
-			return layout{int(s[1]), int(s[2]), int(s[3]), false}, nil
+	s, first := spec.Shape, 0
+	if len(s) == 4 {
+		s, first = s[1:], 1
+	}
+	if len(s) == 3 && s[0] != wire.Batch {
+		l, height, width := layout{}, 0, 1
+		switch {
+		case isChannels(s[2]):
+			l.channels = int(s[2])
+		case isChannels(s[0]):
+			l.channels, l.channelsFirst, height, width = int(s[0]), true, 1, 2
 		}
-		if isChannels(s[1]) {
-			return layout{int(s[2]), int(s[3]), int(s[1]), true}, nil
+		if open := openSides(spec, first+height, first+width); l.channels > 0 && len(open) > 0 {
+			return layout{}, bad("gateway.open-image-size", readingImage, fmt.Sprintf("the model's input %q is %s: it leaves the size of images open", spec.Name, graph.Shape(spec.Shape)),
+				fmt.Sprintf("plan and deploy the model for one size, to which images are then scaled (--dim %s), or send a .npy array of the size that you want", strings.Join(open, ",")))
+		}
+		if l.channels > 0 && s[height] > 0 && s[width] > 0 && s[height] <= maxSide && s[width] <= maxSide {
+			l.height, l.width = int(s[height]), int(s[width])
+			return l, nil
 		}
 	}
 	return layout{}, bad("gateway.not-an-image-input", readingImage, fmt.Sprintf("the model's input %q is %s, not a batch of images", spec.Name, graph.Shape(spec.Shape)),
 		"send a .npy array of that shape")
+}
+
+// openSides names the sides that the model leaves open, as the option that settles them has it.
+func openSides(spec *wire.TensorSpec, axes ...int) []string {
+	var open []string
+	for _, axis := range axes {
+		if spec.Shape[axis] == wire.Free {
+			open = append(open, fmt.Sprintf("%s[%d]=SIZE", spec.Name, axis))
+		}
+	}
+	return open
 }
 
 // imageArray decodes an image and makes of it one item of a model's input: alpha dropped (as Pillow's convert("RGB") does),

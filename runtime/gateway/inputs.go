@@ -3,6 +3,7 @@ package gateway
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"mime"
 	"slices"
@@ -155,8 +156,8 @@ func mediaType(declared string, data []byte) string {
 		return wire.TypeJPEG
 	case len(data) >= 12 && string(data[:4]) == "RIFF" && string(data[8:12]) == "WEBP":
 		return wire.TypeWebP
-	case len(first) > 0 && (first[0] == '{' || first[0] == '['):
-		return wire.TypeJSON
+	case len(first) > 0 && (first[0] == '{' || first[0] == '['), len(data) <= 64 && json.Valid(data):
+		return wire.TypeJSON // a short one may be a single number
 	case pickle.Is(data):
 		return wire.TypePickle
 	}
@@ -181,19 +182,18 @@ func (g *Gateway) read(in *wire.Input, data []byte, spec *wire.TensorSpec, prepr
 		"send a JPEG, PNG or WebP image, a .npy or pickled array, or a JSON tensor")
 }
 
-// fit checks an array against the model's input, adds the batch dimension where one item came without it, and converts
-// the numbers to the model's element type.
+// fit checks an array against the model's input, adds the batch dimension where one item came without it, takes an array
+// of one element for a single number, and converts the numbers to the model's element type.
 func fit(a *npy.Array, spec *wire.TensorSpec) (*npy.Array, error) {
 	shape := a.Shape
-	if spec.Batched() && len(shape) == len(spec.Shape)-1 {
+	switch {
+	case len(spec.Shape) == 0 && a.Elements() == 1:
+		shape = []int64{}
+	case len(shape) == len(spec.Shape)-1 && (spec.Batched() || spec.Shape[0] == 1):
 		shape = append([]int64{1}, shape...)
 	}
 	if !spec.Fits(shape) {
-		got := graph.Shape(a.Shape).String()
-		if len(a.Shape) == 0 {
-			got = "a single number"
-		}
-		return nil, bad("gateway.wrong-shape", fmt.Sprintf("reading input %q", spec.Name), fmt.Sprintf("expected shape %s, got %s", graph.Shape(spec.Shape), got),
+		return nil, bad("gateway.wrong-shape", fmt.Sprintf("reading input %q", spec.Name), fmt.Sprintf("expected shape %s, got %s", shapeText(spec.Shape), shapeText(a.Shape)),
 			"send an array of the expected shape, with or without the batch dimension (?, at least 1); * is any size")
 	}
 	c, err := (&npy.Array{DType: a.DType, Shape: shape, Data: a.Data}).Convert(spec.DType)
@@ -201,6 +201,13 @@ func fit(a *npy.Array, spec *wire.TensorSpec) (*npy.Array, error) {
 		return nil, withInput(err, spec.Name)
 	}
 	return c, nil
+}
+
+func shapeText(shape []int64) string {
+	if len(shape) == 0 {
+		return "that of a single number"
+	}
+	return graph.Shape(shape).String()
 }
 
 func concatenate(arrays []*npy.Array, spec *wire.TensorSpec) (*npy.Array, error) {

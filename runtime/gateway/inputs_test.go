@@ -405,3 +405,52 @@ func BenchmarkImage(b *testing.B) {
 		}
 	}
 }
+
+// TestOpenImageSizes: images for a model that leaves their size open are refused with what to do; one of a settled size
+// takes them, with and without a batch dimension.
+func TestOpenImageSizes(t *testing.T) {
+	picture := pngOf(t, color.NRGBA{1, 2, 3, 255}, 4, 6)
+	for _, c := range []struct {
+		shape []int64
+		code  string
+		says  string
+		want  []int64
+	}{
+		{[]int64{-1, 3, -2, -2}, "gateway.open-image-size", "--dim image[2]=SIZE,image[3]=SIZE", nil},
+		{[]int64{-1, 3, 48, -2}, "gateway.open-image-size", "--dim image[3]=SIZE)", nil},
+		{[]int64{-1, -2, -2, 3}, "gateway.open-image-size", "--dim image[1]=SIZE,image[2]=SIZE", nil},
+		{[]int64{-2, -2, 3}, "gateway.open-image-size", "--dim image[0]=SIZE,image[1]=SIZE", nil},
+		{[]int64{-1, 8, 3}, "gateway.not-an-image-input", "", nil},
+		{[]int64{-1, 3, 8, 8}, "", "", []int64{1, 3, 8, 8}},
+		{[]int64{1, 3, 8, 8}, "", "", []int64{1, 3, 8, 8}},
+		{[]int64{3, 8, 8}, "", "", []int64{3, 8, 8}},
+		{[]int64{8, 8, 1}, "", "", []int64{8, 8, 1}},
+	} {
+		g := front(wire.TensorSpec{Name: "image", DType: "float32", Shape: c.shape})
+		b, err := g.decode(t.Context(), &wire.GatewayEvent{Inputs: []wire.Input{{Data: slices.Clone(picture)}}})
+		if diag.CodeOf(err) != c.code || err != nil && !strings.Contains(err.Error(), c.says) {
+			t.Errorf("%v: %v", c.shape, err)
+		}
+		if err == nil && !slices.Equal(b.tensors[0].Shape, c.want) {
+			t.Errorf("%v: %v", c.shape, b.tensors[0].Shape)
+		}
+	}
+}
+
+// TestScalarInputs: a model may ask for a single number.
+func TestScalarInputs(t *testing.T) {
+	g := front(wire.TensorSpec{Name: "rate", DType: "int64", Shape: []int64{}})
+	for text, ok := range map[string]bool{"16000": true, " 16000\n": true, "[16000]": true, `{"shape":[],"data":[16000]}`: true, "[1,2]": false, "nothing": false, "true": false} {
+		b, err := g.decode(t.Context(), &wire.GatewayEvent{Inputs: []wire.Input{{Data: []byte(text)}}})
+		switch {
+		case (err == nil) != ok:
+			t.Errorf("%s: %v", text, err)
+		case ok && (len(b.tensors[0].Shape) != 0 || binary.LittleEndian.Uint64(b.tensors[0].Data) != 16000):
+			t.Errorf("%s: %+v", text, b.tensors[0])
+		}
+	}
+	one := front(wire.TensorSpec{Name: "rate", DType: "float32", Shape: []int64{1}})
+	if b, err := one.decode(t.Context(), &wire.GatewayEvent{Inputs: []wire.Input{{Data: []byte("0.5")}}}); err != nil || !slices.Equal(b.tensors[0].Shape, []int64{1}) {
+		t.Errorf("%v", err)
+	}
+}
