@@ -24,7 +24,7 @@ func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
 			whole: p.wholeSegment(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
 		}
 	}
-	stages = max(stages, 2, p.instance.MinStages)
+	stages = max(stages, 2, p.numbers.MinStages)
 	equal, known := p.simple.equal[stages]
 	if !known {
 		equal = p.baseline(EqualLayers, p.equalLayers(stages))
@@ -45,7 +45,7 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 	if path == nil {
 		return b
 	}
-	total, err := solve.Evaluate(p.instance, path)
+	total, err := p.numbers.Evaluate(path)
 	if err != nil {
 		return b // too few or too many stages
 	}
@@ -55,8 +55,8 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 
 // wholeSegment finds the segment of the whole model.
 func (p *Problem) wholeSegment() int {
-	for s := range p.instance.Segments {
-		if segment := &p.instance.Segments[s]; segment.I == 0 && segment.J == len(p.instance.Nodes)-1 {
+	for s := range p.numbers.Stages {
+		if stage := &p.numbers.Stages[s]; stage.I == 0 && int(stage.J) == len(p.numbers.Nodes)-1 {
 			return s
 		}
 	}
@@ -70,8 +70,8 @@ func (p *Problem) oneFunction(r Request) []solve.Choice {
 		return nil
 	}
 	best, bestTotal := -1, solve.Point{}
-	for o := range p.instance.Segments[s].Options {
-		total, err := solve.Evaluate(p.instance, []solve.Choice{{Segment: s, Option: o}})
+	for o := int(p.numbers.Stages[s].Low); o < int(p.numbers.Stages[s].High); o++ {
+		total, err := p.numbers.Evaluate([]solve.Choice{{Segment: s, Option: o}})
 		if err != nil {
 			return nil // one stage is too few
 		}
@@ -85,28 +85,38 @@ func (p *Problem) oneFunction(r Request) []solve.Choice {
 
 // greedy goes from each node as far as a stage reaches.
 func (p *Problem) greedy() []solve.Choice {
-	in := p.instance
+	in := p.numbers
 	farthest := make([]int, len(in.Nodes)) // segment from each node, from 1; 0: none
-	for s := range in.Segments {
-		segment := &in.Segments[s]
-		if f := farthest[segment.I]; f == 0 || in.Segments[f-1].J < segment.J {
-			farthest[segment.I] = s + 1
+	for s := range in.Stages {
+		stage := &in.Stages[s]
+		if f := farthest[stage.I]; f == 0 || in.Stages[f-1].J < stage.J {
+			farthest[stage.I] = s + 1
 		}
 	}
 	var path []solve.Choice
-	for node := 0; node < len(in.Nodes)-1; node = in.Segments[path[len(path)-1].Segment].J {
+	for node := 0; node < len(in.Nodes)-1; node = int(in.Stages[path[len(path)-1].Segment].J) {
 		s := farthest[node] - 1
 		if s < 0 {
 			return nil
 		}
-		path = append(path, solve.Choice{Segment: s, Option: len(in.Segments[s].Options) - 1})
+		path = append(path, solve.Choice{Segment: s, Option: p.largest(s)})
 	}
 	return path
 }
 
+// largest gives the largest size of a stage that still makes it faster.
+func (p *Problem) largest(s int) int {
+	stage := &p.numbers.Stages[s]
+	size := int(stage.High) - 1
+	for size > int(stage.Low) && stage.RunUs(&p.numbers.Sizes[size-1]) == stage.RunUs(&p.numbers.Sizes[size]) {
+		size--
+	}
+	return size
+}
+
 // equalLayers cuts as near to equal numbers of layers as the model allows.
 func (p *Problem) equalLayers(stages int) []solve.Choice {
-	in := p.instance
+	in := p.numbers
 	layers := len(p.model.graph.Layers)
 	if stages > len(in.Nodes)-1 {
 		return nil
@@ -126,12 +136,12 @@ func (p *Problem) equalLayers(stages int) []solve.Choice {
 	}
 	nodes = append(nodes, len(in.Nodes)-1)
 	var path []solve.Choice
-	for s := range in.Segments { // by rising node, as the path is
-		segment := &in.Segments[s]
-		if k := len(path); k < stages && segment.I == nodes[k] && segment.J == nodes[k+1] {
-			cheapest := 0
-			for o := range segment.Options {
-				if segment.Options[o].CostPicoUSD < segment.Options[cheapest].CostPicoUSD {
+	for s := range in.Stages { // by rising node, as the path is
+		stage := &in.Stages[s]
+		if k := len(path); k < stages && int(stage.I) == nodes[k] && int(stage.J) == nodes[k+1] {
+			cheapest := int(stage.Low)
+			for o := cheapest + 1; o < int(stage.High); o++ {
+				if p.numbers.Option(s, o).CostPicoUSD < p.numbers.Option(s, cheapest).CostPicoUSD {
 					cheapest = o
 				}
 			}
@@ -149,11 +159,11 @@ func distance(a, b int) int { return max(a-b, b-a) }
 // random draws stages from the source on until they reach the sink, a fixed number of times at most. The draw is the
 // same every time.
 func (p *Problem) random() []solve.Choice {
-	in := p.instance
+	in := p.numbers
 	rng := rand.New(rand.NewPCG(2021, 7)) // any seed will do
 	from := make([][2]int, len(in.Nodes)) // the segments of a node follow each other: first and end
-	for s := range in.Segments {
-		f := &from[in.Segments[s].I]
+	for s := range in.Stages {
+		f := &from[in.Stages[s].I]
 		if f[1] == 0 {
 			f[0] = s
 		}
@@ -165,10 +175,10 @@ func (p *Problem) random() []solve.Choice {
 		node := 0
 		for node < len(in.Nodes)-1 && len(path) < in.MaxStages && from[node][1] > from[node][0] {
 			s := from[node][0] + rng.IntN(from[node][1]-from[node][0])
-			path = append(path, solve.Choice{Segment: s, Option: rng.IntN(len(in.Segments[s].Options))})
-			node = in.Segments[s].J
+			path = append(path, solve.Choice{Segment: s, Option: int(in.Stages[s].Low) + rng.IntN(int(in.Stages[s].High-in.Stages[s].Low))})
+			node = int(in.Stages[s].J)
 		}
-		if _, err := solve.Evaluate(in, path); err == nil {
+		if _, err := in.Evaluate(path); err == nil {
 			return path
 		}
 	}

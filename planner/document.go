@@ -30,7 +30,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 		},
 		Times:  times,
 		Stages: []plan.Stage{},
-		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.instance.StartUs, DispatchUs: p.instance.DispatchUs,
+		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.numbers.StartUs, DispatchUs: p.numbers.DispatchUs,
 			FeesPicoUSD: p.platform.RequestPicoUSD},
 		Frontier: p.frontier,
 	}
@@ -42,11 +42,11 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 	document.LatencyUs, document.CostPicoUSD = total.LatencyUs, total.CostPicoUSD
 	var sum, other int64
 	for k, choice := range p.result.Stages(point) {
-		segment := &p.instance.Segments[choice.Segment]
-		option := segment.Options[choice.Option]
-		s := p.table.Stage(segment.I, segment.J, option.MemoryMB)
+		stage := &p.numbers.Stages[choice.Segment]
+		option := p.numbers.Option(choice.Segment, choice.Option)
+		s := p.table.Stage(int(stage.I), int(stage.J), option.MemoryMB)
 		if s.Option() != option {
-			panic("planner: the account of a stage differs from its option in the instance")
+			panic("planner: the account of a stage differs from its option in the problem")
 		}
 		document.Stages = append(document.Stages, plan.Stage{
 			Index: k + 1, FirstLayer: s.First + 1, LastLayer: s.Last, Layers: p.layers(s.First, s.Last), MemoryMB: s.MemoryMB,
@@ -60,7 +60,7 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 	ms := (total.LatencyUs + 999) / 1000
 	g := &document.Gateway
 	g.BilledUs = ms * 1000
-	g.CostPicoUSD = ms*p.instance.GatewayPicoUSDPerMs + other
+	g.CostPicoUSD = ms*p.numbers.GatewayPicoUSDPerMs + other
 	if sum+g.CostPicoUSD != total.CostPicoUSD {
 		panic("planner: the parts of a plan's cost do not add up to it")
 	}
@@ -75,12 +75,11 @@ func (p *Problem) layers(first, last int) string {
 	return all[first].Name + " .. " + all[last-1].Name
 }
 
-// choices shortens a path through the instance to what a frontier's entry says.
+// choices shortens a path through the problem to what a frontier's entry says.
 func (p *Problem) choices(path []solve.Choice) []plan.Choice {
 	short := make([]plan.Choice, len(path))
 	for i, c := range path {
-		segment := &p.instance.Segments[c.Segment]
-		short[i] = plan.Choice{LastLayer: p.instance.Nodes[segment.J].Cut, MemoryMB: segment.Options[c.Option].MemoryMB}
+		short[i] = plan.Choice{LastLayer: p.numbers.Nodes[p.numbers.Stages[c.Segment].J].Cut, MemoryMB: p.numbers.Sizes[c.Option].MemoryMB}
 	}
 	return short
 }

@@ -43,7 +43,7 @@ type Problem struct {
 	request  Request
 	platform *platform.Platform
 	table    *cost.Table
-	instance *solve.Instance
+	numbers  *solve.Problem
 	result   *solve.Result
 	frontier []plan.Point // of result
 	simple   *simplePlans // baselines, once asked for
@@ -65,11 +65,7 @@ func newProblem(m model, r Request) (*Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	instance, err := table.Instance()
-	if err != nil {
-		return nil, err
-	}
-	return &Problem{model: m, request: r, platform: p, table: table, instance: instance}, nil
+	return &Problem{model: m, request: r, platform: p, table: table, numbers: table.Problem()}, nil
 }
 
 // check finds the platform and refuses what no model could make sense of.
@@ -132,13 +128,13 @@ func (p *Problem) With(r Request) (*Problem, error) { return newProblem(p.model,
 // Request gives the request that the problem answers.
 func (p *Problem) Request() Request { return p.request }
 
-// Instance gives the numeric problem. The caller must not change it.
-func (p *Problem) Instance() *solve.Instance { return p.instance }
+// Instance writes the numeric problem out for other solvers, or says that it is too large for that.
+func (p *Problem) Instance() (*solve.Instance, error) { return p.table.Instance() }
 
 // Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
 func (p *Problem) Solve() *solve.Result {
 	if p.result == nil {
-		p.result = solve.Solve(p.instance, 0)
+		p.result = p.numbers.Solve(0)
 		p.frontier = make([]plan.Point, len(p.result.Frontier))
 		for i, point := range p.result.Frontier {
 			p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Stages: p.choices(p.result.Stages(i))}

@@ -488,7 +488,7 @@ func TestAgainstAnIndependentSolver(t *testing.T) {
 					t.Fatal(err)
 				}
 				whole(t, p, d)
-				args := []string{"-check", save(t, "instance.json", p.Instance()), save(t, "plan.json", d)}
+				args := []string{"-check", save(t, "instance.json", mustInstance(t, p)), save(t, "plan.json", d)}
 				if slo > 0 {
 					args = append(args, strconv.FormatInt(slo, 10))
 				}
@@ -498,6 +498,15 @@ func TestAgainstAnIndependentSolver(t *testing.T) {
 			}
 		}
 	}
+}
+
+func mustInstance(t *testing.T, p *Problem) *solve.Instance {
+	t.Helper()
+	in, err := p.Instance()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return in
 }
 
 func save(t *testing.T, name string, v any) string {

@@ -13,8 +13,8 @@ var scenarios = []solve.Scenario{solve.Warm, solve.ColdSequential, solve.ColdOve
 
 // random makes an instance with the magnitudes of real ones: seconds, and millions of pico-dollars.
 func random(rng *rand.Rand, scenario solve.Scenario, nodes, options int, times, costs int64) *solve.Instance {
-	in := &solve.Instance{Format: solve.Format, Scenario: scenario, MinStages: rng.IntN(3), StartUs: rng.Int64N(times),
-		DispatchUs: rng.Int64N(times/4 + 1)}
+	in := &solve.Instance{Format: solve.Format, Terms: solve.Terms{Scenario: scenario, MinStages: rng.IntN(3), StartUs: rng.Int64N(times),
+		DispatchUs: rng.Int64N(times/4 + 1)}}
 	in.MaxStages = max(1, in.MinStages) + rng.IntN(5)
 	if rng.IntN(2) == 0 {
 		in.GatewayPicoUSDPerMs = rng.Int64N(1 + 1000*costs/times)
@@ -109,8 +109,8 @@ func TestRandom(t *testing.T) {
 // without any path is infeasible.
 func TestProgram(t *testing.T) {
 	c := mustFind(t)
-	in := &solve.Instance{Format: solve.Format, Scenario: solve.ColdOverlapped, MinStages: 1, MaxStages: 2, StartUs: 7, DispatchUs: 10, GatewayPicoUSDPerMs: 1000,
-		Nodes: []solve.Node{{Cut: 0}, {Cut: 1}, {Cut: 2}, {Cut: 3}}, Segments: []solve.Segment{
+	in := &solve.Instance{Format: solve.Format, Terms: solve.Terms{Scenario: solve.ColdOverlapped, MinStages: 1, MaxStages: 2, StartUs: 7, DispatchUs: 10, GatewayPicoUSDPerMs: 1000,
+		Nodes: []solve.Node{{Cut: 0}, {Cut: 1}, {Cut: 2}, {Cut: 3}}}, Segments: []solve.Segment{
 			{I: 0, J: 1, Options: []solve.Option{{MemoryMB: 1, InitUs: 50, RunUs: 2000, CostPicoUSD: 5}}},
 			{I: 1, J: 3, Options: []solve.Option{{MemoryMB: 1, InitUs: 9000, RunUs: 100, CostPicoUSD: 5}, {MemoryMB: 2, InitUs: 100, RunUs: 100, CostPicoUSD: 6000}}},
 			{I: 2, J: 3, Options: []solve.Option{{MemoryMB: 1, CostPicoUSD: 1}}}, // nothing leads to its beginning

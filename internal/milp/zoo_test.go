@@ -132,7 +132,11 @@ func TestZoo(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				in := thin(p.Instance(), mostNodes(scenario))
+				whole, err := p.Instance()
+				if err != nil {
+					t.Fatal(err)
+				}
+				in := thin(whole, mostNodes(scenario))
 				result := solve.Solve(in, 0)
 				what := fmt.Sprintf("%s %s, %d to %d stages, %v MB", on, scenario, in.MinStages, in.MaxStages, r.MemoryMB)
 				agree(t, c, what, in, result, NoSLO)

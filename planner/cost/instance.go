@@ -2,7 +2,7 @@ package cost
 
 import (
 	"fmt"
-	"math"
+	"slices"
 	"sort"
 
 	"partita/planner/diag"
@@ -10,198 +10,158 @@ import (
 	"partita/planner/solve"
 )
 
-// candidate is a stage between two nodes before its memory is chosen.
-type candidate struct {
-	run1Ns      int64
-	hopUs       int64 // input and output
-	initUs      int64
-	needMB      int64
-	memoryMB    int64 // pinned; 0: any
-	feesPicoUSD int64
-	first       bool // at the source
+// maxOptions bounds the options of an instance, 256 MB of them.
+const maxOptions = 1 << 23
+
+// Instance writes the numeric problem out for other solvers: every option of every stage. An option that another of the
+// same stage beats or equals in time and cost is left out.
+func (t *Table) Instance() (*solve.Instance, error) {
+	p := t.Problem()
+	if n := p.Options(); n > maxOptions {
+		return nil, diag.New(diag.Limit, "cost.too-many-options", "writing the numeric problem out",
+			fmt.Sprintf("%d cuts and %d memory sizes give %d options, more than %d", t.Cuts(), len(t.sizes), n, maxOptions),
+			"consider fewer memory sizes: a larger step, or a list (a plan needs no options written out)")
+	}
+	return p.Instance(), nil
 }
 
-// Instance writes down the numeric problem: every stage that fits the platform, each with the memory sizes that are
-// worth considering. An option that another of the same stage beats or equals in time and cost is left out.
-func (t *Table) Instance() (*solve.Instance, error) {
-	in := &solve.Instance{
-		Format: solve.Format, Scenario: t.Scenario, MinStages: t.MinStages, MaxStages: t.MaxStages,
+// Problem states the numeric problem by its law: every stage that fits the platform and breaks no pin, with the range of
+// memory sizes that are worth considering.
+func (t *Table) Problem() *solve.Problem {
+	p := &solve.Problem{Terms: solve.Terms{
+		Scenario: t.Scenario, MinStages: t.MinStages, MaxStages: t.MaxStages,
 		StartUs: t.StartUs(), DispatchUs: t.Platform.DispatchUs, GatewayPicoUSDPerMs: t.GatewayPicoUSDPerMs(),
-	}
+	}}
 	for i, n := range t.nodes {
 		s := solve.Node{Cut: t.cuts[n.cut], Transport: n.transport}
 		if i == 0 || i == len(t.nodes)-1 {
 			s.Transport = ""
 		}
-		in.Nodes = append(in.Nodes, s)
+		p.Nodes = append(p.Nodes, s)
 	}
-	pairs := len(t.nodes) * (len(t.nodes) - 1) / 2
-	in.Segments = make([]solve.Segment, 0, min(pairs, 1<<16))
-	w := optionWriter{t: t}
-	count := 0
+	for _, z := range t.sizes {
+		p.Sizes = append(p.Sizes, solve.Size{MemoryMB: z.MemoryMB, Slowdown: z.Slowdown, PicoUSDPer1024s: z.PicoUSDPer1024s})
+	}
+	p.Common = len(t.MemoryMB)
+	p.Cost = t.runPicoUSD()
+	p.Stages = make([]solve.Stage, 0, min(len(t.nodes)*(len(t.nodes)-1)/2, 1<<16))
 	for i := range t.nodes {
-		c := candidate{first: i == 0}
-		first, layer := t.cuts[t.nodes[i].cut], t.cuts[t.nodes[i].cut]
-		var weight, padded, peak int64
-		end := t.reach(first)
-	farther:
-		for j := i + 1; j < len(t.nodes); j++ {
-			last := t.cuts[t.nodes[j].cut]
-			if last == first {
-				continue // the same cut with the other transport
-			}
-			if last > end {
-				break
-			}
-			for ; layer < last; layer++ {
-				var agreed bool
-				if c.memoryMB, agreed = t.wanted(c.memoryMB, layer); !agreed {
-					break farther
-				}
-				weight, padded = t.addLayer(weight, padded, first, layer)
-				peak = max(peak, t.peak[layer])
-			}
-			packageBytes := t.packageBytes(padded)
-			if packageBytes > t.Platform.PackageLimitBytes {
-				break // packages only grow
-			}
-			c.run1Ns = t.run1Ns[last] - t.run1Ns[first]
-			if c.run1Ns > maxRunNs {
-				break
-			}
-			c.initUs = t.initUs(packageBytes, weight)
-			if c.initUs > t.Platform.InitTimeoutUs {
-				break
-			}
-			c.needMB = t.memoryNeededMB(weight, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)
-			c.hopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
-			c.feesPicoUSD = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
-			options := w.options(&c)
-			if len(options) == 0 {
-				continue
-			}
-			count += len(options)
-			if count > maxOptions {
-				return nil, diag.New(diag.Limit, "cost.too-many-options", "writing the numeric problem",
-					fmt.Sprintf("%d cuts and %d memory sizes give more than %d options", t.Cuts(), len(t.sizes), maxOptions),
-					"consider fewer memory sizes: a larger step, or a list")
-			}
-			in.Segments = append(in.Segments, solve.Segment{I: i, J: j, Options: options})
-		}
+		t.stagesFrom(i, p)
 	}
-	return in, nil
+	return p
 }
 
-// optionWriter makes the options of one candidate after another, in few large allocations.
-type optionWriter struct {
-	t     *Table
-	chunk []solve.Option
-	one   [1]platform.Size // a pinned one
+// stagesFrom adds the stages that begin at a node.
+func (t *Table) stagesFrom(i int, p *solve.Problem) {
+	s := solve.Stage{I: int32(i)}
+	first, layer := t.cuts[t.nodes[i].cut], t.cuts[t.nodes[i].cut]
+	var weight, padded, peak, pinnedMB int64
+	end := t.reach(first)
+	for j := i + 1; j < len(t.nodes); j++ {
+		last := t.cuts[t.nodes[j].cut]
+		if last == first {
+			continue // the same cut with the other transport
+		}
+		if last > end {
+			return
+		}
+		for ; layer < last; layer++ {
+			var agreed bool
+			if pinnedMB, agreed = t.wanted(pinnedMB, layer); !agreed {
+				return
+			}
+			weight, padded = t.addLayer(weight, padded, first, layer)
+			peak = max(peak, t.peak[layer])
+		}
+		packageBytes := t.packageBytes(padded)
+		if packageBytes > t.Platform.PackageLimitBytes {
+			return // packages only grow
+		}
+		s.J = int32(j)
+		s.Run1Ns = t.run1Ns[last] - t.run1Ns[first]
+		s.InitUs = t.initUs(packageBytes, weight)
+		if s.Run1Ns > maxRunNs || s.InitUs > t.Platform.InitTimeoutUs {
+			return
+		}
+		needMB := t.memoryNeededMB(weight, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)
+		s.HopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
+		s.FeesPicoUSD = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
+		if t.fit(&s, needMB, pinnedMB) {
+			t.price(&s)
+			p.Stages = append(p.Stages, s)
+		}
+	}
 }
 
-// options lists the options of a candidate by rising memory. From the largest size useful down, time rises; a size is
-// kept while its cost falls.
-func (w *optionWriter) options(c *candidate) []solve.Option {
-	t, p := w.t, w.t.Platform
-	sizes, useful := t.sizes, t.useful
-	if c.memoryMB > 0 {
-		w.one[0] = p.Size(c.memoryMB)
-		sizes, useful = w.one[:], 1
+// fit sets the range of sizes of a stage that needs some memory: large enough, fast enough for the timeout, and no larger
+// than brings more speed; or the size pinned (0: none). It gives false when there is none.
+func (t *Table) fit(s *solve.Stage, needMB, pinnedMB int64) bool {
+	if s.HopUs > t.Platform.TimeoutUs {
+		return false
 	}
-	low := sort.Search(len(sizes), func(k int) bool { return sizes[k].MemoryMB >= c.needMB })
-	if low == len(sizes) || c.hopUs > p.TimeoutUs {
-		return nil
+	inTime := func(k int) bool {
+		return s.HopUs+scale(s.Run1Ns, t.sizes[k].Slowdown, 1000<<platform.SlowdownBits) <= t.Platform.TimeoutUs
 	}
-	high := max(low, useful-1)
-	if len(w.chunk) < len(sizes) {
-		w.chunk = make([]solve.Option, max(len(sizes), 1<<14))
+	if pinnedMB > 0 {
+		k := slices.IndexFunc(t.sizes, func(z platform.Size) bool { return z.MemoryMB == pinnedMB })
+		s.Low, s.High = int32(k), int32(k+1)
+		return needMB <= pinnedMB && inTime(k)
 	}
-	if t.Arrivals != nil {
-		return w.mixed(c, sizes[low:high+1])
+	low, _ := slices.BinarySearch(t.MemoryMB, needMB)
+	if low == len(t.MemoryMB) {
+		return false
 	}
-	var before, wakeUs, initUs int64 // added to the run's billed time, and billed on its own
-	fees := p.RequestPicoUSD + c.feesPicoUSD
-	if c.first {
-		fees += p.RequestPicoUSD // the gateway's
+	high := max(low, t.useful-1) + 1
+	if !inTime(low) {
+		low += sort.Search(high-low, func(k int) bool { return inTime(low + k) })
 	}
-	if t.Cold() {
-		initUs = c.initUs
-		if p.InitBilled {
-			before = initUs
+	s.Low, s.High = int32(low), int32(high)
+	return low < high
+}
+
+// price sets what a stage costs whatever its size, and the floor of the rest (see solve.Stage).
+func (t *Table) price(s *solve.Stage) {
+	p, first := t.Platform, s.I == 0
+	if first {
+		s.FeesPicoUSD += p.RequestPicoUSD // the gateway's
+	}
+	// What invoked bills beside the run itself.
+	fixed := func(cold bool) (us, count int64) {
+		if cold && p.InitBilled {
+			us = s.InitUs
 		}
-		if t.Scenario == solve.ColdOverlapped && !c.first {
-			wakeUs = p.BilledUs(before + p.WakeUs)
-			before = 0
-			fees += p.RequestPicoUSD
+		if t.Scenario == solve.ColdOverlapped && !first {
+			return p.BilledUs(us + p.WakeUs), 2
 		}
+		return us, 1
 	}
-	// Unsigned arithmetic divides by constants faster. Nothing here is negative, and platform bounds its figures so that
-	// no product passes 63 bits.
-	timeout, granularity, minimum := p.TimeoutUs, p.GranularityUs, p.MinBilledUs
-	hop, run1, wakeMs := c.hopUs, uint64(c.run1Ns), uint64(wakeUs/1000)
-	chunk := w.chunk
-	n := len(chunk)
-	cheapest := int64(math.MaxInt64)
-	for k := high; k >= low; k-- {
-		s := &sizes[k]
-		run := hop + int64((run1*uint64(s.Slowdown)+(1000<<platform.SlowdownBits-1))/(1000<<platform.SlowdownBits))
-		if run > timeout {
-			break
-		}
-		us := max(before+run, minimum)
-		if granularity != 1000 {
-			us = (us + granularity - 1) / granularity * granularity
-		}
-		ms := uint64(us+999) / 1000
-		cost := fees + int64(((wakeMs+ms)*uint64(s.PicoUSDPer1024s)+msPer1024s/2)/msPer1024s)
-		if cost >= cheapest {
-			continue
-		}
-		cheapest = cost
-		if n < len(chunk) && chunk[n].RunUs == run {
-			n++ // as fast and dearer
-		}
-		n--
-		chunk[n] = solve.Option{MemoryMB: s.MemoryMB, InitUs: initUs, RunUs: run, CostPicoUSD: cost}
+	us, count := fixed(t.Cold())
+	s.FixedUs, s.FixedPicoUSD, s.RunPicoUSDPerMs = us, s.FeesPicoUSD+count*p.RequestPicoUSD, 0
+	if t.Arrivals == nil {
+		return
 	}
-	options := w.chunk[n:len(w.chunk):len(w.chunk)]
-	w.chunk = w.chunk[:n]
-	return options
+	cold, coldCount := fixed(true)
+	warm, warmCount := fixed(false)
+	share := t.Arrivals.ColdPpm
+	s.FixedUs = (share*cold + (million-share)*warm) / million
+	s.FixedPicoUSD = s.FeesPicoUSD + (share*coldCount+(million-share)*warmCount)*p.RequestPicoUSD/million + max(t.otherGatewayPicoUSD(s.InitUs, 0, first)-1, 0)
+	s.RunPicoUSDPerMs = p.PicoUSDPerMs(t.GatewayMemoryMB) * (million - t.trackedPpm()) / million
+}
+
+// runPicoUSD gives the law of what a stage costs at a size beside its fees.
+func (t *Table) runPicoUSD() func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
+	p := t.Platform
+	bill := func(s *solve.Stage, runUs int64, z *solve.Size, cold bool) int64 {
+		b := t.invoked(cold, s.I == 0, s.InitUs, runUs)
+		return (b.billedUs/1000*z.PicoUSDPer1024s+msPer1024s/2)/msPer1024s + b.count*p.RequestPicoUSD
+	}
+	cold := t.Cold()
+	if t.Arrivals == nil {
+		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 { return bill(s, runUs, z, cold) }
+	}
+	return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
+		return t.Arrivals.mix(bill(s, runUs, z, true), bill(s, runUs, z, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
+	}
 }
 
 const msPer1024s = 1024 * 1000
-
-// mixed lists the options of a candidate at the sizes when cold and warm requests mix.
-func (w *optionWriter) mixed(c *candidate, sizes []platform.Size) []solve.Option {
-	t, p := w.t, w.t.Platform
-	n := len(w.chunk)
-	cheapest := int64(math.MaxInt64)
-	for k := len(sizes) - 1; k >= 0; k-- {
-		s := &sizes[k]
-		run := c.hopUs + scale(c.run1Ns, s.Slowdown, 1000<<platform.SlowdownBits)
-		if run > p.TimeoutUs {
-			break
-		}
-		cold, warm := t.invoked(true, c.first, c.initUs, run), t.invoked(false, c.first, c.initUs, run)
-		cost := t.Arrivals.mix(p.ComputePicoUSD(cold.billedUs, s.MemoryMB)+cold.count*p.RequestPicoUSD, p.ComputePicoUSD(warm.billedUs, s.MemoryMB)+warm.count*p.RequestPicoUSD)
-		cost += c.feesPicoUSD + t.otherGatewayPicoUSD(c.initUs, run, c.first)
-		if c.first {
-			cost += p.RequestPicoUSD // the gateway's
-		}
-		if cost >= cheapest {
-			continue
-		}
-		cheapest = cost
-		if n < len(w.chunk) && w.chunk[n].RunUs == run {
-			n++ // as fast and dearer
-		}
-		n--
-		w.chunk[n] = solve.Option{MemoryMB: s.MemoryMB, RunUs: run, CostPicoUSD: cost}
-		if t.Cold() {
-			w.chunk[n].InitUs = c.initUs
-		}
-	}
-	options := w.chunk[n:len(w.chunk):len(w.chunk)]
-	w.chunk = w.chunk[:n]
-	return options
-}

@@ -155,7 +155,7 @@ func (t *Table) nodesAt(cut int) []int {
 
 // exceeds tells which limit a stage between two nodes exceeds at every size.
 func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
-	largest := t.sizes[len(t.sizes)-1].MemoryMB
+	largest := t.MemoryMB[len(t.MemoryMB)-1]
 	for l := t.cuts[t.nodes[i].cut]; l < t.cuts[t.nodes[j].cut]; l++ {
 		if t.pinned[l] > 0 {
 			largest = t.pinned[l]

@@ -27,7 +27,7 @@ type Settings struct {
 	Scenario        solve.Scenario
 	MinStages       int
 	MaxStages       int
-	MemoryMB        []int64 // sizes to consider, rising; nil: the platform's planning grid, or a coarser one for very many cuts
+	MemoryMB        []int64 // sizes to consider, rising; nil: the platform's planning grid
 	Batch           int64   // inputs per pass
 	Transport       string  // Inline, S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64
@@ -265,36 +265,21 @@ func (t *Table) addLayer(bytes, padded int64, first, l int) (int64, int64) {
 	return bytes, padded
 }
 
-// maxOptions bounds the options of an instance, 256 MB of them.
-const maxOptions = 1 << 23
-
-// chooseSizes tabulates the memory sizes. Without a choice of the user's they are the platform's planning grid, made
-// coarser for a model of so many cuts that its instance could pass maxOptions: from one size to the next is then at
-// least a q-th of the size, with the largest power of two for q that keeps the bound.
+// chooseSizes tabulates the memory sizes: the user's choice or the platform's planning grid, and after them those that pins
+// want beside.
 func (t *Table) chooseSizes() {
 	if t.MemoryMB == nil {
-		grid := t.Platform.Grid(0)
-		t.MemoryMB = grid
-		pairs := len(t.nodes) * (len(t.nodes) - 1) / 2
-		for q := int64(64); q > 0 && pairs*t.usefulSizes() > maxOptions; q /= 2 {
-			t.MemoryMB = thin(grid, q)
-		}
+		t.MemoryMB = t.Platform.Grid(0)
 	}
 	for _, m := range t.MemoryMB {
 		t.sizes = append(t.sizes, t.Platform.Size(m))
 	}
 	t.useful = t.usefulSizes()
-}
-
-// thin keeps of rising sizes those that lie at least a q-th above the one kept before.
-func thin(sizes []int64, q int64) []int64 {
-	kept := sizes[:1:1]
-	for _, m := range sizes[1:] {
-		if last := kept[len(kept)-1]; (m-last)*q >= last {
-			kept = append(kept, m)
+	for _, pin := range t.Pins.Memory {
+		if !slices.ContainsFunc(t.sizes, func(z platform.Size) bool { return z.MemoryMB == pin.MemoryMB }) {
+			t.sizes = append(t.sizes, t.Platform.Size(pin.MemoryMB))
 		}
 	}
-	return kept
 }
 
 // usefulSizes counts the sizes up to the first that has the platform's full speed.

@@ -77,17 +77,17 @@ func (in *Instance) Validate() error {
 }
 
 // fits reports whether no plan's totals can leave the range, when no option exceeds largest in any entry.
-func (in *Instance) fits(largest Option) bool {
-	stages := uint64(in.stageLimit())
-	if largest.InitUs > maxTotal || largest.RunUs > maxTotal || in.DispatchUs > maxTotal || in.StartUs > maxTotal {
+func (t *Terms) fits(largest Option) bool {
+	stages := uint64(t.stageLimit())
+	if largest.InitUs > maxTotal || largest.RunUs > maxTotal || t.DispatchUs > maxTotal || t.StartUs > maxTotal {
 		return false
 	}
-	hi, latency := bits.Mul64(stages, uint64(largest.InitUs)+uint64(largest.RunUs)+uint64(in.DispatchUs))
-	latency += uint64(in.StartUs)
+	hi, latency := bits.Mul64(stages, uint64(largest.InitUs)+uint64(largest.RunUs)+uint64(t.DispatchUs))
+	latency += uint64(t.StartUs)
 	if hi != 0 || latency > maxTotal {
 		return false
 	}
-	hi, gateway := bits.Mul64((latency+999)/1000, uint64(in.GatewayPicoUSDPerMs))
+	hi, gateway := bits.Mul64((latency+999)/1000, uint64(t.GatewayPicoUSDPerMs))
 	if hi != 0 || gateway > maxTotal {
 		return false
 	}
@@ -96,7 +96,7 @@ func (in *Instance) fits(largest Option) bool {
 }
 
 // stageLimit is the largest number of segments a path can have.
-func (in *Instance) stageLimit() int { return min(in.MaxStages, len(in.Nodes)-1) }
+func (t *Terms) stageLimit() int { return min(t.MaxStages, len(t.Nodes)-1) }
 
 // clip shortens untrusted text for a message.
 func clip(s string) string {

@@ -16,17 +16,22 @@ const (
 	ColdOverlapped Scenario = "cold-overlapped"
 )
 
-// Instance is the numeric problem; its JSON form is partita.instance/1.
+// Instance is the numeric problem with every option written out; its JSON form is partita.instance/1.
 type Instance struct {
-	Format              string    `json:"format"`
-	Scenario            Scenario  `json:"scenario"`
-	MinStages           int       `json:"minStages"`
-	MaxStages           int       `json:"maxStages"`
-	StartUs             int64     `json:"startUs"`             // paid once per request, before the first stage
-	DispatchUs          int64     `json:"dispatchUs"`          // paid before every stage
-	GatewayPicoUSDPerMs int64     `json:"gatewayPicoUSDPerMs"` // the gateway is billed by the millisecond while it drives
-	Nodes               []Node    `json:"nodes"`               // by rising cut; the first is the source, the last the sink
-	Segments            []Segment `json:"segments"`
+	Format string `json:"format"`
+	Terms
+	Segments []Segment `json:"segments"`
+}
+
+// Terms are what holds for every plan of a problem.
+type Terms struct {
+	Scenario            Scenario `json:"scenario"`
+	MinStages           int      `json:"minStages"`
+	MaxStages           int      `json:"maxStages"`
+	StartUs             int64    `json:"startUs"`             // paid once per request, before the first stage
+	DispatchUs          int64    `json:"dispatchUs"`          // paid before every stage
+	GatewayPicoUSDPerMs int64    `json:"gatewayPicoUSDPerMs"` // the gateway is billed by the millisecond while it drives
+	Nodes               []Node   `json:"nodes"`               // by rising cut; the first is the source, the last the sink
 }
 
 // Node is a cut with the transport that tensors crossing it take.
@@ -60,9 +65,9 @@ type Point struct {
 }
 
 // ends gives the finish time after a stage begun when the previous one finished.
-func (in *Instance) ends(finish int64, o *Option) int64 {
-	begin := finish + in.DispatchUs
-	switch in.Scenario {
+func (t *Terms) ends(finish int64, o *Option) int64 {
+	begin := finish + t.DispatchUs
+	switch t.Scenario {
 	case ColdSequential:
 		begin += o.InitUs
 	case ColdOverlapped:
@@ -72,7 +77,7 @@ func (in *Instance) ends(finish int64, o *Option) int64 {
 }
 
 // total gives the objectives of a plan from its last stage's finish and the sum of its options' costs.
-func (in *Instance) total(finish, cost int64) Point {
-	latency := in.StartUs + finish
-	return Point{latency, cost + (latency+999)/1000*in.GatewayPicoUSDPerMs}
+func (t *Terms) total(finish, cost int64) Point {
+	latency := t.StartUs + finish
+	return Point{latency, cost + (latency+999)/1000*t.GatewayPicoUSDPerMs}
 }

@@ -322,13 +322,10 @@ func (h *search) known(time, cost int64, p *plan, scale uint) {
 	}
 }
 
-// within gives the items of an arc whose value a*cost + slope*time may be at most rest, seen from the least corner:
+// within gives the range of items of an arc (see items) whose value a*cost + slope*time may be at most rest, seen from the least corner:
 // values rise on both sides of it, and no item is below the hull.
 func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi int32) {
-	if a.itemsLo < 0 {
-		s.menus.fill(&s.rule, a, s.in.Segments[a.segment].Options, s.box)
-	}
-	items, corners := s.menus.items[a.itemsLo:a.itemsHi], s.menus.corners
+	corners := s.menus.corners
 	low, high := pick, pick
 	for low > a.cornerLo && weight*corners[low].cost+slope*corners[low].time <= rest {
 		low--
@@ -336,6 +333,21 @@ func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi i
 	for high < a.cornerHi-1 && weight*corners[high].cost+slope*corners[high].time <= rest {
 		high++
 	}
+	if s.law != nil {
+		stage := &s.law.problem.Stages[a.segment]
+		lo, hi = stage.Low, stage.High
+		if low > a.cornerLo {
+			hi = corners[low].option + 1
+		}
+		if high < a.cornerHi-1 {
+			lo = corners[high].option
+		}
+		return lo, hi
+	}
+	if a.itemsLo < 0 {
+		s.menus.fill(&s.rule, a, s.segments[a.segment].Options, s.box)
+	}
+	items := s.menus.items[a.itemsLo:a.itemsHi]
 	lo, hi = a.itemsLo, a.itemsHi
 	if low > a.cornerLo {
 		lo += int32(sort.Search(len(items), func(k int) bool { return items[k].time >= corners[low].time }))
@@ -344,6 +356,15 @@ func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi i
 		hi = a.itemsLo + int32(sort.Search(len(items), func(k int) bool { return items[k].time > corners[high].time }))
 	}
 	return lo, hi
+}
+
+// items gives the items of an arc in a range of what within counts: positions in menus.items, or sizes of a law.
+func (s *solver) items(a *arc, lo, hi int32) []item {
+	if s.law == nil {
+		return s.menus.items[lo:hi]
+	}
+	s.scratch = s.law.items(&s.law.problem.Stages[a.segment], &s.rule, lo, hi-1, s.box, s.scratch[:0])
+	return s.scratch
 }
 
 func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, scale uint) {
@@ -357,8 +378,9 @@ func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, sca
 			continue
 		}
 		lo, hi := s.within(a, pass.pick[i], d.a, d.b, limit-rest)
-		for k := lo; k < hi; k++ {
-			x := &s.menus.items[k]
+		items := s.items(a, lo, hi)
+		for k := range items {
+			x := &items[k]
 			bound := rest + d.value(x.time, x.cost)
 			if bound > limit {
 				continue

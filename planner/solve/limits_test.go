@@ -192,7 +192,7 @@ func FuzzInstance(f *testing.F) {
 
 // toy is a model of four layers; sizes 1 and 2, and the whole fits size 2 only.
 func toy() *Instance {
-	in := &Instance{Format: Format, Scenario: Warm, MinStages: 1, MaxStages: 4, DispatchUs: 1}
+	in := &Instance{Format: Format, Terms: Terms{Scenario: Warm, MinStages: 1, MaxStages: 4, DispatchUs: 1}}
 	for c := range 5 {
 		in.Nodes = append(in.Nodes, Node{Cut: c})
 	}

@@ -39,7 +39,7 @@ type rule struct {
 	sequential, overlapped int64
 }
 
-func (in *Instance) rule() rule {
+func (in *Terms) rule() rule {
 	r := rule{dispatch: in.DispatchUs}
 	switch in.Scenario {
 	case ColdSequential:
@@ -120,6 +120,23 @@ func (m *menus) hull(r *rule, a *arc, options []Option, box item) bool {
 		m.fill(r, a, options, box)
 		for k := a.itemsLo; k < a.itemsHi; k++ {
 			m.corner(start, m.items[k])
+		}
+	}
+	a.cornerLo, a.cornerHi = int32(start), int32(len(m.corners))
+	return start < len(m.corners)
+}
+
+// hullOfLaw does what hull does for a stage of a law.
+func (m *menus) hullOfLaw(l *law, r *rule, a *arc, box item) bool {
+	stage := &l.problem.Stages[a.segment]
+	start := len(m.corners)
+	for k := stage.High - 1; k >= stage.Low; k-- {
+		x := l.item(stage, r, k)
+		if x.time > box.time || x.ready > box.time {
+			break
+		}
+		if x.cost <= box.cost {
+			m.corner(start, x)
 		}
 	}
 	a.cornerLo, a.cornerHi = int32(start), int32(len(m.corners))

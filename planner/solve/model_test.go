@@ -104,8 +104,8 @@ func model(layers []modelLayer, sizes []int64, scenario Scenario, maxStages int,
 		flopsRate      = int64(40e3) // per microsecond on a vCPU
 	)
 	n := len(layers)
-	in := &Instance{Format: Format, Scenario: scenario, MinStages: 1, MaxStages: maxStages, StartUs: 3000, DispatchUs: 9000,
-		GatewayPicoUSDPerMs: 128 * picoUSDPerMBms / 1000}
+	in := &Instance{Format: Format, Terms: Terms{Scenario: scenario, MinStages: 1, MaxStages: maxStages, StartUs: 3000,
+		DispatchUs: 9000, GatewayPicoUSDPerMs: 128 * picoUSDPerMBms / 1000}}
 	live := make([]int64, n+1)
 	live[0] = layers[0].liveBytes
 	for c := 1; c <= n; c++ {

@@ -137,7 +137,7 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			continue
 		}
 		y := s.joined(list, x.entry, x.layer, x.at)
-		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse {
+		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse && !s.sifting {
 			s.polish(p, q, list, d)
 		}
 		s.plans = append(s.plans, y)
@@ -245,6 +245,18 @@ func (s *solver) weighOverlap(list []entry, d direction) {
 	o := &s.overlap
 	o.weight, o.pick = grow(o.weight, len(list)*slopes), grow(o.pick, len(list)*slopes)
 	corners := s.menus.corners
+	if s.sifting {
+		for i := range list {
+			e := &list[i]
+			stage := s.stage(e.arc)
+			for k := range slopes {
+				v, size := s.law.floor(stage, &s.rule, d.a, o.slope[k])
+				o.weight[i*slopes+k], o.pick[i*slopes+k] = v, e.lo+int32(k)
+				corners[int(e.lo)+k] = s.law.item(stage, &s.rule, size)
+			}
+		}
+		return
+	}
 	for i := range list {
 		lo, hi := list[i].lo, list[i].hi-1
 		last := hi
@@ -411,8 +423,12 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 			lo, hi = min(lo, l), max(hi, r)
 		}
 	}
-	for k := lo; k < hi; k++ {
-		x := &s.menus.items[k]
+	if lo >= hi {
+		return
+	}
+	items := s.items(a, lo, hi)
+	for k := range items {
+		x := &items[k]
 		least := int64(unreachable)
 		for layer := range s.layers {
 			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes

@@ -80,6 +80,9 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 	p := &s.pass
 	// cheapest first: the other leaves its times in p.time
 	s.quickest, s.leanest, s.paid = make([]int64, s.states), make([]int64, s.states), make([]int64, s.states)
+	if s.law != nil {
+		s.priceCheapest()
+	}
 	for _, byCost := range []bool{true, false} {
 		for v := range s.states {
 			p.time[v], p.cost[v] = unreachable, unreachable
@@ -89,7 +92,7 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 			for i := range s.arcs {
 				a := &s.arcs[i]
 				from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
-				if p.time[from] == unreachable {
+				if p.time[from] == unreachable || byCost && a.cheapest.option < 0 {
 					continue
 				}
 				x := s.extreme(a, p.time[from], byCost)
@@ -129,7 +132,9 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 		reverse(plan.path)
 		if byCost {
 			cheapest = plan
-			copy(s.paid, p.cost[:s.states])
+			if s.law == nil {
+				copy(s.paid, p.cost[:s.states])
+			}
 		} else {
 			fastest = plan
 		}
@@ -164,7 +169,7 @@ func (s *solver) extreme(a *arc, finish int64, byCost bool) (x item) {
 		x.time = x.after(finish)
 		return x
 	}
-	options := s.in.Segments[a.segment].Options
+	options := s.segments[a.segment].Options
 	for k := range options {
 		o := &options[k]
 		y := item{time: s.in.ends(finish, o), cost: o.CostPicoUSD, option: int32(k)}
@@ -223,6 +228,16 @@ func (s *solver) weigh(list []entry, d direction) {
 	p := &s.pass
 	p.weight, p.pick = grow(p.weight, len(list)), grow(p.pick, len(list))
 	corners := s.menus.corners
+	if s.sifting && s.law != nil {
+		for i := range list {
+			e := &list[i]
+			stage := s.stage(e.arc)
+			v, k := s.law.floor(stage, &s.rule, d.a, d.b)
+			p.weight[i], p.pick[i] = v, e.lo
+			corners[e.lo] = s.law.item(stage, &s.rule, k)
+		}
+		return
+	}
 	for i := range list {
 		lo, hi := list[i].lo, list[i].hi-1
 		for lo < hi {

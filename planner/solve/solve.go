@@ -13,12 +13,35 @@ const DefaultLabels = 1 << 26
 // supported points. The number of stages is first left free, which makes the graph small; when a plan found that way
 // breaks the stage limits the search is repeated on a graph with a layer per stage.
 func Solve(in *Instance, maxLabels int) *Result {
-	if maxLabels <= 0 {
-		maxLabels = DefaultLabels
+	s := newSolver(&in.Terms, maxLabels)
+	s.segments = in.Segments
+	s.sortArcs(len(in.Segments), func(i int) (tail, head int32, some bool) {
+		g := &in.Segments[i]
+		return int32(g.I), int32(g.J), len(g.Options) > 0
+	})
+	for i := range s.arcs {
+		s.arcs[i].survey(&s.rule, in.Segments[s.arcs[i].segment].Options)
 	}
-	maxLabels = min(maxLabels, 1<<30) // labels are numbered by int32
-	s := newSolver(in, maxLabels)
-	if in.MinStages <= 1 {
+	return s.solve()
+}
+
+// Solve finds the whole frontier of a problem, the same as its Instance has. The options of Result.Stages are indices into
+// Sizes.
+func (p *Problem) Solve(maxLabels int) *Result {
+	s := newSolver(&p.Terms, maxLabels)
+	s.law = newLaw(p)
+	s.sortArcs(len(p.Stages), func(i int) (tail, head int32, some bool) {
+		stage := &p.Stages[i]
+		return stage.I, stage.J, stage.Low < stage.High
+	})
+	for i := range s.arcs {
+		s.law.survey(&s.arcs[i], s.stage(int32(i)), &s.rule)
+	}
+	return s.solve()
+}
+
+func (s *solver) solve() *Result {
+	if s.in.MinStages <= 1 {
 		s.layered(false)
 		if r := s.run(); r != nil {
 			return r
@@ -27,6 +50,9 @@ func Solve(in *Instance, maxLabels int) *Result {
 	s.layered(true)
 	return s.run()
 }
+
+// stage gives the stage behind an arc of a law.
+func (s *solver) stage(arc int32) *Stage { return &s.law.problem.Stages[s.arcs[arc].segment] }
 
 // plan is a path from source to sink.
 type plan struct {
@@ -41,7 +67,11 @@ type entry struct {
 }
 
 type solver struct {
-	in        *Instance
+	in        *Terms
+	segments  []Segment // of an Instance
+	law       *law      // of a Problem
+	sifting   bool      // every entry has one corner, set anew in each direction
+	scratch   []item
 	nodes     int
 	maxLabels int
 	rule      rule
@@ -79,30 +109,38 @@ type found struct {
 	lo, hi     int32
 }
 
-func newSolver(in *Instance, maxLabels int) *solver {
+func newSolver(in *Terms, maxLabels int) *solver {
+	if maxLabels <= 0 {
+		maxLabels = DefaultLabels
+	}
+	maxLabels = min(maxLabels, 1<<30) // labels are numbered by int32
 	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: maxLabels, rule: in.rule()}
 	s.menus.overlapped = in.Scenario == ColdOverlapped
+	return s
+}
+
+// sortArcs makes an arc of each of n segments that has some option, by tail, then index.
+func (s *solver) sortArcs(n int, segment func(i int) (tail, head int32, some bool)) {
 	count := make([]int32, s.nodes+1)
-	for i := range in.Segments {
-		count[in.Segments[i].I+1]++
+	for i := range n {
+		tail, _, _ := segment(i)
+		count[tail+1]++
 	}
 	for v := range s.nodes {
 		count[v+1] += count[v]
 	}
-	order := make([]int32, len(in.Segments)) // segments by tail, then index
-	for i := range in.Segments {
-		v := in.Segments[i].I
-		order[count[v]] = int32(i)
-		count[v]++
+	order := make([]int32, n)
+	for i := range n {
+		tail, _, _ := segment(i)
+		order[count[tail]] = int32(i)
+		count[tail]++
 	}
-	s.arcs = make([]arc, 0, len(order))
+	s.arcs = make([]arc, 0, n)
 	for _, i := range order {
-		if g := &in.Segments[i]; len(g.Options) > 0 {
-			s.arcs = append(s.arcs, arc{tail: int32(g.I), head: int32(g.J), segment: i})
-			s.arcs[len(s.arcs)-1].survey(&s.rule, g.Options)
+		if tail, head, some := segment(int(i)); some {
+			s.arcs = append(s.arcs, arc{tail: tail, head: head, segment: i})
 		}
 	}
-	return s
 }
 
 // layered chooses between states that are nodes and states that are nodes after a number of stages.
@@ -169,18 +207,14 @@ func (s *solver) list(p, q *plan) {
 			s.entries = append(s.entries, entry{tail: a.tail, head: a.head, arc: int32(i)})
 		}
 	}
-	if !s.menus.overlapped {
+	if s.law != nil || !s.menus.overlapped {
 		s.sift(p, q)
 	}
-	options := 0
-	for _, e := range s.entries {
-		options += len(s.in.Segments[s.arcs[e.arc].segment].Options)
-	}
 	left := s.entries[:0]
-	s.menus.corners = grow(s.menus.corners, options)[:0]
+	s.menus.corners = s.menus.corners[:0]
 	for _, e := range s.entries {
 		a := &s.arcs[e.arc]
-		if s.menus.hull(&s.rule, a, s.in.Segments[a.segment].Options, s.box) {
+		if s.law != nil && s.menus.hullOfLaw(s.law, &s.rule, a, s.box) || s.law == nil && s.menus.hull(&s.rule, a, s.segments[a.segment].Options, s.box) {
 			e.lo, e.hi = a.cornerLo, a.cornerHi
 			left = append(left, e)
 		}
@@ -192,7 +226,9 @@ func (s *solver) list(p, q *plan) {
 func (s *solver) sift(p, q *plan) {
 	keep := make([]bool, len(s.arcs))
 	all := len(s.entries)
+	s.sifting = true
 	s.siftWindow(p, q, 0, all, 3, keep)
+	s.sifting = false
 	left := s.entries[:0]
 	for _, e := range s.entries[:all] {
 		if keep[e.arc] {
@@ -209,16 +245,26 @@ func (s *solver) siftWindow(p, q *plan, lo, hi, depth int, keep []bool) {
 	s.menus.corners = s.menus.corners[:0]
 	start := len(s.entries)
 	for _, e := range s.entries[lo:hi] {
-		a := &s.arcs[e.arc]
-		if x, ok := s.rule.least(s.in.Segments[a.segment].Options, s.box, d); ok {
-			e.lo = int32(len(s.menus.corners))
-			e.hi = e.lo + 1
+		e.lo = int32(len(s.menus.corners))
+		e.hi = e.lo + 1
+		if s.law != nil {
+			s.menus.corners = append(s.menus.corners, item{})
+			if s.menus.overlapped {
+				s.menus.corners = append(s.menus.corners, make([]item, slopes-1)...)
+			}
+			s.entries = append(s.entries, e)
+		} else if x, ok := s.rule.least(s.segments[s.arcs[e.arc].segment].Options, s.box, d); ok {
 			s.menus.corners = append(s.menus.corners, x)
 			s.entries = append(s.entries, e)
 		}
 	}
 	end := len(s.entries)
 	z := s.sweep(p, q, s.entries[start:end], d)
+	if s.menus.overlapped {
+		if x := s.lowest(p, q, d); x != nil {
+			z = x
+		}
+	}
 	if !s.splits(z, p, q, d) || depth == 0 || end-start < siftSize {
 		limit := s.known.ceiling(p, q, d)
 		for i, e := range s.entries[start:end] {

@@ -51,8 +51,8 @@ func enumerate(in *Instance) []Point {
 
 // random makes an instance without structure. Small ranges make many ties.
 func random(rng *rand.Rand, nodes, options int, times, costs int64) *Instance {
-	in := &Instance{Format: Format, Scenario: scenarios[rng.IntN(3)], MinStages: rng.IntN(3), MaxStages: 1 + rng.IntN(nodes+1),
-		StartUs: rng.Int64N(times), DispatchUs: rng.Int64N(times/4 + 1)}
+	in := &Instance{Format: Format, Terms: Terms{Scenario: scenarios[rng.IntN(3)], MinStages: rng.IntN(3),
+		MaxStages: 1 + rng.IntN(nodes+1), StartUs: rng.Int64N(times), DispatchUs: rng.Int64N(times/4 + 1)}}
 	in.MaxStages = max(in.MaxStages, in.MinStages)
 	if rng.IntN(2) == 0 {
 		in.GatewayPicoUSDPerMs = rng.Int64N(1 + 1000*costs/times)

@@ -257,7 +257,11 @@ func instance(_ context.Context, a *arguments, env *environment) error {
 		return err
 	}
 	defer close()
-	return writeJSON(env.out, problem.Instance())
+	in, err := problem.Instance()
+	if err != nil {
+		return err
+	}
+	return writeJSON(env.out, in)
 }
 
 // versionDocument is what version --json prints.

@@ -1,0 +1,225 @@
+package solve
+
+// This file looks at the options of a Problem's stages without writing them out.
+//
+// In a direction that weighs cost by a and time by b, a stage's value at size k is
+//
+//	constant + X*price[k] + Y*price[k]*slowdown[k] + Z*slowdown[k]
+//
+// with X, Y and Z from the stage and the direction, and only the rounding of billed time above it. With price*slowdown
+// and slowdown replaced by their lower convex envelopes over price, which all stages share, that is a convex function of
+// the price, so its least size is found by bisection, and it is a lower bound whatever the platform's table looks like.
+// On platforms whose speed follows the law of platform.Slowdown the envelopes are the table itself.
+
+// law is the table of sizes as the bounds use it.
+type law struct {
+	problem *Problem
+	size    []lawSize
+	step    []lawSize // differences between neighbouring sizes
+}
+
+type lawSize struct{ price, both, slow float64 } // pico-USD per us, price x slowdown, slowdown
+
+func newLaw(p *Problem) *law {
+	l := &law{problem: p, size: make([]lawSize, len(p.Sizes)), step: make([]lawSize, len(p.Sizes))}
+	price, both, slow := make([]float64, p.Common), make([]float64, p.Common), make([]float64, p.Common)
+	for k := range p.Sizes {
+		z := &p.Sizes[k]
+		x := lawSize{price: float64(z.PicoUSDPer1024s) / (1024 * 1e6), slow: float64(z.Slowdown) / (1 << SlowdownBits)}
+		x.both = x.price * x.slow
+		l.size[k] = x
+		if k < p.Common {
+			price[k], both[k], slow[k] = x.price, x.both, x.slow
+		}
+	}
+	lowerEnvelope(price, both)
+	lowerEnvelope(price, slow)
+	for k := range p.Common {
+		l.size[k] = lawSize{price[k], both[k], slow[k]}
+		if k > 0 {
+			a, b := &l.size[k-1], &l.size[k]
+			l.step[k-1] = lawSize{b.price - a.price, b.both - a.both, b.slow - a.slow}
+		}
+	}
+	return l
+}
+
+// lowerEnvelope replaces y by the lower convex envelope of the points (x, y); x rises.
+func lowerEnvelope(x, y []float64) {
+	hull := make([]int, 0, len(x))
+	for k := range x {
+		for n := len(hull); n >= 2; n-- {
+			a, b := hull[n-2], hull[n-1]
+			if float64((y[b]-y[a])*(x[k]-x[b])) < float64((y[k]-y[b])*(x[b]-x[a])) {
+				break
+			}
+			hull = hull[:n-1]
+		}
+		hull = append(hull, k)
+	}
+	for h := 0; h+1 < len(hull); h++ {
+		a, b := hull[h], hull[h+1]
+		for k := a + 1; k < b; k++ {
+			part := (x[k] - x[a]) / (x[b] - x[a])
+			y[k] = min(y[k], y[a]+float64(part*(y[b]-y[a])))
+		}
+	}
+}
+
+// floor bounds a*cost + b*time of a stage over all of its sizes from below, time being an item's, and names a size at
+// which the bound is least.
+func (l *law) floor(s *Stage, r *rule, a, b int64) (value int64, size int32) {
+	fa, fb := float64(a), float64(b)
+	perUs := fb + float64(fa*(float64(s.RunPicoUSDPerMs)/1000))
+	run1 := float64(s.Run1Ns) / 1000
+	x, y, z := fa*float64(s.FixedUs+s.HopUs), fa*run1, perUs*run1
+	lo, hi := s.Low, s.High-1
+	for lo < hi {
+		mid := (lo + hi) >> 1
+		if d := &l.step[mid]; float64(x*d.price)+float64(y*d.both)+float64(z*d.slow) < 0 {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	k := &l.size[lo]
+	v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*float64(s.HopUs))
+	v -= v / (1 << 40) // what floating point may have lost, and more
+	// What is exact stays in integers: fees, and the time that no size changes.
+	fixed := s.FixedPicoUSD - roundingPicoUSD
+	return a*fixed + b*(s.InitUs&r.sequential+r.dispatch) + int64(v), lo
+}
+
+// roundingPicoUSD is more than rounding to whole pico-dollars can take off a cost.
+const roundingPicoUSD = 8
+
+// item computes a stage at a size. In an item of a law the option is the size.
+func (l *law) item(s *Stage, r *rule, k int32) item {
+	p := l.problem
+	z := &p.Sizes[k]
+	run := s.RunUs(z)
+	return item{
+		time: run + s.InitUs&r.sequential + r.dispatch, cost: s.FeesPicoUSD + p.Cost(s, run, z),
+		ready: (s.InitUs + run) & r.overlapped, option: k,
+	}
+}
+
+// survey fills in what sums up an arc. Its cheapest item is only bounded: see cheapest.
+func (l *law) survey(a *arc, s *Stage, r *rule) {
+	k := s.High - 1
+	z := l.problem.Sizes
+	for run := s.RunUs(&z[k]); k > s.Low && s.RunUs(&z[k-1]) == run; k-- {
+	}
+	a.fastest = l.item(s, r, k)
+	cost, k := l.floor(s, r, 1, 0)
+	a.cheapest = item{time: s.RunUs(&z[k]) + s.InitUs&r.sequential + r.dispatch, cost: cost, option: -1}
+	a.even = true
+	if r.overlapped != 0 {
+		a.shift = s.InitUs - r.dispatch
+	}
+}
+
+// cheapest finds the cheapest item of a stage, of equals the fastest.
+func (l *law) cheapest(s *Stage, r *rule) item {
+	_, at := l.floor(s, r, 1, 0)
+	best := l.item(s, r, at)
+	better := func(x *item) bool { return x.cost < best.cost || x.cost == best.cost && x.time < best.time }
+	// Costs go astray from their floor by the rounding of billed time only, so sizes whose floor is above are done with.
+	for k := at - 1; k >= s.Low && l.floorAt(s, k) <= best.cost; k-- {
+		if x := l.item(s, r, k); better(&x) {
+			best = x
+		}
+	}
+	for k := at + 1; k < s.High && l.floorAt(s, k) <= best.cost; k++ {
+		if x := l.item(s, r, k); better(&x) {
+			best = x
+		}
+	}
+	return best
+}
+
+// floorAt bounds the cost of a stage at a size; it falls up to the size that floor finds and rises after it.
+func (l *law) floorAt(s *Stage, k int32) int64 {
+	z := &l.size[k]
+	run1 := float64(s.Run1Ns) / 1000
+	perUs := float64(s.RunPicoUSDPerMs) / 1000
+	v := float64(float64(s.FixedUs+s.HopUs)*z.price) + float64(run1*z.both) + float64(float64(perUs*run1)*z.slow) + float64(perUs*float64(s.HopUs))
+	v -= v / (1 << 40)
+	return s.FixedPicoUSD - roundingPicoUSD + int64(v)
+}
+
+// items lists the items of a stage at the sizes from low to high (inclusive) that no other of them beats, by rising time,
+// inside a box.
+func (l *law) items(s *Stage, r *rule, low, high int32, box item, out []item) []item {
+	start := len(out)
+	for k := high; k >= low; k-- {
+		x := l.item(s, r, k)
+		if x.time > box.time || x.ready > box.time {
+			break
+		}
+		n := len(out)
+		if x.cost > box.cost || n > start && x.cost >= out[n-1].cost {
+			continue
+		}
+		if n > start && out[n-1].time == x.time {
+			out = out[:n-1]
+		}
+		out = append(out, x)
+	}
+	return out
+}
+
+// priceCheapest finds the true price of the cheapest item of every arc that a cheapest plan may have; the others keep their
+// bound and no option. It leaves in s.paid the bounds of the cost from the source.
+func (s *solver) priceCheapest() {
+	p := &s.pass
+	for v := range s.states {
+		s.paid[v], s.leanest[v] = unreachable, unreachable
+		if s.isEnd(v) {
+			s.leanest[v] = 0
+		}
+	}
+	s.paid[0] = 0
+	for k := range s.layers {
+		for i := range s.arcs {
+			a := &s.arcs[i]
+			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
+			if c := s.paid[from] + a.cheapest.cost; c < s.paid[to] {
+				s.paid[to], p.via[to] = c, int32(i)
+			}
+		}
+	}
+	end := -1
+	for v := s.nodes - 1; v < s.states; v += s.nodes {
+		if s.isEnd(v) && s.paid[v] < unreachable && (end < 0 || s.paid[v] < s.paid[end]) {
+			end = v
+		}
+	}
+	if end < 0 {
+		return
+	}
+	price := func(i int) int64 {
+		a := &s.arcs[i]
+		if a.cheapest.option < 0 {
+			a.cheapest = s.law.cheapest(s.stage(int32(i)), &s.rule)
+		}
+		return a.cheapest.cost
+	}
+	most := int64(0)
+	for v := end; v != 0; {
+		a := &s.arcs[p.via[v]]
+		most += price(int(p.via[v]))
+		v -= s.step + int(a.head-a.tail)
+	}
+	for k := s.layers - 1; k >= 0; k-- {
+		for i := len(s.arcs) - 1; i >= 0; i-- {
+			a := &s.arcs[i]
+			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
+			rest := s.leanest[to] + a.cheapest.cost
+			s.leanest[from] = min(s.leanest[from], rest)
+			if s.paid[from]+rest <= most {
+				price(i)
+			}
+		}
+	}
+}
