@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"partita/planner/diag"
+	"partita/planner/precision"
 )
 
 // MaxDocumentBytes bounds a document that Decode accepts.
@@ -167,8 +168,11 @@ func (p *Plan) check() error {
 			return invalid(fmt.Sprintf("stage %d does not continue the one before it: index %d, layers %d to %d", i+1, s.Index, s.FirstLayer, s.LastLayer))
 		}
 		next = s.LastLayer + 1
+		if _, err := precision.Parse(s.Precision); err != nil {
+			return invalid(fmt.Sprintf("stage %d stores its weights as %q", i+1, clip(s.Precision)))
+		}
 		for _, v := range []int64{s.MemoryMB - 1, s.MemoryNeededMB, s.WeightBytes, s.PackageBytes, s.InputBytes, s.OutputBytes, s.InitUs, s.InputUs,
-			s.ComputeUs, s.OutputUs, s.BilledUs, s.FeesPicoUSD, s.CostPicoUSD} {
+			s.ComputeUs, s.OutputUs, s.BilledUs, s.FeesPicoUSD, s.CostPicoUSD, s.TemporaryMB} {
 			if v < 0 {
 				return invalid(fmt.Sprintf("stage %d has a negative figure", i+1))
 			}

@@ -51,6 +51,13 @@ type Model struct {
 	MACs         int64        `json:"macs"`
 	Preprocess   string       `json:"preprocess"` // suggested for images
 	Architecture Architecture `json:"architecture"`
+	Splits       []Split      `json:"splits,omitempty"` // layers computed in parts; the numbers of layers elsewhere count each part, and one more that joins them
+}
+
+// Split says that a layer is computed in so many parts of its output channels, each of which may be in a function of its own.
+type Split struct {
+	Layer string `json:"layer"`
+	Parts int    `json:"parts"`
 }
 
 // PriceBook identifies the prices and limits used.
@@ -95,8 +102,10 @@ type Stage struct {
 	OutputBytes    int64  `json:"outputBytes"`
 	TransportIn    string `json:"transportIn"`
 	TransportOut   string `json:"transportOut"`
-	Packaging      string `json:"packaging"`
-	InitUs         int64  `json:"initUs"` // 0 when warm
+	Packaging      string `json:"packaging"`             // "zip"; "s3": the weights are fetched from the bucket when the function starts
+	Precision      string `json:"precision,omitempty"`   // how weights are stored: "float16", "int8"; absent: "float32"
+	TemporaryMB    int64  `json:"temporaryMB,omitempty"` // size of /tmp; absent: what every function has
+	InitUs         int64  `json:"initUs"`                // 0 when warm
 	InputUs        int64  `json:"inputUs"`
 	ComputeUs      int64  `json:"computeUs"`
 	OutputUs       int64  `json:"outputUs"`
@@ -123,10 +132,13 @@ type Point struct {
 	Stages      []Choice `json:"stages"`
 }
 
-// Choice is a stage in short: up to which layer, at which size.
+// Choice is a stage in short: up to which layer, at which size, and how it is packaged and stored where that is not the
+// usual way.
 type Choice struct {
-	LastLayer int   `json:"lastLayer"` // from 1, inclusive
-	MemoryMB  int64 `json:"memoryMB"`
+	LastLayer int    `json:"lastLayer"` // from 1, inclusive
+	MemoryMB  int64  `json:"memoryMB"`
+	Packaging string `json:"packaging,omitempty"` // absent: "zip"
+	Precision string `json:"precision,omitempty"` // absent: "float32"
 }
 
 // Baseline is what a simpler way of planning would give on the same problem.

@@ -14,8 +14,11 @@ import (
 	"partita/planner/graph"
 )
 
-// MaxParts bounds the parts of one layer.
-const MaxParts = 64
+// MaxParts bounds the parts of one layer, MaxSplits the layers that are computed in parts.
+const (
+	MaxParts  = 64
+	MaxSplits = 64
+)
 
 // Split asks for a layer to be computed in parts.
 type Split struct {
@@ -162,6 +165,9 @@ func usesOf(g *graph.Graph, id graph.ValueID) int {
 // first step of that name. The parts of a layer are steps of their own, "fc1 (1 of 3)", before it; the layer keeps its
 // name and joins them.
 func Apply(g *graph.Graph, splits []Split) (*graph.Graph, error) {
+	if len(splits) > MaxSplits {
+		return nil, diag.New(diag.Limit, "rewrite.too-many", "computing layers in parts", fmt.Sprintf("%d layers are to be", len(splits)), fmt.Sprintf("split at most %d", MaxSplits))
+	}
 	for _, s := range splits {
 		next, err := apply(g, s)
 		if err != nil {

@@ -15,7 +15,6 @@ import (
 	v4 "github.com/aws/aws-sdk-go-v2/aws/signer/v4"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
-	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"partita/planner/diag"
 	"partita/runtime/wire"
@@ -52,9 +51,9 @@ func connect() (*s3.Client, error) {
 
 func failed(doing string, object wire.Object, err error) error {
 	where := fmt.Sprintf("s3://%s/%s", object.Bucket, object.Key)
-	var noKey *types.NoSuchKey
-	var noBucket *types.NoSuchBucket
-	if errors.As(err, &noKey) || errors.As(err, &noBucket) {
+	// GetObject's model has no NoSuchBucket: it comes as an error without a type of its own.
+	var api interface{ ErrorCode() string }
+	if errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NoSuchBucket") {
 		return diag.New(diag.NotFound, "store.no-object", doing, where+" does not exist", "check the bucket, and that nothing else deletes from it").Because(err)
 	}
 	return diag.New(diag.Unavailable, "store.unavailable", doing, where+" could not be reached", "check the network and the role's permissions").Because(err)

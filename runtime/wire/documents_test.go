@@ -195,3 +195,27 @@ func TestSpillTakesTheLargestFirst(t *testing.T) {
 		t.Error("a tensor that is in the store is spilled again")
 	}
 }
+
+// The weights that a stage fetches are described in parts that make up the whole.
+func TestStageManifestWeights(t *testing.T) {
+	manifest := func(w *Weights) []byte {
+		m := StageManifest{Format: StageFormat, Stages: 1, Weights: w, Inputs: []TensorSpec{{"x", "float32", []int64{-1, 2}}}, Outputs: []TensorSpec{{"y", "float32", []int64{-1, 2}}}}
+		text, err := json.Marshal(m)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return text
+	}
+	for bytes, parts := range map[int64]int{1: 1, MinWeightsPart: 1, MinWeightsPart + 1: 2, 500 << 20: MaxWeightsParts, 1<<40 + 1: MaxWeightsParts} {
+		w := &Weights{Bytes: bytes, PartBytes: WeightsPartBytes(bytes), CRC32C: make([]uint32, parts)}
+		if m, err := ReadStageManifest(manifest(w)); err != nil || m.Weights.Bytes != bytes {
+			t.Errorf("%d bytes in %d parts: %v", bytes, parts, err)
+		}
+	}
+	for _, w := range []Weights{{}, {Bytes: 1}, {Bytes: 1, PartBytes: 1}, {Bytes: 10, PartBytes: 5, CRC32C: make([]uint32, 3)}, {Bytes: -1, PartBytes: 5},
+		{Bytes: 100, PartBytes: 1, CRC32C: make([]uint32, 100)}, {Bytes: 10, PartBytes: -5, CRC32C: make([]uint32, 1)}} {
+		if _, err := ReadStageManifest(manifest(&w)); diag.CodeOf(err) != "wire.bad-manifest" {
+			t.Errorf("%+v: %v", w, err)
+		}
+	}
+}

@@ -22,6 +22,9 @@ func ReadStageManifest(data []byte) (*StageManifest, error) {
 	if len(m.Inputs) == 0 || len(m.Outputs) == 0 {
 		return nil, badManifest(StageFile, "it names no inputs or no outputs")
 	}
+	if w := m.Weights; w != nil && (w.Bytes < 1 || w.PartBytes < 1 || len(w.CRC32C) > MaxWeightsParts || int64(len(w.CRC32C)) != (w.Bytes-1)/w.PartBytes+1) {
+		return nil, badManifest(StageFile, fmt.Sprintf("%d bytes of weights in %d parts of %d bytes do not fit together", w.Bytes, len(w.CRC32C), w.PartBytes))
+	}
 	return &m, checkSpecs(StageFile, m.Inputs, m.Outputs)
 }
 

@@ -43,8 +43,33 @@ type StageManifest struct {
 	Stages     int          `json:"stages"`
 	Layers     string       `json:"layers"`              // for people: "conv1 .. conv4_block6_out"
 	Precision  string       `json:"precision,omitempty"` // how the weights are stored: "float32", "float16" or "int8"
+	Weights    *Weights     `json:"weights,omitempty"`   // set where WeightsFile is not in the package but an object
 	Inputs     []TensorSpec `json:"inputs"`
 	Outputs    []TensorSpec `json:"outputs"`
+}
+
+// WeightsVariable names the variable in a function's environment that says where the weights are which its package lacks,
+// as s3://BUCKET/KEY.
+const WeightsVariable = "PARTITA_WEIGHTS"
+
+// Weights describes a weights file that a function fetches when it starts: in parts of PartBytes, the last one shorter, all at
+// the same time.
+type Weights struct {
+	Bytes     int64    `json:"bytes"`
+	PartBytes int64    `json:"partBytes"`
+	CRC32C    []uint32 `json:"crc32c"` // of each part (RFC 3720, the polynomial of Castagnoli)
+}
+
+// What a part of a weights object is at least, and how many there are at most: a range of 8 MiB is large enough for a
+// connection's full rate, and that many connections use up what a function's network gives.
+const (
+	MinWeightsPart  = 8 << 20
+	MaxWeightsParts = 16
+)
+
+// WeightsPartBytes gives the size of the parts of a weights object.
+func WeightsPartBytes(bytes int64) int64 {
+	return max(MinWeightsPart, (bytes+MaxWeightsParts-1)/MaxWeightsParts)
 }
 
 // GatewayManifest is gateway.json.

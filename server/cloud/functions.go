@@ -19,6 +19,7 @@ type FunctionSpec struct {
 	Name           string
 	PackageKey     string // of the zip in the bucket
 	MemoryMB       int64
+	TemporaryMB    int64 // size of /tmp; 0 is what every function has
 	TimeoutSeconds int64
 	Architecture   string // "x86_64" or "arm64"
 	Description    string
@@ -64,6 +65,9 @@ func (c *Cloud) CreateFunction(ctx context.Context, spec FunctionSpec) error {
 	}
 	if spec.Architecture != "" {
 		in.Architectures = []types.Architecture{types.Architecture(spec.Architecture)}
+	}
+	if spec.TemporaryMB > 0 {
+		in.EphemeralStorage = &types.EphemeralStorage{Size: aws.Int32(int32(spec.TemporaryMB))}
 	}
 	if len(spec.Environment) > 0 {
 		in.Environment = &types.Environment{Variables: spec.Environment}

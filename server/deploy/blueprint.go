@@ -33,7 +33,13 @@ type Part struct {
 	TransportIn    string
 	PackageBytes   int64 // about; for progress
 	Write          func(w io.Writer) error
-	WakeEvent      []byte
+	// WriteWeights, where it is set, writes the weights that the function fetches when it starts. It comes before Write.
+	WriteWeights func(w io.Writer) error
+	TemporaryMB  int64          // size of /tmp; 0 is what every function has
+	Packaging    string         // where it is not "zip"
+	Precision    string         // where it is not "float32"
+	WeightLoss   func() float64 // once it is written: how far its weights are from the exact ones, relative to them
+	WakeEvent    []byte
 	// WakeRefused says that the function answers its wake with a diagnostic of its own: see gatewayWakeEvent.
 	WakeRefused bool
 }
@@ -42,7 +48,16 @@ func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
 	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform,
 		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess}
 	for _, p := range b.Stages {
-		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn})
+		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn,
+			Packaging: p.Packaging, Precision: p.Precision, WeightError: p.weightError()})
 	}
 	return m
+}
+
+// weightError is the loss of a part's weights; 0 where they are exact.
+func (p *Part) weightError() float64 {
+	if p.WeightLoss == nil {
+		return 0
+	}
+	return p.WeightLoss()
 }

@@ -57,6 +57,10 @@ type DeployedStage struct {
 	MemoryMB    int64  `json:"memoryMB"`
 	WeightBytes int64  `json:"weightBytes"`
 	TransportIn string `json:"transportIn,omitempty"`
+	Packaging   string `json:"packaging,omitempty" doc:"where it is not zip: s3 for weights that are fetched when the function starts"`
+	Precision   string `json:"precision,omitempty" doc:"where it is not float32: how the weights are stored"`
+	// WeightError is measured while packaging.
+	WeightError float64 `json:"weightError,omitempty" doc:"of the weights stored in less than float32: the Euclidean norm of the difference over that of the weights"`
 }
 
 // maxManifestBytes bounds the manifest that is read.

@@ -58,6 +58,7 @@ func runsOf(name string) string        { return "runs/" + name + "/" }
 func gatewayName(name string) string   { return "partita-" + name + "-gateway" }
 func functionsOf(name string) string   { return "partita-" + name + "-" }
 func packageKey(name, p string) string { return packagesOf(name) + p + ".zip" }
+func weightsKey(name, p string) string { return packagesOf(name) + p + ".weights" }
 
 // journal is a Journal and the version of it that is stored. Nobody else may change it meanwhile.
 type journal struct {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"io"
 	"os"
 	"path/filepath"
 
@@ -36,8 +37,16 @@ func Package(ctx context.Context, o Options, bucket, folder string, r Request, w
 		return nil, err
 	}
 	for _, part := range append(append([]Part{}, blueprint.Stages...), blueprint.Gateway) {
+		if part.WriteWeights != nil {
+			path := filepath.Join(folder, part.Name+".weights")
+			bytes, err := writePackage(ctx, path, part.WriteWeights)
+			if err != nil {
+				return nil, err
+			}
+			written(path, bytes)
+		}
 		path := filepath.Join(folder, part.Name+".zip")
-		bytes, err := writePackage(ctx, path, &part)
+		bytes, err := writePackage(ctx, path, part.Write)
 		if err != nil {
 			return nil, err
 		}
@@ -46,8 +55,8 @@ func Package(ctx context.Context, o Options, bucket, folder string, r Request, w
 	return blueprint, nil
 }
 
-// writePackage writes a package whole or not at all.
-func writePackage(ctx context.Context, path string, p *Part) (int64, error) {
+// writePackage writes a file whole or not at all.
+func writePackage(ctx context.Context, path string, write func(io.Writer) error) (int64, error) {
 	unusable := func(err error) error {
 		return diag.New(diag.Invalid, "file.unusable", "writing "+path, "it cannot be written", "check the folder and its permissions").Because(err)
 	}
@@ -57,7 +66,7 @@ func writePackage(ctx context.Context, path string, p *Part) (int64, error) {
 	}
 	defer os.Remove(file.Name()) // gone once renamed
 	defer file.Close()
-	if err := p.Write(&packageFile{File: file, ctx: ctx, tell: func(int64) {}}); err != nil {
+	if err := write(&packageFile{File: file, ctx: ctx, tell: func(int64) {}}); err != nil {
 		if diag.As(err) == nil && ctx.Err() == nil {
 			err = unusable(err)
 		}

@@ -13,6 +13,8 @@ import (
 	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/platform"
+	"partita/planner/precision"
+	"partita/planner/rewrite"
 	"partita/planner/solve"
 	"partita/runtime/wire"
 	"partita/server/split"
@@ -65,11 +67,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	if err != nil {
 		return nil, err
 	}
-	format, data, err := p.Architecture()
-	if err != nil {
-		return nil, err
-	}
-	model, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+	model, err := rewrite.Model(p)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +83,22 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		return nil, err
 	}
 	var cuts []int
-	for _, s := range p.Stages[:len(p.Stages)-1] {
-		cuts = append(cuts, s.LastLayer)
+	var precisions []precision.Precision
+	for i, s := range p.Stages {
+		if i > 0 {
+			cuts = append(cuts, s.FirstLayer-1)
+		}
+		stored, err := precision.Parse(s.Precision)
+		if err != nil {
+			return nil, err
+		}
+		precisions = append(precisions, stored)
+		if s.Packaging != "" && s.Packaging != packagingZip && s.Packaging != packagingS3 {
+			return nil, diag.New(diag.Invalid, "deploy.packaging", doing, fmt.Sprintf("stage %d is to be packaged as %s", s.Index, quote(s.Packaging)),
+				"plan with packaging zip or s3, which are those that this version deploys")
+		}
 	}
-	stages, err := split.Stages(model.Graph, cuts, r.Name)
+	stages, err := split.Stages(model.Graph, cuts, r.Name, precisions...)
 	if err != nil {
 		return nil, err
 	}
@@ -111,14 +121,27 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		s := &p.Stages[i]
 		name := fmt.Sprintf("stage-%d", s.Index)
 		predictedUs := s.InitUs + s.InputUs + s.ComputeUs + s.OutputUs
-		b.Stages = append(b.Stages, Part{
+		part := Part{
 			Name: name, Function: functionsOf(r.Name) + name, Layers: s.Layers,
 			Description: describePart(fmt.Sprintf("%s: stage %d of %d, %s", r.Name, s.Index, len(stages), s.Layers)),
 			MemoryMB:    s.MemoryMB, TimeoutSeconds: min(timeoutFloorSec+timeoutFactor*predictedUs/1e6, limit),
 			WeightBytes: stage.WeightBytes(), TransportIn: s.TransportIn, PackageBytes: s.PackageBytes,
-			Write:     func(w io.Writer) error { return stage.WritePackage(w, source, d.options.Native) },
-			WakeEvent: wakeEvent(),
-		})
+			Write:       func(w io.Writer) error { return stage.WritePackage(w, source, d.options.Native) },
+			WakeEvent:   wakeEvent(),
+			TemporaryMB: s.TemporaryMB,
+		}
+		if precisions[i] != precision.Float32 {
+			part.Precision = s.Precision
+			part.WeightLoss = func() float64 { return stage.Loss().Relative() }
+		}
+		if s.Packaging == packagingS3 && stage.WeightsFileBytes() > 0 {
+			if err := apart(&part, stage, bought, doing); err != nil {
+				return nil, err
+			}
+			part.WriteWeights = func(w io.Writer) error { return stage.WriteWeights(w, source) }
+			part.Environment = map[string]string{wire.WeightsVariable: "s3://" + manifest.Bucket + "/" + weightsKey(r.Name, name)}
+		}
+		b.Stages = append(b.Stages, part)
 		manifest.Stages = append(manifest.Stages, wire.GatewayStage{
 			Function: functionsOf(r.Name) + name, TransportIn: s.TransportIn, TransportOut: s.TransportOut,
 			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: s.FeesPicoUSD - (s.Invocations-1)*bought.RequestPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
@@ -135,6 +158,33 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		WakeRefused:    true,
 	}
 	return b, nil
+}
+
+// Ways to package a stage.
+const (
+	packagingZip = "zip"
+	packagingS3  = "s3" // the weights are an object of their own
+)
+
+// The most temporary storage that a function can have (AWS Lambda quotas, 2026), and what is left of it for other files
+// than the weights.
+const (
+	maxTemporaryMB  = 10240
+	temporaryRoomMB = 16
+)
+
+// apart makes a part one whose weights are fetched when it starts, with room for them.
+func apart(part *Part, stage *split.Stage, bought *platform.Platform, doing string) error {
+	part.Packaging = packagingS3
+	needs := (stage.WeightsFileBytes()+1<<20-1)>>20 + temporaryRoomMB
+	if needs > maxTemporaryMB {
+		return diag.New(diag.Limit, "deploy.temporary-storage", doing, fmt.Sprintf("the weights of %s need %d MB of temporary storage, and functions have at most %d", part.Name, needs, maxTemporaryMB),
+			"plan with more stages")
+	}
+	if needs > max(bought.TemporaryMB, part.TemporaryMB) {
+		part.TemporaryMB = needs
+	}
+	return nil
 }
 
 // ports gives the tensors that users send or get, and the graph's names of the same.

@@ -158,16 +158,27 @@ func (d *Deployer) finish(ctx context.Context, upload *upload, j *journal) error
 	return j.become(ctx, Ready, d.owner)
 }
 
-// pack writes a part's package to a temporary file and uploads it. The journal already names the folder it goes to.
+// pack writes a part's package, and before it the weights that are not in it, and uploads them. The journal already names the
+// folder they go to.
 func (d *Deployer) pack(ctx context.Context, name string, p *Part, feed *Feed) error {
-	step := feed.Start("package", "package "+p.Name, p.PackageBytes)
-	file, err := os.CreateTemp(d.options.Folder, "package-*.zip")
+	if p.WriteWeights != nil {
+		if err := d.packFile(ctx, p, "weights "+p.Name, weightsKey(name, p.Name), "application/octet-stream", p.WeightBytes, p.WriteWeights, feed); err != nil {
+			return err
+		}
+	}
+	return d.packFile(ctx, p, "package "+p.Name, packageKey(name, p.Name), "application/zip", p.PackageBytes, p.Write, feed)
+}
+
+// packFile writes a temporary file of about so many bytes and uploads it.
+func (d *Deployer) packFile(ctx context.Context, p *Part, what, key, contentType string, about int64, write func(io.Writer) error, feed *Feed) error {
+	step := feed.Start("package", what, about)
+	file, err := os.CreateTemp(d.options.Folder, "package-*")
 	if err != nil {
 		return step.End(diag.New(diag.Internal, "deploy.no-temporary-file", "packaging "+p.Name, "no temporary file can be made", "check the data folder").Because(err))
 	}
 	defer os.Remove(file.Name())
 	defer file.Close()
-	err = p.Write(&packageFile{File: file, ctx: ctx, tell: step.progress})
+	err = write(&packageFile{File: file, ctx: ctx, tell: step.progress})
 	if full := noRoom(err, "packaging "+p.Name); full != nil {
 		err = full
 	}
@@ -181,8 +192,8 @@ func (d *Deployer) pack(ctx context.Context, name string, p *Part, feed *Feed) e
 	if err != nil {
 		return err
 	}
-	step = feed.Start("upload", "package "+p.Name, size)
-	return step.End(d.options.Store.Put(ctx, packageKey(name, p.Name), &seekMeter{file, step.progress}, size, "application/zip"))
+	step = feed.Start("upload", what, size)
+	return step.End(d.options.Store.Put(ctx, key, &seekMeter{file, step.progress}, size, contentType))
 }
 
 func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprint, j *journal, feed *Feed) error {
@@ -194,7 +205,7 @@ func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprin
 	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
 	defer cancel()
 	err := d.options.Functions.CreateFunction(creating, cloud.FunctionSpec{
-		Name: p.Function, PackageKey: packageKey(name, p.Name), MemoryMB: p.MemoryMB, TimeoutSeconds: p.TimeoutSeconds,
+		Name: p.Function, PackageKey: packageKey(name, p.Name), MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
 		Architecture: b.Architecture, Description: p.Description, Environment: p.Environment,
 		Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash},
 	})

@@ -30,7 +30,7 @@ type Native struct {
 
 // WritePackage writes the stage's zip: bootstrap, ONNX Runtime, stage.json, stage.onnx and stage.weights, uncompressed,
 // in that order and with fixed times, so that the same inputs give the same bytes. On an error what has been written is
-// no package; it is the caller's to discard.
+// no package; it is the caller's to discard. After WriteWeights the zip holds all but stage.weights.
 //
 // Where w can also be written at an offset (a file), every entry is stored with its size and checksum in front. Where
 // it cannot (a pipe), the weights' checksum follows them, which readers that do not seek accept only of deflated
@@ -38,7 +38,11 @@ type Native struct {
 func (s *Stage) WritePackage(w io.Writer, src weights.Source, native Native) error {
 	doing := fmt.Sprintf("writing the package of stage %d of %s", s.Manifest.Index+1, s.Manifest.Deployment)
 	a := newArchive(w)
-	a.reserve(s.weightsSize+int64(len(s.model)), native.Bootstrap, native.Library)
+	inside := s.weightsSize
+	if s.Manifest.Weights != nil {
+		inside = 0
+	}
+	a.reserve(inside+int64(len(s.model)), native.Bootstrap, native.Library)
 	if err := a.file(BootstrapFile, native.Bootstrap, 0o755); err != nil {
 		return coded(err, doing)
 	}
@@ -51,11 +55,53 @@ func (s *Stage) WritePackage(w io.Writer, src weights.Source, native Native) err
 	if err := a.content(wire.ModelFile, s.model); err != nil {
 		return coded(err, doing)
 	}
+	if s.Manifest.Weights != nil {
+		return coded(a.close(), doing)
+	}
 	err := a.stream(wire.WeightsFile, 0o644, s.weightsSize, func(w io.Writer) error { return s.writeWeights(w, src) })
 	if err == nil {
 		err = a.close()
 	}
 	return coded(err, doing)
+}
+
+// WriteWeights writes stage.weights as an object of its own, which the function fetches when it starts, and notes in the
+// manifest what it must get. The package is written after that.
+func (s *Stage) WriteWeights(w io.Writer, src weights.Source) error {
+	if s.weightsSize == 0 {
+		panic("split: a stage without weights has none to fetch")
+	}
+	c := &partSums{w: w, m: wire.Weights{Bytes: s.weightsSize, PartBytes: wire.WeightsPartBytes(s.weightsSize)}}
+	if err := s.writeWeights(c, src); err != nil {
+		return coded(err, fmt.Sprintf("writing the weights of stage %d of %s", s.Manifest.Index+1, s.Manifest.Deployment))
+	}
+	s.Manifest.Weights = &c.m
+	return nil
+}
+
+// partSums sums up what is written, part by part.
+type partSums struct {
+	w io.Writer
+	m wire.Weights
+	n int64
+}
+
+var castagnoli = crc32.MakeTable(crc32.Castagnoli)
+
+func (c *partSums) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	for p = p[:n]; len(p) > 0; {
+		at := c.n % c.m.PartBytes
+		if at == 0 {
+			c.m.CRC32C = append(c.m.CRC32C, 0)
+		}
+		part := p[:min(int64(len(p)), c.m.PartBytes-at)]
+		last := len(c.m.CRC32C) - 1
+		c.m.CRC32C[last] = crc32.Update(c.m.CRC32C[last], castagnoli, part)
+		c.n += int64(len(part))
+		p = p[len(part):]
+	}
+	return n, err
 }
 
 // WriteDir writes the stage's own files into a folder.

@@ -86,6 +86,9 @@ func (s *Stage) WeightBytes() int64 {
 	return n
 }
 
+// WeightsFileBytes gives the size of the stage's file of weights: what a function that fetches it needs room for.
+func (s *Stage) WeightsFileBytes() int64 { return s.weightsSize }
+
 // Loss tells what storing the weights has changed in them, as measured when they were last written.
 func (s *Stage) Loss() Loss {
 	s.mu.Lock()
