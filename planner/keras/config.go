@@ -31,6 +31,8 @@ type layerConfig struct {
 	op                  string       // of a function of TensorFlow: the operation that it is
 	foreign             string       // why it is none
 	model               *modelConfig // of a model within the model
+	steps               *modelConfig // of a model that TimeDistributed calls on each step of time
+	shared              string       // the number that layers have in common which are one, in several models
 }
 
 // call is one use of a layer on tensors. Keras calls it a node.
@@ -271,6 +273,17 @@ func readLayers(list []any, path string, major, depth int) ([]*layerConfig, erro
 			if l.model, err = readModel(m, major, l.path+".", depth+1); err != nil {
 				return nil, err
 			}
+		}
+		if inner, ok := l.options["layer"].(map[string]any); ok && l.class == "TimeDistributed" {
+			if class, _ := inner["class_name"].(string); (&layerConfig{class: class}).isModel() {
+				var err error
+				if l.steps, err = readModel(inner, major, l.path+".config.layer.", depth+1); err != nil {
+					return nil, err
+				}
+			}
+		}
+		if n, ok := m[sharedLayer].(float64); ok {
+			l.shared = fmt.Sprint(n)
 		}
 		layers = append(layers, l)
 	}

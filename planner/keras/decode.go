@@ -120,6 +120,7 @@ func fromTree(tree any, kerasVersion string) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	nameShared(top)
 	// The version changes the meaning of some options (hard_sigmoid). It is kept in the canonical form only where the
 	// rest would not tell it, so that JSON, YAML and HDF5 files of one model have one digest.
 	declared := kerasVersion

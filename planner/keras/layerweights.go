@@ -24,6 +24,8 @@ type LayerWeights struct {
 	Class   string
 	Weights []StoredWeight // in the order of Keras's layer.weights
 	Layers  []LayerWeights // of a model within the model, in its order; it has no Weights then
+	Part    string         // the part of the layer that the Layers are in; "": the layer is the model
+	Shared  bool           // the layer is in several models: Keras 3 writes its weights in the first of them only
 }
 
 // Flat gives a model within the model as one layer: its weights in the order in which .h5 files have them, first those

@@ -32,7 +32,7 @@ type several interface {
 // lower turns an architecture into a graph. Everything that is not supported is found before anything is emitted and
 // told in one error.
 func lower(m *modelConfig) (*graph.Graph, []LayerWeights, error) {
-	found := &findings{keys: map[string]bool{}}
+	found := &findings{keys: map[string]bool{}, shared: map[string]*layerConfig{}}
 	p, err := m.prepare(found, false)
 	if err == nil {
 		err = found.failure()

@@ -44,7 +44,7 @@ func (m *modelConfig) usesMasks() bool {
 				return true
 			}
 		}
-		if readMasks[l.class] || l.model != nil && l.model.usesMasks() {
+		if readMasks[l.class] || l.model != nil && l.model.usesMasks() || l.steps != nil && l.steps.usesMasks() {
 			return true
 		}
 	}

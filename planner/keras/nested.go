@@ -215,3 +215,48 @@ func dropUnused(g *graph.Graph) {
 	}
 	g.Layers, g.Nodes, g.Values = layers, nodes, values
 }
+
+// sharedLayer is the member of a layer in the canonical form that tells layers of several models which are one.
+const sharedLayer = "shared_layer"
+
+// nameShared finds the layers that are one layer in several models. Files with the models themselves give objects numbers,
+// which differ from file to file: in the canonical form those that stand at more than one layer count from 1.
+func nameShared(top map[string]any) {
+	uses, names := map[float64]int{}, map[float64]int{}
+	var walk func(model map[string]any, depth int, visit func(layer map[string]any))
+	walk = func(model map[string]any, depth int, visit func(layer map[string]any)) {
+		layers, ok := model["config"].([]any)
+		if config, isObject := model["config"].(map[string]any); isObject {
+			layers, ok = config["layers"].([]any)
+		}
+		if !ok || depth > maxModelDepth {
+			return
+		}
+		for _, e := range layers {
+			layer, _ := e.(map[string]any)
+			if layer == nil {
+				continue
+			}
+			visit(layer)
+			class, _ := layer["class_name"].(string)
+			if (&layerConfig{class: class}).isModel() {
+				walk(layer, depth+1, visit)
+			}
+		}
+	}
+	walk(top, 0, func(layer map[string]any) {
+		if n, ok := layer["shared_object_id"].(float64); ok {
+			uses[n]++
+		}
+	})
+	walk(top, 0, func(layer map[string]any) {
+		n, ok := layer["shared_object_id"].(float64)
+		if !ok || uses[n] < 2 {
+			return
+		}
+		if names[n] == 0 {
+			names[n] = len(names) + 1
+		}
+		layer[sharedLayer] = float64(names[n])
+	})
+}

@@ -17,6 +17,7 @@ type program struct {
 	operations []operation       // by layer
 	inputs     []*inputConfig    // by layer; of the outermost model only
 	programs   []*program        // by layer
+	over       []*program        // by layer: what TimeDistributed calls on each step of time
 }
 
 // findings collects all that is not supported in a model and in the models within it.
@@ -24,6 +25,7 @@ type findings struct {
 	details     []string
 	unsupported bool
 	keys        map[string]bool // of all layers
+	shared      map[string]*layerConfig
 }
 
 // failure makes one error of the findings.
@@ -66,7 +68,7 @@ func (m *modelConfig) prepare(f *findings, nested bool) (*program, error) {
 		return nil, err
 	}
 	p := &program{m: m, steps: steps, index: index, used: make([]bool, len(m.layers)), operations: make([]operation, len(m.layers)),
-		inputs: make([]*inputConfig, len(m.layers)), programs: make([]*program, len(m.layers))}
+		inputs: make([]*inputConfig, len(m.layers)), programs: make([]*program, len(m.layers)), over: make([]*program, len(m.layers))}
 	for _, s := range steps {
 		p.used[s.layer] = true
 	}
@@ -77,6 +79,14 @@ func (m *modelConfig) prepare(f *findings, nested bool) (*program, error) {
 	for _, l := range m.layers {
 		if !nested {
 			f.keys[l.name] = true
+		}
+		if l.shared == "" {
+			continue
+		}
+		if first := f.shared[l.shared]; first == nil {
+			f.shared[l.shared] = l
+		} else if first.class == l.class && l.model == nil && l.steps == nil {
+			l.key = first.id() // one layer in several models: its weights are there once
 		}
 	}
 	for i, l := range m.layers {
@@ -103,15 +113,18 @@ func (m *modelConfig) prepare(f *findings, nested bool) (*program, error) {
 			f.details = append(f.details, fmt.Sprintf("layer %q (%s) at %s: %s; %s", l.name, l.class, l.path, found.reason, found.fix))
 			f.unsupported = f.unsupported || !found.malformed
 		}
-		if l.model != nil {
-			for _, inner := range l.model.layers {
+		for model, programs := range map[*modelConfig][]*program{l.model: p.programs, l.steps: p.over} {
+			if model == nil {
+				continue
+			}
+			for _, inner := range model.layers {
 				inner.key = l.id() + "/" + inner.name
 				for n := 2; f.keys[inner.key]; n++ {
 					inner.key = fmt.Sprintf("%s/%s_%d", l.id(), inner.name, n)
 				}
 				f.keys[inner.key] = true
 			}
-			if p.programs[i], err = l.model.prepare(f, true); err != nil {
+			if programs[i], err = model.prepare(f, true); err != nil {
 				return nil, err
 			}
 		}
@@ -127,8 +140,10 @@ func (p *program) layerWeights(stored map[string][]StoredWeight) []LayerWeights 
 		case !p.used[i] || l.isFunction() && l.op == "": // Keras 2 counts TensorFlow's functions, Keras 3 its own not
 		case p.programs[i] != nil:
 			all = append(all, LayerWeights{Name: l.name, Class: l.class, Layers: p.programs[i].layerWeights(stored)})
+		case p.over[i] != nil:
+			all = append(all, LayerWeights{Name: l.name, Class: l.class, Part: "layer", Layers: p.over[i].layerWeights(stored)})
 		default:
-			all = append(all, LayerWeights{Name: l.name, Class: l.class, Weights: stored[l.id()]})
+			all = append(all, LayerWeights{Name: l.name, Class: l.class, Weights: stored[l.id()], Shared: l.shared != ""})
 		}
 	}
 	return all
@@ -263,6 +278,9 @@ func (r *running) call(s step) ([]*tensor, error) {
 			ofWhole[k] = wanted(k)
 		}
 		return r.run(inner, bound, ofWhole)
+	}
+	if inner := r.over[s.layer]; inner != nil {
+		return r.overTime(layer, inner, in, inputs, wanted)
 	}
 	if err := r.beginStep(layer, inputs); err != nil {
 		return nil, err

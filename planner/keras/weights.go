@@ -39,6 +39,8 @@ type binder struct {
 	layers []LayerWeights
 	source storedTensors
 
+	absent []LayerWeights // layers in several models, where their tensors are not in their place
+
 	missing    []string
 	mismatched []string
 	extra      []string
@@ -76,6 +78,15 @@ func (b *binder) bind(at *hdf5.Group) error {
 
 // failure makes one error of all that does not fit.
 func (b *binder) failure() error {
+	for _, layer := range b.absent {
+		for _, w := range layer.Weights {
+			if b.source[w.Key] == nil {
+				b.match(layer, nil)
+				break
+			}
+		}
+	}
+	b.absent = nil
 	var found, details []string
 	code := ""
 	for _, p := range []struct {

@@ -66,7 +66,7 @@ func classNames(layers []LayerWeights, doubled bool) []string {
 
 func allThere(g folder, layers []LayerWeights, names []string) bool {
 	for i, layer := range layers {
-		if len(layer.Flat().Weights) > 0 && !g.has(names[i]) {
+		if len(layer.Flat().Weights) > 0 && !layer.Shared && !g.has(names[i]) {
 			return false
 		}
 	}
@@ -87,10 +87,19 @@ func (b *binder) bindByClass(g folder, layers []LayerWeights, names []string) er
 			}
 		}
 		if in == nil {
-			b.match(layer.Flat(), nil)
+			b.elsewhere(layer.Flat())
 			continue
 		}
 		if layer.Layers != nil {
+			if layer.Part != "" && in.has(layer.Part) {
+				part, err := in.folder(layer.Part)
+				if err != nil {
+					return err
+				}
+				if part != nil {
+					in = part
+				}
+			}
 			is, err := b.bindModel(in, layer.Layers)
 			if err != nil {
 				return err
@@ -103,6 +112,10 @@ func (b *binder) bindByClass(g folder, layers []LayerWeights, names []string) er
 		tensors, err := variables(in, 0)
 		if err != nil {
 			return err
+		}
+		if len(tensors) == 0 {
+			b.elsewhere(layer)
+			continue
 		}
 		b.match(layer, tensors)
 	}
@@ -126,6 +139,15 @@ func (b *binder) bindByClass(g folder, layers []LayerWeights, names []string) er
 		}
 	}
 	return nil
+}
+
+// elsewhere is for a layer that has no tensors in its place. Those of a layer in several models may be in another one.
+func (b *binder) elsewhere(layer LayerWeights) {
+	if layer.Shared {
+		b.absent = append(b.absent, layer)
+	} else {
+		b.match(layer, nil)
+	}
 }
 
 // maxSublayers is how deep layers are within layers: models within models, Bidirectional, RNN, StackedRNNCells, cell.

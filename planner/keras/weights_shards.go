@@ -89,6 +89,10 @@ func (b *binder) matchNames(names []string, byPath map[string]storedTensor) {
 					group.weights = append(group.weights, name)
 				}
 			}
+			if len(group.weights) == 0 {
+				b.elsewhere(layer)
+				continue
+			}
 			order := group.inModelOrder(layer)
 			if order == nil {
 				order = group.weights

@@ -174,6 +174,10 @@ type timeDistributed struct {
 func parseTimeDistributed(o *options) operation {
 	o.accept("mask")
 	o.ignore("input_length")
+	if o.layer.steps != nil { // a model, which program runs
+		o.ignore("layer")
+		return nil
+	}
 	inner := o.inner("layer")
 	if inner == nil {
 		return nil

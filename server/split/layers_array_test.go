@@ -123,7 +123,7 @@ func newTrial(t *testing.T, config string, ints map[string][]int32) *trial {
 	}
 	r := &trial{t: t, rng: rand.New(rand.NewPCG(7, uint64(len(config)))), weights: map[string]*array{}, source: memory{}, g: m.Graph,
 		inputs: map[string]typed{}, given: map[string]*array{}}
-	for _, l := range m.Weights {
+	for _, l := range keras.Stored(m.Weights) {
 		for _, w := range l.Weights {
 			shape := make([]int, len(w.Shape))
 			for i, d := range w.Shape {

@@ -23,6 +23,28 @@ func TestWrapped(t *testing.T) {
 	}
 	r.check("a convolution for each step", want)
 
+	// A model for each step: a convolution, pooled, and a product with it.
+	model := object{"class_name": "Sequential", "config": object{"name": "n", "layers": []any{
+		object{"class_name": "InputLayer", "config": object{"name": "i", "batch_input_shape": []any{nil, 5, 6, 2}, "dtype": "float32"}},
+		object{"class_name": "Conv2D", "config": object{"name": "c", "filters": 3, "kernel_size": 3, "padding": "same", "activation": "relu"}},
+		object{"class_name": "GlobalAveragePooling2D", "config": object{"name": "p"}},
+		object{"class_name": "Dense", "config": object{"name": "d", "units": 4}}}}}
+	for _, major := range []int{2, 3} {
+		r = newTrial(t, sequential(major, "float32", []int{4, 5, 6, 2}, "TimeDistributed", object{"layer": model}, "LSTM", object{"units": 3, "recurrent_activation": "sigmoid"}), nil)
+		x, seen := r.given["x"], zeros(3, 4, 4)
+		for k := range 4 {
+			part := zeros(3, 5, 6, 2)
+			each(part.shape, func(i []int) { part.set(x.at(i[0], k, i[1], i[2], i[3]), i...) })
+			y := r.conv(part, "l1/c/kernel", "l1/c/bias", "same", 3, 1, 1, 1).mapped(func(v float64) float64 { return math.Max(v, 0) })
+			pooled, mean := zeros(3, 3), y.reduced([]int{1, 2}, meanOf)
+			each(pooled.shape, func(i []int) { pooled.set(mean.at(i[0], 0, 0, i[1]), i...) })
+			d := refDense(pooled, r.weights["l1/d/kernel"], r.weights["l1/d/bias"])
+			each(d.shape, func(i []int) { seen.set(d.at(i...), i[0], k, i[1]) })
+		}
+		_, last, _ := r.cell("LSTM", "l2/", 3, major, object{"activation": "tanh"}).run(seen, nil, nil, false, false)
+		r.check("a model for each step", last)
+	}
+
 	for _, masked := range []bool{false, true} {
 		cells := []any{object{"class_name": "LSTMCell", "config": object{"name": "a", "units": 4, "activation": "tanh", "recurrent_activation": "sigmoid"}},
 			object{"class_name": "GRUCell", "config": object{"name": "b", "units": 3, "activation": "tanh", "recurrent_activation": "sigmoid", "reset_after": true}}}
