@@ -2,17 +2,21 @@ package browser
 
 import (
 	"context"
+	"strings"
 	"syscall/js"
 
 	"partita/app/state"
 )
 
 // Host is the browser around the page.
-type Host struct{ Server }
+type Host struct {
+	Server
+	Worker
+}
 
 // OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away. The
 // callbacks run inside the browser's event and must not wait.
-func (Host) OnDrop(drop func([]state.File), over func(bool)) {
+func (*Host) OnDrop(drop func([]state.File), over func(bool)) {
 	window := js.Global()
 	dragging := false
 	report := func(now bool) {
@@ -41,7 +45,7 @@ func (Host) OnDrop(drop func([]state.File), over func(bool)) {
 }
 
 // Chosen gives the files chosen in a file input, and empties it so that the same file can be chosen again.
-func (Host) Chosen(elementID string) []state.File {
+func (*Host) Chosen(elementID string) []state.File {
 	input := js.Global().Get("document").Call("getElementById", elementID)
 	if input.IsNull() {
 		return nil
@@ -60,14 +64,14 @@ func stateFiles(list js.Value) []state.File {
 }
 
 // SetValue sets the value property of an input.
-func (Host) SetValue(elementID, value string) {
+func (*Host) SetValue(elementID, value string) {
 	if input := js.Global().Get("document").Call("getElementById", elementID); !input.IsNull() {
 		input.Set("value", value)
 	}
 }
 
 // ReadFile reads a whole file.
-func (Host) ReadFile(ctx context.Context, file state.File) ([]byte, error) {
+func (*Host) ReadFile(ctx context.Context, file state.File) ([]byte, error) {
 	f, ok := file.(*File)
 	if !ok {
 		return nil, &state.Problem{Code: "file.not-chosen", Found: "only a file chosen in this browser can be read"}
@@ -77,4 +81,122 @@ func (Host) ReadFile(ctx context.Context, file state.File) ([]byte, error) {
 		return nil, err
 	}
 	return bytesOf(buffer), nil
+}
+
+// OnShortcut calls back when the user types the keys for "undo" or "redo" outside a text field, which has its own.
+func (*Host) OnShortcut(do func(what string)) {
+	js.Global().Call("addEventListener", "keydown", js.FuncOf(func(_ js.Value, args []js.Value) any {
+		event := args[0]
+		if !event.Get("ctrlKey").Bool() && !event.Get("metaKey").Bool() || event.Get("altKey").Bool() || typing(event.Get("target")) {
+			return nil
+		}
+		switch key := event.Get("key").String(); {
+		case key == "z" && !event.Get("shiftKey").Bool():
+			do("undo")
+		case key == "y", key == "z", key == "Z":
+			do("redo")
+		default:
+			return nil
+		}
+		event.Call("preventDefault")
+		return nil
+	}))
+}
+
+// typing tells whether an element takes text.
+func typing(element js.Value) bool {
+	if element.Get("tagName").IsUndefined() || element.Get("tagName").String() != "INPUT" {
+		return false
+	}
+	switch element.Get("type").String() {
+	case "range", "file", "checkbox", "button":
+		return false
+	}
+	return true
+}
+
+// Where the page keeps its link for a reload when it is too long for the address.
+const (
+	keptLink    = "partita-link"
+	longestHash = 64 << 10
+)
+
+// Remember keeps the link of what is on the screen: in the address, so that it can be bookmarked and survives a reload.
+func (*Host) Remember(fragment string) {
+	address := js.Global().Get("location").Get("pathname").String()
+	stored := js.Undefined()
+	if len(fragment) <= longestHash {
+		address += "#" + fragment
+	} else {
+		stored = js.ValueOf(fragment)
+	}
+	js.Global().Get("history").Call("replaceState", js.Null(), "", address)
+	guarded(func() {
+		if storage := js.Global().Get("sessionStorage"); stored.IsUndefined() {
+			storage.Call("removeItem", keptLink)
+		} else {
+			storage.Call("setItem", keptLink, stored)
+		}
+	})
+}
+
+// Remembered gives the link that the page was opened with, or that was on the screen before a reload.
+func (*Host) Remembered() string {
+	fragment := js.Global().Get("location").Get("hash").String()
+	if fragment == "" {
+		guarded(func() {
+			if kept := js.Global().Get("sessionStorage").Call("getItem", keptLink); kept.Type() == js.TypeString {
+				fragment = kept.String()
+			}
+		})
+	}
+	return strings.TrimPrefix(fragment, "#")
+}
+
+// guarded does what a browser may refuse, as it does with storage where cookies are off.
+func guarded(f func()) {
+	defer func() {
+		if e := recover(); e != nil {
+			if _, refused := e.(js.Error); !refused {
+				panic(e)
+			}
+		}
+	}()
+	f()
+}
+
+// OnLink calls back when another link is put into the address of the open page.
+func (*Host) OnLink(opened func(fragment string)) {
+	js.Global().Call("addEventListener", "hashchange", js.FuncOf(func(js.Value, []js.Value) any {
+		opened(strings.TrimPrefix(js.Global().Get("location").Get("hash").String(), "#"))
+		return nil
+	}))
+}
+
+// Link gives the whole address of a fragment.
+func (*Host) Link(fragment string) string {
+	location := js.Global().Get("location")
+	return location.Get("origin").String() + location.Get("pathname").String() + "#" + fragment
+}
+
+// Copy puts text on the clipboard.
+func (*Host) Copy(ctx context.Context, text string) error {
+	clipboard := js.Global().Get("navigator").Get("clipboard")
+	if clipboard.IsUndefined() {
+		return &state.Problem{Code: "page.no-clipboard", Found: "this browser gives no access to the clipboard", Fix: "Copy the address of the page"}
+	}
+	_, err := await(ctx, clipboard.Call("writeText", text))
+	return err
+}
+
+// Save offers bytes as a download.
+func (*Host) Save(name string, raw []byte) {
+	document, url := js.Global().Get("document"), js.Global().Get("URL")
+	address := url.Call("createObjectURL", newBlob(raw))
+	link := document.Call("createElement", "a")
+	link.Set("href", address)
+	link.Set("download", name)
+	link.Call("click")
+	// The download has begun with the click's end.
+	js.Global().Call("setTimeout", url.Get("revokeObjectURL").Call("bind", url), 10_000, address)
 }

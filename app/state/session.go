@@ -1,86 +1,79 @@
-// Package state holds what the user of the page has done: the model opened, the request made of the planner, the plan
-// that answers it, and the deployment of that plan. It is plain Go without a browser, so that all of it is tested natively.
 package state
 
 import (
 	"context"
-	"io"
-	"path"
-	"strings"
+	"slices"
 
 	"partita/planner"
 	"partita/planner/load"
-	"partita/planner/plan"
-	"partita/planner/report"
 )
+
+// View is one state of a visit, to which undo and redo lead back: a model, what was asked about it, and the answer.
+type View struct {
+	Opening *Opening
+	Model   *Model
+	Request planner.Request
+	Answer  *Answer
+}
+
+// maxSteps bounds how far undo leads back.
+const maxSteps = 200
 
 // Session is one visit. It is not safe for concurrent use: the page changes it on its user-interface goroutine only.
 type Session struct {
-	Model   *load.Model
-	Inspect *report.Inspect
-	Files   []File
-	Weights []File // the files that hold the weights; none when only an architecture was opened
-	BuiltIn string // the name of a built-in architecture; "" of a model from files
-	Request planner.Request
-	Plan    *plan.Plan
-
-	problem *planner.Problem
+	View
+	before, after []View
+	coalescing    string
 }
 
-// Open reads the model in files (one whole model, or an architecture and its weights) and plans it with the request r.
-// It touches only the bytes that it needs, and ends early when ctx is cancelled.
-func Open(ctx context.Context, files []File, r planner.Request) (*Session, error) {
-	var opened []load.File
-	for _, f := range files {
-		opened = append(opened, readable(ctx, f))
-	}
-	model, err := load.Open(opened...)
-	if err != nil {
-		return nil, err
-	}
-	s := &Session{Model: model, Inspect: report.NewInspect(model), Files: files, Request: r}
-	if model.HasWeights {
-		s.Weights = withWeights(model, files)
-	}
-	return s, s.solve()
-}
+// NewSession begins a visit with its first model.
+func NewSession(first View) *Session { return &Session{View: first} }
 
-// readable is a file as the planner reads it; its reads fail once ctx is cancelled.
-func readable(ctx context.Context, f File) load.File {
-	return load.File{Name: f.Name(), Size: f.Size(), Reader: cancellable{ctx, f}}
-}
-
-type cancellable struct {
-	ctx context.Context
-	io.ReaderAt
-}
-
-func (c cancellable) ReadAt(p []byte, offset int64) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.ReaderAt.ReadAt(p, offset)
-}
-
-// withWeights picks the files to send when a model is deployed: of an architecture and a weights file the latter, and all
-// files of a model that is spread over several.
-func withWeights(model *load.Model, files []File) []File {
-	if model.Source == load.SourceTFJS || model.Source == load.SourceONNX || len(files) == 1 {
-		return files
-	}
-	for _, f := range files {
-		switch strings.ToLower(path.Ext(f.Name())) {
-		case ".h5", ".hdf5", ".keras":
-			return []File{f}
+// Move goes on to another state, which undo leads back from. Moves of one gesture, such as the dragging of a slider, that
+// follow each other are one step; "" is a step by itself.
+func (s *Session) Move(next View, gesture string) {
+	s.after = nil
+	if gesture == "" || gesture != s.coalescing {
+		s.before = append(s.before, s.View)
+		if len(s.before) > maxSteps {
+			s.before = slices.Delete(s.before, 0, 1)
 		}
 	}
-	return nil
+	s.coalescing, s.View = gesture, next
 }
 
+// EndGesture makes the next move a step by itself.
+func (s *Session) EndGesture() { s.coalescing = "" }
+
+// CanUndo tells whether there is a state to go back to.
+func (s *Session) CanUndo() bool { return len(s.before) > 0 }
+
+// CanRedo tells whether there is a state that was gone back from.
+func (s *Session) CanRedo() bool { return len(s.after) > 0 }
+
+// Undo goes back to the state before.
+func (s *Session) Undo() { s.swap(&s.before, &s.after) }
+
+// Redo goes forward again.
+func (s *Session) Redo() { s.swap(&s.after, &s.before) }
+
+func (s *Session) swap(from, to *[]View) {
+	if len(*from) == 0 {
+		return
+	}
+	*to = append(*to, s.View)
+	s.View = (*from)[len(*from)-1]
+	*from = (*from)[:len(*from)-1]
+	s.coalescing = ""
+}
+
+// Weights lists the files that hold the model's weights; none when only an architecture was opened.
+func (s *View) Weights() []File { return s.Model.Weights(s.Opening) }
+
 // WeightsSize gives the bytes of the files that hold the weights.
-func (s *Session) WeightsSize() int64 {
+func (s *View) WeightsSize() int64 {
 	var size int64
-	for _, f := range s.Weights {
+	for _, f := range s.Weights() {
 		size += f.Size()
 	}
 	return size
@@ -88,12 +81,13 @@ func (s *Session) WeightsSize() int64 {
 
 // Upload gives what to send to a server that deploys the model. Where the weights are spread over several files these are
 // read once, for the checksums of the archive they travel in.
-func (s *Session) Upload(ctx context.Context) (*Upload, error) {
-	if len(s.Weights) == 1 {
-		return &Upload{Name: s.Weights[0].Name(), Parts: []Part{{File: s.Weights[0]}}}, nil
+func (s *View) Upload(ctx context.Context) (*Upload, error) {
+	weights := s.Weights()
+	if len(weights) == 1 {
+		return &Upload{Name: weights[0].Name(), Parts: []Part{{File: weights[0]}}}, nil
 	}
 	var files []load.File
-	for _, f := range s.Weights {
+	for _, f := range weights {
 		files = append(files, readable(ctx, f))
 	}
 	bundle, err := load.NewBundle(files...)
@@ -111,58 +105,18 @@ func (s *Session) Upload(ctx context.Context) (*Upload, error) {
 	return upload, nil
 }
 
-// Change asks the planner something else. When the new request is refused the session stays as it was.
-func (s *Session) Change(change func(*planner.Request)) error {
-	before := *s
-	change(&s.Request)
-	if err := s.solve(); err != nil {
-		*s = before
-		return err
+// ReadNote says how much of the opened files was read to show them, sizes printed by bytes.
+func (s *View) ReadNote(bytes func(int64) string) string {
+	files := s.Opening.AllFiles()
+	switch {
+	case len(files) > 0:
+		var size int64
+		for _, f := range files {
+			size += f.Size()
+		}
+		return "read " + bytes(s.Model.BytesRead) + " of " + bytes(size)
+	case s.Opening.Linked != nil:
+		return "from the link"
 	}
-	return nil
-}
-
-func (s *Session) solve() error {
-	problem, err := planner.New(s.Model, s.Request)
-	if err != nil {
-		return err
-	}
-	problem.Solve()
-	s.problem = problem
-	s.Plan, err = problem.Plan()
-	return err
-}
-
-// MoveSLO asks for the cheapest plan within another response time (0: none). It is a lookup in what is already solved.
-func (s *Session) MoveSLO(sloUs int64) error {
-	p, err := s.problem.At(sloUs)
-	if err != nil {
-		return err
-	}
-	s.Request.SLOUs = sloUs
-	s.Plan = p
-	return nil
-}
-
-// Span gives the latencies of the fastest and of the cheapest plan; the SLO matters only between them. ok is false when no
-// plan exists at all.
-func (s *Session) Span() (fastestUs, cheapestUs int64, ok bool) {
-	f := s.Plan.Frontier
-	if len(f) == 0 {
-		return 0, 0, false
-	}
-	return f[0].LatencyUs, f[len(f)-1].LatencyUs, true
-}
-
-// ReadNote says how much of the opened files has been read, sizes printed by bytes.
-func (s *Session) ReadNote(bytes func(int64) string) string {
-	if len(s.Files) == 0 {
-		return "built in"
-	}
-	var read, size int64
-	for _, f := range s.Files {
-		read += f.BytesRead()
-		size += f.Size()
-	}
-	return "read " + bytes(read) + " of " + bytes(size)
+	return "built in"
 }

@@ -11,11 +11,14 @@ import (
 
 // answer is what the whole page is for: the price, the latency, and what the alternative would be.
 func (p *Page) answer() app.UI {
-	document := p.session.Plan
+	document := p.session.Answer.Plan
 	if document.Status == plan.Infeasible {
 		return app.Section().Class("card problem").ID("answer").Body(
 			app.H2().Text("Answer"),
 			app.P().Body(app.Strong().Text("No plan satisfies this. "), app.Text(document.Reason)),
+			app.If(document.Advice != nil, func() app.UI {
+				return app.Button().Type("button").ID("advice").Text("Set " + document.Advice.Option + " to " + document.Advice.Value).OnClick(p.takeAdvice)
+			}),
 		)
 	}
 	stages := fmt.Sprintf("%d functions", len(document.Stages))
@@ -32,6 +35,15 @@ func (p *Page) answer() app.UI {
 			app.If(comparison(document) != "", func() app.UI { return app.Li().ID("comparison").Text(comparison(document)) }),
 		),
 	)
+}
+
+// takeAdvice makes the change that would make the request feasible.
+func (p *Page) takeAdvice(app.Context, app.Event) {
+	advice := p.session.Answer.Plan.Advice
+	if advice == nil {
+		return
+	}
+	p.set(advice.Option, advice.Value)
 }
 
 // startWords says which start a latency belongs to.

@@ -18,39 +18,33 @@ const (
 	chartTop, chartBottom             = 32.0, 40.0
 	chartInnerWidth, chartInnerHeight = chartWidth - chartLeft - chartRight, chartHeight - chartTop - chartBottom
 	chartTicks                        = 4
-	chartTableRows                    = 12
 )
 
 // chart plots cost against latency: the frontier as a step line through evaluated plans only, the chosen plan, and the
 // simple alternatives. The table under it says the same.
 func (p *Page) chart() app.UI {
-	document := p.session.Plan
-	if len(document.Frontier) == 0 {
+	document, frontier := p.session.Answer.Plan, p.session.Answer.Frontier
+	if len(frontier.Drawn) == 0 {
 		return app.Div()
 	}
 	return app.Section().Class("card").Body(
 		app.H2().Text("Cost against latency, predicted"),
-		app.Raw(chartSVG(document)),
+		app.Raw(chartSVG(document, frontier.Drawn)),
 		app.Details().Body(
-			app.Summary().Text(fmt.Sprintf("%d best trade-offs as a table", len(document.Frontier))),
-			p.frontierTable(document),
+			app.Summary().Text(fmt.Sprintf("%d best trade-offs as a table", frontier.Points)),
+			frontierTable(frontier.Table),
 		),
 	)
 }
 
-// frontierTable shows the frontier, thinned evenly where it is long; its ends are always there.
-func (p *Page) frontierTable(document *plan.Plan) app.UI {
-	points := document.Frontier
-	rows := min(len(points), chartTableRows)
+// frontierTable shows points of the frontier.
+func frontierTable(points []plan.Point) app.UI {
 	return app.Div().Class("scroll").Body(app.Table().Body(
 		app.THead().Body(app.Tr().Body(
 			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"),
 		)),
-		app.TBody().Body(app.Range(make([]struct{}, rows)).Slice(func(i int) app.UI {
-			point := points[len(points)-1]
-			if rows > 1 {
-				point = points[i*(len(points)-1)/(rows-1)]
-			}
+		app.TBody().Body(app.Range(points).Slice(func(i int) app.UI {
+			point := points[i]
 			var memory []string
 			for _, s := range point.Stages {
 				memory = append(memory, count(s.MemoryMB)+" MB")
@@ -65,11 +59,11 @@ func (p *Page) frontierTable(document *plan.Plan) app.UI {
 	))
 }
 
-// chartSVG draws the chart. Latency is on a logarithmic axis: fast plans crowd together.
-func chartSVG(document *plan.Plan) string {
-	points := document.Frontier
-	lowUs, highUs := points[0].LatencyUs, points[len(points)-1].LatencyUs
-	lowCost, highCost := points[len(points)-1].CostPicoUSD, points[0].CostPicoUSD
+// chartSVG draws the chart; points are latencies in microseconds and costs in pico-dollars. Latency is on a logarithmic axis: fast plans crowd together.
+func chartSVG(document *plan.Plan, points [][2]int64) string {
+	first, last := points[0], points[len(points)-1]
+	lowUs, highUs := first[0], last[0]
+	lowCost, highCost := last[1], first[1]
 	for _, b := range document.Baselines {
 		if b.Status == "feasible" {
 			lowUs, highUs = min(lowUs, b.LatencyUs), max(highUs, b.LatencyUs)
@@ -87,8 +81,8 @@ func chartSVG(document *plan.Plan) string {
 
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="Cost per 100,000 requests against latency: from %s at %s to %s at %s">`,
-		chartWidth, chartHeight, html.EscapeString(perHundredThousand(points[0].CostPicoUSD)), html.EscapeString(duration(points[0].LatencyUs)),
-		html.EscapeString(perHundredThousand(points[len(points)-1].CostPicoUSD)), html.EscapeString(duration(points[len(points)-1].LatencyUs)))
+		chartWidth, chartHeight, html.EscapeString(perHundredThousand(first[1])), html.EscapeString(duration(first[0])),
+		html.EscapeString(perHundredThousand(last[1])), html.EscapeString(duration(last[0])))
 	for i := range chartTicks + 1 {
 		share := float64(i) / chartTicks
 		cost := costLow + share*(costHigh-costLow)
@@ -102,9 +96,9 @@ func chartSVG(document *plan.Plan) string {
 	b.WriteString(`<path class="frontier" d="`)
 	for i, point := range points {
 		if i == 0 {
-			fmt.Fprintf(&b, "M%.1f %.1f", x(point.LatencyUs), y(float64(point.CostPicoUSD)))
+			fmt.Fprintf(&b, "M%.1f %.1f", x(point[0]), y(float64(point[1])))
 		} else {
-			fmt.Fprintf(&b, "H%.1fV%.1f", x(point.LatencyUs), y(float64(point.CostPicoUSD)))
+			fmt.Fprintf(&b, "H%.1fV%.1f", x(point[0]), y(float64(point[1])))
 		}
 	}
 	b.WriteString(`"/>`)

@@ -24,6 +24,7 @@ const (
 // deployment is the part of the page about the plan's life on the server.
 type deployment struct {
 	name    string
+	model   string // digest of the model that the name was suggested for
 	phase   phase
 	steps   []state.Step
 	cancel  context.CancelFunc
@@ -57,12 +58,12 @@ func (p *Page) deploy() app.UI {
 	d := &p.deployed
 	return app.Section().Class("card").ID("deploy").Body(
 		app.H2().Text("Deploy"),
-		app.If(p.session.Plan.Status == plan.Infeasible, func() app.UI {
+		app.If(p.session.Answer.Plan.Status == plan.Infeasible, func() app.UI {
 			return app.P().Text("There is no plan to deploy: change the request first.")
-		}).ElseIf(len(p.session.Weights) == 0, p.withoutWeights).ElseIf(p.session.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
-			return app.P().Text("This plan is made with the figures of " + p.session.Plan.Platform + ". Choose the platform local to deploy to the local cloud of this server with its own figures.")
+		}).ElseIf(len(p.session.Model.WeightsIn) == 0, p.withoutWeights).ElseIf(p.session.Answer.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
+			return app.P().Text("This plan is made with the figures of " + p.session.Answer.Plan.Platform + ". Choose the platform local to deploy to the local cloud of this server with its own figures.")
 		}),
-		app.If(len(p.session.Weights) > 0 && p.session.Plan.Status != plan.Infeasible, func() app.UI { return p.deployControls() }),
+		app.If(len(p.session.Model.WeightsIn) > 0 && p.session.Answer.Plan.Status != plan.Infeasible, func() app.UI { return p.deployControls() }),
 		p.progress(),
 		app.If(d.phase == serving, func() app.UI { return p.try() }),
 	)
@@ -78,7 +79,7 @@ func (p *Page) deployControls() app.UI {
 		),
 		app.If(d.phase == undeployed, func() app.UI {
 			return app.P().Class("unit").Text(fmt.Sprintf("Creates %d functions and a gateway in the local cloud and uploads %s of weights to it.",
-				len(p.session.Plan.Stages), bytes(p.session.WeightsSize())))
+				len(p.session.Answer.Plan.Stages), bytes(p.session.WeightsSize())))
 		}),
 		app.Div().Class("actions").Body(
 			app.If(d.phase == undeployed, func() app.UI {
@@ -126,18 +127,17 @@ func (d *deployment) addStep(s state.Step) {
 }
 
 func (p *Page) startDeploy(app.Context, app.Event) {
-	document, err := p.document()
-	if err != nil {
-		p.problem = explained(err)
-		return
-	}
 	d := &p.deployed
 	work, cancel := context.WithCancel(context.Background())
 	d.phase, d.steps, d.reply, d.cancel, d.message = deploying, nil, nil, cancel, "Uploading the weights…"
-	name, session := d.name, p.session
+	name, step := d.name, p.session.View
 	p.ctx.Async(func() {
 		var upload string
-		what, err := session.Upload(work)
+		var what *state.Upload
+		document, err := p.host.Document(work, step.Opening, step.Request)
+		if err == nil {
+			what, err = step.Upload(work)
+		}
 		if err == nil {
 			upload, err = p.host.Upload(work, what)
 		}
@@ -193,7 +193,7 @@ func (p *Page) try() app.UI {
 	d := &p.deployed
 	return app.Div().Body(
 		app.Div().Class("actions").Body(
-			app.Input().Type("file").ID("input-file").Accept("image/*,.npy,.pkl,.json").Disabled(d.asking != "").OnChange(p.ask),
+			app.Input().Type("file").ID("input-file").Accept("image/*,.npy,.pkl,.json").Disabled(d.asking != "").OnChange(p.send),
 			app.Label().For("input-file").Class("button primary").Text("Send an image or .npy…"),
 			app.Span().Aria("live", "polite").Text(asking(d.asking)),
 		),
@@ -208,7 +208,7 @@ func asking(name string) string {
 	return "Sending " + name + " …"
 }
 
-func (p *Page) ask(app.Context, app.Event) {
+func (p *Page) send(app.Context, app.Event) {
 	files := p.host.Chosen("input-file")
 	if len(files) == 0 {
 		return
@@ -252,8 +252,8 @@ func foundWords(r *state.Reply) string {
 // reply shows the prediction and the measured trace beside the predicted one.
 func (p *Page) reply() app.UI {
 	r := p.deployed.reply
-	predicted := p.session.Plan.Stages
-	start := startWords(p.session.Plan.Request.Scenario)
+	predicted := p.session.Answer.Plan.Stages
+	start := startWords(p.session.Answer.Plan.Request.Scenario)
 	return app.Div().ID("reply").Body(
 		app.If(len(r.Top) > 0, func() app.UI {
 			return app.Ol().ID("top").Body(app.Range(r.Top[0]).Slice(func(i int) app.UI {
@@ -262,7 +262,7 @@ func (p *Page) reply() app.UI {
 		}),
 		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
 			foundWords(r), duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
-			start, duration(p.session.Plan.LatencyUs), perHundredThousand(p.session.Plan.CostPicoUSD))),
+			start, duration(p.session.Answer.Plan.LatencyUs), perHundredThousand(p.session.Answer.Plan.CostPicoUSD))),
 		app.Div().Class("scroll").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
 				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),

@@ -1,13 +1,12 @@
 package ui
 
 import (
-	"context"
 	"strconv"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/app/state"
-	"partita/planner"
+	"partita/planner/load"
 	"partita/planner/zoo"
 )
 
@@ -21,20 +20,19 @@ func (p *Page) gallery() app.UI {
 			size := strconv.Itoa(e.InputSize)
 			return app.Button().Type("button").Title(e.Description + "; images of " + size + " by " + size).Text(e.Name).
 				OnClick(func(app.Context, app.Event) {
-					p.load(&reading{name: e.Name}, func(_ context.Context, r planner.Request) (*state.Session, error) { return state.Try(e.Name, r) })
+					p.load(state.OpenBuiltIn(e.Name), p.request, nil)
 				})
 		})),
 	)
 }
 
-// withoutWeights says what is missing for a deployment.
+// withoutWeights says what is missing for a deployment, and helps out.
 func (p *Page) withoutWeights() app.UI {
-	if name := p.session.BuiltIn; name != "" {
-		return app.P().Body(
-			app.Text("A built-in architecture has no weights. To try a deployment, make some up with "),
-			app.Strong().Text("partita weights --synthetic "+zoo.Prefix+name),
-			app.Text(" and open the file here; or open weights of your own."),
-		)
+	if p.session.Model.Inspect.Source == load.SourceONNX {
+		return app.P().Text("The numbers of this model are not here. To deploy, open its .onnx file too.")
 	}
-	return app.P().Text("This file holds the architecture only. To deploy, open its weights too (.h5, .weights.h5 or .keras).")
+	return app.Div().Body(
+		app.P().Text("There are no weights here, only the architecture. To deploy, open its weights too (.h5, .weights.h5 or .keras); or make some up, which are good for trying a deployment and for nothing else."),
+		app.Button().Type("button").ID("make-weights").Disabled(p.reading != nil).Text("Make up "+bytes(p.session.Model.Inspect.WeightBytes)+" of weights").OnClick(p.makeWeights),
+	)
 }

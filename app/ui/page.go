@@ -1,10 +1,9 @@
 // Package ui draws the page: one component that is the whole screen, and a function per thing the user sees. Everything on
-// it is a view of the session and its plan document.
+// it is a view of the session and its answer.
 package ui
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"time"
 
@@ -17,14 +16,32 @@ import (
 // Host is what the page needs of the browser around it.
 type Host interface {
 	state.Server
+	state.Planner
+	// Start loads the planner, before it is needed.
+	Start()
+	// MakeWeights makes up weights for a model that has none, as a file that the browser holds.
+	MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error)
 	// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away.
 	OnDrop(drop func([]state.File), over func(bool))
+	// OnShortcut calls back when the user types the keys for "undo" or "redo".
+	OnShortcut(do func(what string))
 	// Chosen gives the files chosen in a file input.
 	Chosen(elementID string) []state.File
 	// SetValue sets the value property of an input, which attributes cannot do once the user has touched it.
 	SetValue(elementID, value string)
 	// ReadFile reads a whole (small) file.
 	ReadFile(ctx context.Context, file state.File) ([]byte, error)
+	// Remember keeps the link of what is on the screen, and Remembered gives it after a reload, or the one that was opened.
+	Remember(fragment string)
+	Remembered() string
+	// OnLink calls back when another link is put into the address of the open page.
+	OnLink(opened func(fragment string))
+	// Link gives the whole address of a fragment.
+	Link(fragment string) string
+	// Copy puts text on the clipboard.
+	Copy(ctx context.Context, text string) error
+	// Save offers bytes as a download.
+	Save(name string, raw []byte)
 }
 
 // Page is the screen.
@@ -35,10 +52,13 @@ type Page struct {
 	ctx      app.Context // of the page itself: events' own contexts end with the elements they came from
 	mounted  bool        // false on the server, and in the browser until the program has started
 	session  *state.Session
-	request  planner.Request
-	reading  *reading // nil when nothing is being opened
+	request  planner.Request // of the model that is opened next
+	reading  *reading        // nil when nothing is being opened
+	question *question       // being answered; nil when none is
+	next     *question       // asked meanwhile; only the latest counts
 	dropping bool
 	problem  string // the last thing that went wrong; "" when nothing did
+	notice   string // what else there is to know; "" when nothing
 	deployed deployment
 }
 
@@ -55,112 +75,26 @@ func Register(host Host) {
 // OnMount connects the page to the window.
 func (p *Page) OnMount(ctx app.Context) {
 	p.ctx, p.mounted = ctx, true
+	p.host.Start()
 	p.host.OnDrop(p.open, func(over bool) { p.dispatch(func() { p.dropping = over }) })
+	p.host.OnShortcut(func(what string) {
+		p.dispatch(func() {
+			if what == "undo" {
+				p.undo()
+			} else {
+				p.redo()
+			}
+		})
+	})
+	p.host.OnLink(func(fragment string) { p.dispatch(func() { p.openLink(fragment) }) })
+	if fragment := p.host.Remembered(); fragment != "" {
+		p.openLink(fragment)
+	}
 }
 
 // dispatch runs a change of the page on the user-interface goroutine and draws the page again.
 func (p *Page) dispatch(change func()) {
 	p.ctx.Dispatch(func(app.Context) { change() })
-}
-
-// open reads and plans a model; weights alone belong to the model that is open.
-func (p *Page) open(files []state.File) {
-	if len(files) == 0 {
-		return
-	}
-	p.dispatch(func() {
-		current := p.session
-		p.load(&reading{name: files[0].Name(), files: files}, func(ctx context.Context, r planner.Request) (*state.Session, error) {
-			return state.OpenBeside(ctx, current, files, r)
-		})
-	})
-}
-
-// reading is a model that is being opened.
-type reading struct {
-	name   string
-	files  []state.File
-	cancel context.CancelFunc
-}
-
-// progress says how much has been read, for a user who waits.
-func (r *reading) progress() string {
-	var read, size int64
-	for _, f := range r.files {
-		read += f.BytesRead()
-		size += f.Size()
-	}
-	if size == 0 {
-		return "Opening " + r.name + " …"
-	}
-	return "Reading " + r.name + ": " + bytes(read) + " of " + bytes(size) + " …"
-}
-
-// progressInterval is how often the page says how far a reading is.
-const progressInterval = 250 * time.Millisecond
-
-// load shows the session that read gives, off the user-interface goroutine because reading waits for the browser.
-func (p *Page) load(r *reading, read func(context.Context, planner.Request) (*state.Session, error)) {
-	if p.reading != nil {
-		p.reading.cancel()
-	}
-	work, cancel := context.WithCancel(context.Background())
-	r.cancel = cancel
-	p.reading, p.problem, p.dropping = r, "", false
-	request := p.request
-	p.ctx.Async(func() {
-		session, err := read(work, request)
-		p.dispatch(func() {
-			cancel()
-			if p.reading != r {
-				return // another file was opened meanwhile
-			}
-			p.reading = nil
-			if err != nil {
-				p.problem = explained(err)
-				return
-			}
-			p.session = session
-			p.deployed = deployment{name: suggestedName(session.Model.Name)}
-			p.placeSlider()
-		})
-	})
-	p.tick(r)
-}
-
-// tick draws the progress of a reading until it has ended.
-func (p *Page) tick(r *reading) {
-	p.ctx.After(progressInterval, func(app.Context) {
-		if p.reading == r {
-			p.tick(r)
-		}
-	})
-}
-
-// readingNow tells what is being opened, and stops it on demand.
-func (p *Page) readingNow() app.UI {
-	return app.Div().ID("reading").Aria("live", "polite").Body(
-		app.If(p.reading != nil, func() app.UI {
-			return app.Div().Class("card").Body(
-				app.P().Text(p.reading.progress()),
-				app.Button().ID("stop-reading").Text("Cancel").OnClick(func(app.Context, app.Event) {
-					p.reading.cancel()
-					p.reading, p.problem = nil, "Cancelled."
-				}),
-			)
-		}),
-	)
-}
-
-// change asks the planner something else and keeps the slider where the new plan is.
-func (p *Page) change(change func(*planner.Request)) {
-	p.problem = ""
-	if err := p.session.Change(change); err != nil {
-		p.problem = explained(err)
-		return
-	}
-	p.request = p.session.Request
-	p.placeSlider()
 }
 
 // Render draws the screen.
@@ -178,19 +112,39 @@ func (p *Page) Render() app.UI {
 
 func (p *Page) bar() app.UI {
 	model := app.Div().Class("model").ID("model").Body(app.Text("Serve a neural network on serverless functions at the least cost"))
-	if p.session != nil {
-		i := p.session.Inspect
+	if shown := p.shownModel(); shown != nil {
+		i := shown.Model.Inspect
 		model = app.Div().Class("model").ID("model").Body(
 			app.Strong().Text(i.Name),
 			app.Text(" · "+count(int64(i.Layers))+" layers · "+millions(i.Parameters)+" parameters · "+bytes(i.WeightBytes)+" · "+millions(i.MACs)+" multiply-accumulates · "),
-			app.Span().ID("bytes-read").Text(p.session.ReadNote(bytes)),
+			app.Span().ID("bytes-read").Text(shown.ReadNote(bytes)),
 		)
 	}
 	return app.Header().Class("bar").Body(
 		app.H1().Text("Partita"),
 		model,
-		app.If(p.session != nil, func() app.UI { return p.chooser("Open another…", false) }),
+		app.If(p.session != nil, func() app.UI {
+			return app.Div().Class("actions").Body(
+				app.Button().Type("button").ID("undo").Title("Undo (Ctrl+Z)").Text("Undo").Disabled(!p.session.CanUndo()).OnClick(func(app.Context, app.Event) { p.undo() }),
+				app.Button().Type("button").ID("redo").Title("Redo (Ctrl+Shift+Z)").Text("Redo").Disabled(!p.session.CanRedo()).OnClick(func(app.Context, app.Event) { p.redo() }),
+				app.Button().Type("button").ID("share").Text("Copy link").OnClick(p.share),
+				app.Button().Type("button").ID("save").Text("Save plan").OnClick(p.save),
+				p.chooser("Open another…", false),
+			)
+		}),
 	)
+}
+
+// shownModel gives the model to tell of: the one being opened as soon as it is known, for planning a large one takes a
+// while.
+func (p *Page) shownModel() *state.View {
+	if p.reading != nil && p.reading.model != nil {
+		return &state.View{Opening: p.reading.opening, Model: p.reading.model}
+	}
+	if p.session != nil {
+		return &p.session.View
+	}
+	return nil
 }
 
 // chooser is the keyboard's way to open a file; dropping works anywhere.
@@ -209,7 +163,7 @@ func (p *Page) chooser(label string, primary bool) app.UI {
 func (p *Page) empty() app.UI {
 	return app.Main().Class("single").Body(
 		app.Div().Class("column").Body(
-			p.trouble(), p.readingNow(),
+			p.trouble(), p.busy(),
 			app.Div().Class("drop").Body(
 				app.If(!p.mounted, func() app.UI {
 					return app.P().Text("Loading the planner…")
@@ -227,26 +181,31 @@ func (p *Page) empty() app.UI {
 }
 
 func (p *Page) planned() app.UI {
-	return app.Main().Body(
-		app.Div().Class("column").Body(p.trouble(), p.readingNow(), p.answer(), p.controls()),
+	return app.Main().Aria("busy", p.reading != nil || p.question != nil).Body(
+		app.Div().Class("column").Body(p.trouble(), p.busy(), p.answer(), p.dimensions(), p.controls()),
 		app.Div().Class("column").Body(p.chart(), p.strip(), p.stages(), p.timeline(), p.deploy()),
 	)
 }
 
-// trouble shows the last thing that went wrong.
+// trouble shows the last thing that went wrong, and what else there is to know.
 func (p *Page) trouble() app.UI {
-	return app.Div().ID("problem").Aria("live", "assertive").Body(
-		app.If(p.problem != "", func() app.UI {
-			return app.Div().Class("card problem").Body(app.Strong().Text("That did not work. "), app.Text(p.problem))
-		}),
+	return app.Div().Class("messages").Body(
+		app.Div().ID("problem").Aria("live", "assertive").Body(
+			app.If(p.problem != "", func() app.UI {
+				return app.Div().Class("card problem").Body(app.Strong().Text("That did not work. "), app.Text(p.problem))
+			}),
+		),
+		app.Div().ID("notice").Aria("live", "polite").Body(
+			app.If(p.notice != "", func() app.UI { return app.Div().Class("card").Text(p.notice) }),
+		),
 	)
 }
 
 func (p *Page) priceNote() string {
-	if p.session == nil || p.session.Plan == nil {
+	if p.session == nil {
 		return ""
 	}
-	return "Prices of " + p.session.Plan.PriceBook.Date + "."
+	return "Prices of " + p.session.Answer.Plan.PriceBook.Date + "."
 }
 
 // explained gives what to show of an error.
@@ -257,5 +216,5 @@ func explained(err error) string {
 	return err.Error()
 }
 
-// document gives the plan as the server takes it.
-func (p *Page) document() (json.RawMessage, error) { return p.session.Plan.Encode() }
+// progressInterval is how often the page says how far a reading is, and after which it says that it is planning.
+const progressInterval = 250 * time.Millisecond

@@ -18,11 +18,11 @@ func stageClass(index int) string { return fmt.Sprintf("stage-%d", index%stageCo
 
 // stages is the table of the plan's functions.
 func (p *Page) stages() app.UI {
-	rows := p.session.Plan.Stages
+	rows := p.session.Answer.Plan.Stages
 	if len(rows) == 0 {
 		return app.Div()
 	}
-	layers := p.session.Model.Graph.Layers
+	layers := p.session.Model.Layers
 	return app.Section().Class("card").Body(
 		app.H2().Text("Functions, predicted"),
 		app.Div().Class("scroll").Body(app.Table().ID("stages").Body(
@@ -66,7 +66,7 @@ const (
 
 // timeline draws one request as a Gantt chart: what each function does when.
 func (p *Page) timeline() app.UI {
-	document := p.session.Plan
+	document := p.session.Answer.Plan
 	if len(document.Stages) == 0 {
 		return app.Div()
 	}

@@ -8,7 +8,7 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"partita/planner/graph"
+	"partita/app/state"
 	"partita/planner/plan"
 )
 
@@ -25,39 +25,8 @@ const (
 func (p *Page) strip() app.UI {
 	return app.Section().Class("card").Body(
 		app.H2().Text("Model: weights above the line, bytes that would cross a cut below"),
-		app.Raw(stripSVG(p.session.Model.Graph, p.session.Plan)),
+		app.Raw(stripSVG(p.session.Model, p.session.Answer.Plan)),
 	)
-}
-
-// layerWeights sums the stored weights that each layer is the first to use.
-func layerWeights(g *graph.Graph) []int64 {
-	sums := make([]int64, len(g.Layers))
-	seen := map[string]bool{}
-	for i := range g.Nodes {
-		for _, id := range g.Nodes[i].Inputs {
-			if id == graph.None {
-				continue
-			}
-			v := g.Value(id)
-			if v.Weight != nil && !seen[v.Weight.ID()] {
-				seen[v.Weight.ID()] = true
-				sums[g.Nodes[i].Layer] += v.Bytes(1)
-			}
-		}
-	}
-	return sums
-}
-
-// crossings gives the bytes that are live at every position of the model.
-func crossings(g *graph.Graph) []int64 {
-	live := g.Live()
-	sums := make([]int64, len(live))
-	for c, ids := range live {
-		for _, id := range ids {
-			sums[c] += g.Value(id).Bytes(1)
-		}
-	}
-	return sums
 }
 
 func most(values []int64) int64 {
@@ -68,33 +37,35 @@ func most(values []int64) int64 {
 	return largest
 }
 
-func stripSVG(g *graph.Graph, document *plan.Plan) string {
-	layers := len(g.Layers)
-	weights, crossing := layerWeights(g), crossings(g)
+func stripSVG(m *state.Model, document *plan.Plan) string {
+	layers, crossing := len(m.Layers), m.Crossing
 	width := stripWidth / float64(max(layers, 1))
 	// Roots, so that one huge dense layer does not flatten all others.
 	height := func(v, largest int64, room float64) float64 {
 		return room * math.Sqrt(float64(v)/float64(largest))
 	}
-	heaviest, widest := most(weights), most(crossing)
+	heaviest, widest := int64(1), most(crossing)
+	for i := range m.Layers {
+		heaviest = max(heaviest, m.Layers[i].WeightBytes)
+	}
 
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, stripWidth, stripHeight,
 		html.EscapeString(fmt.Sprintf("%d layers in %d functions", layers, len(document.Stages))))
 	stage := 0
-	for l := range g.Layers {
+	for l := range m.Layers {
 		for stage+1 < len(document.Stages) && l+1 > document.Stages[stage].LastLayer {
 			stage++
 		}
-		layer := &g.Layers[l]
-		bar := max(1.5, height(weights[l], heaviest, stripBar))
+		layer := &m.Layers[l]
+		bar := max(1.5, height(layer.WeightBytes, heaviest, stripBar))
 		class := "edge"
 		if len(document.Stages) > 0 {
 			class = stageClass(stage)
 		}
 		fmt.Fprintf(&b, `<rect class="%s" x="%.2f" y="%.2f" width="%.2f" height="%.2f"><title>%s</title></rect>`,
 			class, float64(l)*width, stripLine-bar, max(width*0.85, 0.4), bar,
-			html.EscapeString(fmt.Sprintf("%d %s (%s), %s, weights %s", l+1, layer.Name, layer.Class, layer.Output, bytes(weights[l]))))
+			html.EscapeString(fmt.Sprintf("%d %s (%s), %s, weights %s", l+1, layer.Name, layer.Class, layer.Output, bytes(layer.WeightBytes))))
 	}
 	b.WriteString(`<path class="crossing" d="`)
 	fmt.Fprintf(&b, "M0 %.1f", stripLine)

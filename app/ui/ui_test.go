@@ -9,7 +9,6 @@ import (
 
 	"partita/app/state"
 	"partita/planner"
-	"partita/planner/graph"
 	"partita/planner/plan"
 	"partita/planner/solve"
 )
@@ -64,41 +63,13 @@ func twoStages(scenario solve.Scenario) *plan.Plan {
 			{Index: 1, FirstLayer: 1, LastLayer: 1, InitUs: 300, InputUs: 1, ComputeUs: 50, OutputUs: 2},
 			{Index: 2, FirstLayer: 2, LastLayer: 2, InitUs: 500, InputUs: 3, ComputeUs: 70, OutputUs: 4},
 		},
-		Frontier: []plan.Point{
-			{LatencyUs: 1000, CostPicoUSD: 5_000_000, Stages: []plan.Choice{{LastLayer: 1, MemoryMB: 128}, {LastLayer: 2, MemoryMB: 256}}},
-			{LatencyUs: 2000, CostPicoUSD: 4_000_000, Stages: []plan.Choice{{LastLayer: 2, MemoryMB: 128}}},
-		},
 		Baselines: []plan.Baseline{{Name: planner.OneFunction, Status: "feasible", LatencyUs: 1800, CostPicoUSD: 6_250_000}},
 	}
 }
 
-// twoLayers is the model of twoStages: a dense layer of 4 by 3 and one of 3 by 2 that share no weights.
-func twoLayers() *graph.Graph {
-	value := func(name string, producer int, weight *graph.Weight, shape ...int64) graph.Value {
-		return graph.Value{Name: name, DType: graph.Float32, Shape: shape, Producer: producer, Weight: weight}
-	}
-	return &graph.Graph{
-		Layers: []graph.Layer{{Name: "a", Class: "Dense", LastNode: 1}, {Name: "b", Class: "Dense", FirstNode: 1, LastNode: 2}},
-		Values: []graph.Value{
-			value("x", -1, nil, graph.Batch, 4), value("a/kernel", -1, &graph.Weight{Key: "a/kernel"}, 4, 3), value("a", 0, nil, graph.Batch, 3),
-			value("b/kernel", -1, &graph.Weight{Key: "b/kernel"}, 3, 2), value("b", 1, nil, graph.Batch, 2),
-		},
-		Nodes: []graph.Node{
-			{Op: "MatMul", Layer: 0, Inputs: []graph.ValueID{0, 1}, Outputs: []graph.ValueID{2}},
-			{Op: "MatMul", Layer: 1, Inputs: []graph.ValueID{2, 3}, Outputs: []graph.ValueID{4}},
-		},
-		Inputs:  []graph.Port{{Name: "x", Value: 0}},
-		Outputs: []graph.Port{{Name: "b", Value: 4}},
-	}
-}
-
-func TestStripCounts(t *testing.T) {
-	if got := layerWeights(twoLayers()); got[0] != 48 || got[1] != 24 {
-		t.Errorf("the layers hold %v bytes, want 48 and 24", got)
-	}
-	if got := crossings(twoLayers()); got[0] != 16 || got[1] != 12 || got[2] != 8 {
-		t.Errorf("%v bytes cross, want 16, 12, 8", got)
-	}
+// twoLayers is the model of twoStages.
+func twoLayers() *state.Model {
+	return &state.Model{Layers: []state.Layer{{Name: "a", Class: "Dense", WeightBytes: 48}, {Name: "b", Class: "Dense", WeightBytes: 24}}, Crossing: []int64{16, 12, 8}}
 }
 
 func TestTimelineFollowsTheLaw(t *testing.T) {
@@ -135,12 +106,11 @@ func TestComparison(t *testing.T) {
 func TestPicturesAreWellFormed(t *testing.T) {
 	document := twoStages(solve.ColdOverlapped)
 	document.Baselines[0].Name = `<script>"&`
-	single := twoStages(solve.Warm)
-	single.Frontier = single.Frontier[:1]
+	points := [][2]int64{{1000, 5_000_000}, {2000, 4_000_000}}
 	model := twoLayers()
 	model.Layers[0].Name = `<script>"&`
 	for name, picture := range map[string]string{
-		"chart": chartSVG(document), "one point": chartSVG(single), "timeline": timelineSVG(document),
+		"chart": chartSVG(document, points), "one point": chartSVG(twoStages(solve.Warm), points[:1]), "timeline": timelineSVG(document),
 		"strip": stripSVG(model, document), "strip without a plan": stripSVG(model, &plan.Plan{Status: plan.Infeasible}),
 	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
@@ -174,5 +144,23 @@ func TestStepsKeepOneLineEach(t *testing.T) {
 	}
 	if len(d.steps) != 2 || d.steps[0].State != "done" || d.steps[0].Bytes != 20 || d.steps[1].Action != "create" {
 		t.Errorf("got %+v", d.steps)
+	}
+}
+
+func TestSinceLink(t *testing.T) {
+	a := &state.Answer{Plan: twoStages(solve.Warm)}
+	a.Plan.PriceBook = plan.PriceBook{Date: "2026-01-02", Hash: "sha256:0123456789abcdef0123"}
+	same := state.Shown{Book: "0123456789abcdef", LatencyUs: a.Plan.LatencyUs, CostPicoUSD: a.Plan.CostPicoUSD}
+	if got := sinceLink(same, a) + sinceLink(state.Shown{}, a); got != "" {
+		t.Errorf("the same plan is said to differ: %q", got)
+	}
+	dearer := same
+	dearer.CostPicoUSD++
+	if got := sinceLink(dearer, a); !strings.HasPrefix(got, "This link was made by another version of Partita") || !strings.Contains(got, "2026-01-02") {
+		t.Errorf("got %q", got)
+	}
+	dearer.Book = "ffff"
+	if got := sinceLink(dearer, a); !strings.HasPrefix(got, "Prices or speeds have changed") {
+		t.Errorf("got %q", got)
 	}
 }

@@ -55,6 +55,7 @@ type Model struct {
 	Notes        []string // what is otherwise than in the file, for people
 	KerasVersion string   // as the file says; "" when it does not
 	HasWeights   bool     // one of the opened files holds the weights, and they fit
+	Open         []Dimension
 
 	layers  []keras.LayerWeights
 	bundled bool // opened from a Bundle

@@ -373,6 +373,8 @@ func FuzzOpen(f *testing.F) {
 	f.Add([]byte("class_name: Sequential\nconfig: []\n"))
 	f.Add([]byte("PK\x05\x06\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"))
 	f.Add([]byte("\x89HDF\r\n\x1a\n"))
+	f.Add(archive(stored("config.json", smallConfig), stored("model.weights.h5", "\x89HDF\r\n\x1a\n")))
+	f.Add(protoModel(proto(nil).bytes(1, protoNode("Relu", []string{"x"}, []string{"y"}))))
 	f.Fuzz(func(t *testing.T, data []byte) {
 		if m, err := load.Open(memory("model", data)); err == nil {
 			if err := m.Graph.Validate(); err != nil {

@@ -25,6 +25,12 @@ type Options struct {
 	Dims map[string]int64 // sizes of dimensions that an ONNX file only names, or as "input[axis]"
 }
 
+// Dimension is one that an ONNX file leaves open and no option settled, other than the batch.
+type Dimension struct {
+	Name string // as in Options
+	Size int64  // that is taken for planning
+}
+
 // OpenWith is Open with options.
 func OpenWith(o Options, files ...File) (*Model, error) {
 	m, err := openONNX(o, files)
@@ -186,7 +192,11 @@ func isGeneric(name string) bool {
 
 func newONNX(l *onnx.Lowered) *Model {
 	sum := sha256.Sum256(l.Stripped)
-	return &Model{Graph: l.Graph, Name: l.Graph.Name, Source: SourceONNX, Architecture: Architecture{ONNX, l.Stripped},
+	var open []Dimension
+	for _, d := range l.Open {
+		open = append(open, Dimension(d))
+	}
+	return &Model{Open: open, Graph: l.Graph, Name: l.Graph.Name, Source: SourceONNX, Architecture: Architecture{ONNX, l.Stripped},
 		Digest: "sha256:" + hex.EncodeToString(sum[:]), Preprocess: none, Notes: l.Notes}
 }
 

@@ -22,6 +22,13 @@ type Lowered struct {
 	Graph    *graph.Graph
 	Stripped []byte   // the file without the numbers of its large tensors, dimensions settled: the same for the same model
 	Notes    []string // what is different from the file, for people: outputs that another tensor stands for
+	Open     []Dimension
+}
+
+// Dimension is one that the file leaves open and no option settled, other than the batch.
+type Dimension struct {
+	Name string // as in Options
+	Size int64  // that is taken for planning
 }
 
 // runs is how many runs of the model are thought through at once: an ordinary one, one with another batch size and one
@@ -81,7 +88,7 @@ func (f *File) Lower(o Options) (*Lowered, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lowered{Graph: g, Stripped: f.strip(l, a), Notes: notes}, nil
+	return &Lowered{Graph: g, Stripped: f.strip(l, a), Notes: notes, Open: l.left(a)}, nil
 }
 
 // maxSteps bounds the nodes that are looked at, again after each choice of branches.

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"math"
+	"slices"
 	"strings"
 	"testing"
 
@@ -346,6 +347,19 @@ func TestOpenSizes(t *testing.T) {
 	g = lowered(t, model, Options{Dims: map[string]int64{"ids[1]": 16, "N": 4}})
 	if in := shape(g.Inputs[0]); in != "?x16" {
 		t.Errorf("with a length by its place, input %s", in)
+	}
+	for _, c := range []struct {
+		dims map[string]int64
+		want []Dimension
+	}{{nil, []Dimension{{"length", 128}}}, {map[string]int64{"length": 16}, nil}, {map[string]int64{"N": 4}, []Dimension{{"length", 128}}}} {
+		f, err := Read(bytes.NewReader(model), int64(len(model)))
+		if err != nil {
+			t.Fatal(err)
+		}
+		l, err := f.Lower(Options{Dims: c.dims})
+		if err != nil || !slices.Equal(l.Open, c.want) {
+			t.Errorf("with %v the sizes %v stay open, want %v (%v)", c.dims, l.Open, c.want, err)
+		}
 	}
 	for _, c := range []struct {
 		dims map[string]int64

@@ -173,6 +173,17 @@ func (l *lowering) assign(batch bool, set int) *assignment {
 	return a
 }
 
+// left lists what stays open, with the sizes of the ordinary run.
+func (l *lowering) left(a *assignment) []Dimension {
+	var left []Dimension
+	for i, o := range l.open {
+		if !a.batch || !o.batch {
+			left = append(left, Dimension{o.name, a.sizes[i][0]})
+		}
+	}
+	return left
+}
+
 // shape gives the shape of an input in a run.
 func (l *lowering) shape(a *assignment, input, run int) graph.Shape {
 	p := &l.inputs[input]

@@ -36,12 +36,18 @@ func Digest(data []byte) string {
 	return hashPrefix + hex.EncodeToString(sum[:])
 }
 
+// Unpack gives the architecture in its format.
+func (a Architecture) Unpack() ([]byte, error) {
+	packed, err := base64.StdEncoding.DecodeString(a.Deflate)
+	if err != nil {
+		return nil, err
+	}
+	return inflate(packed, MaxArchitectureBytes)
+}
+
 // Architecture gives the model's architecture in its format, checked against the model's digest.
 func (p *Plan) Architecture() (format string, data []byte, err error) {
-	packed, err := base64.StdEncoding.DecodeString(p.Model.Architecture.Deflate)
-	if err == nil {
-		data, err = inflate(packed, MaxArchitectureBytes)
-	}
+	data, err = p.Model.Architecture.Unpack()
 	if err != nil {
 		return "", nil, diag.New(diag.Invalid, "plan.bad-architecture", reading, "the model's architecture in it cannot be read", "make the plan again").Because(err)
 	}

@@ -19,7 +19,7 @@ func TestPageDeploysModelsOfSeveralFiles(t *testing.T) {
 	b.do("choose the model's files", chromedp.SetUploadFiles(chromedp.CSS("#model-file"), []string{filepath.Join(c.folder, "model.json"), filepath.Join(c.folder, "weights.bin")}))
 	b.wait("the answer", "cost")
 	b.set("platform", "local", "change")
-	b.until("the plan for the local cloud", `document.getElementById("platform").value === "local" && document.getElementById("deploy-button") !== null`)
+	b.settled()
 	b.click("deploy-button")
 	b.wait("the deployment", "destroy-button")
 	b.choose("input-file", filepath.Join(c.folder, c.Inputs[0].File))

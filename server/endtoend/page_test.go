@@ -20,15 +20,18 @@ import (
 // patience is how long the page may take over one thing that a user asks of it.
 const patience = 90 * time.Second
 
+// drawing is how long the page may take to draw what it has.
+const drawing = 200 * time.Millisecond
+
 // browser is a fresh Chromium with the product's page in it. Whatever the page writes to its console as an error, and
 // whatever it throws, fails the test.
 type browser struct {
-	t   *testing.T
+	t   testing.TB
 	tab context.Context
 }
 
 // browse opens the product's page.
-func browse(t *testing.T, url string) *browser {
+func browse(t testing.TB, url string) *browser {
 	t.Helper()
 	program, err := exec.LookPath("chromium")
 	if err != nil {
@@ -93,6 +96,13 @@ func (b *browser) until(what, expression string) {
 func (b *browser) wait(what, id string) {
 	b.t.Helper()
 	b.until(what, fmt.Sprintf("document.getElementById(%q) !== null", id))
+}
+
+// settled waits until the page has planned what it was asked.
+func (b *browser) settled() {
+	b.t.Helper()
+	b.do("let the page draw", chromedp.Sleep(drawing))
+	b.until("the plan", `document.querySelector("main[aria-busy=false]") !== null`)
 }
 
 // evaluate gives the value of a JavaScript expression, as text.
@@ -168,7 +178,7 @@ func TestPage(t *testing.T) {
 	b.until("two functions", `document.querySelectorAll("#stages tbody tr").length >= 2`)
 	at := func(position int) (cost, latency, slo string) {
 		b.set("slo", strconv.Itoa(position), "input")
-		b.do("let the page draw", chromedp.Sleep(200*time.Millisecond))
+		b.settled()
 		return b.text("cost"), b.text("latency"), b.text("slo-value")
 	}
 	cheapCost, cheapLatency, _ := at(1000)
@@ -182,6 +192,7 @@ func TestPage(t *testing.T) {
 	at(600)
 	b.screenshot("planned")
 
+	b.settled()
 	b.click("deploy-button")
 	b.wait("the deployment", "destroy-button")
 	b.choose("input-file", fixture.Shared(t, "models", "images", "raccoon.png"))

@@ -1,0 +1,78 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"syscall/js"
+	"time"
+
+	"partita/app/state"
+)
+
+// InWorker tells whether this program runs in a Web Worker, which has no document.
+func InWorker() bool { return js.Global().Get("document").IsUndefined() }
+
+// tellInterval is how often a worker says how far the reading of files is.
+const tellInterval = 100 * time.Millisecond
+
+// ServePlanner does what the page asks of its planner, for as long as the worker lives. Tasks come as messages {id, task,
+// files}, and {id, cancel}; answers go as {id, text}, {id, problem}, and before them {id, read} and {id, piece}.
+func ServePlanner(p *state.Engine) {
+	scope := js.Global()
+	cancels := map[int]context.CancelFunc{}
+	receive := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		message := args[0].Get("data")
+		id := message.Get("id").Int()
+		if message.Get("cancel").Truthy() {
+			if cancel := cancels[id]; cancel != nil {
+				cancel()
+			}
+			return nil
+		}
+		ctx, cancel := context.WithCancel(context.Background())
+		cancels[id] = cancel
+		var files []state.File
+		for _, f := range Files(message.Get("files")) {
+			files = append(files, f)
+		}
+		text := message.Get("task").String()
+		go func() {
+			post := func(field string, value any) { scope.Call("postMessage", map[string]any{"id": id, field: value}) }
+			var task state.Task
+			answer, err := []byte(nil), json.Unmarshal([]byte(text), &task)
+			if err == nil {
+				var told time.Time
+				answer, err = task.Run(ctx, p, files, func(bytes int64) {
+					if now := time.Now(); now.Sub(told) > tellInterval {
+						told = now
+						post("read", float64(bytes))
+					}
+				}, func(piece []byte) error {
+					post("piece", newBlob(piece))
+					return nil
+				})
+			}
+			cancel()
+			delete(cancels, id)
+			if err == nil {
+				post("text", string(answer))
+			} else if problem, bad := json.Marshal(state.ProblemOf(err)); bad == nil {
+				post("problem", string(problem))
+			}
+		}()
+		return nil
+	})
+	// What came while this program was being loaded is kept by the script that loaded it.
+	early := scope.Get("early")
+	scope.Set("onmessage", receive)
+	for i := range early.Length() {
+		scope.Call("onmessage", early.Index(i))
+	}
+	select {}
+}
+
+func newBlob(raw []byte) js.Value {
+	view := js.Global().Get("Uint8Array").New(len(raw))
+	js.CopyBytesToJS(view, raw)
+	return js.Global().Get("Blob").New([]any{view})
+}

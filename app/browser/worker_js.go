@@ -1,0 +1,177 @@
+package browser
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"syscall/js"
+	"time"
+
+	"partita/app/state"
+	"partita/planner"
+)
+
+// Worker is the planner in a Web Worker. It is started at the first task, and again after it broke or did not end a task
+// that was cancelled.
+type Worker struct {
+	worker  js.Value
+	last    int
+	waiting map[int]*waiting
+}
+
+// waiting is a task under way.
+type waiting struct {
+	ended chan outcome
+	read  func(int64)
+	piece func(js.Value)
+}
+
+type outcome struct {
+	text string
+	err  error
+}
+
+// cancelPatience is how long a worker may take to end a task that was cancelled, before it is ended itself.
+const cancelPatience = 300 * time.Millisecond
+
+// Start loads the worker, which takes a moment, before it is needed.
+func (w *Worker) Start() {
+	if !w.worker.IsUndefined() {
+		return
+	}
+	if w.waiting == nil {
+		w.waiting = map[int]*waiting{}
+	}
+	worker := js.Global().Get("Worker").New("/web/worker.js")
+	w.worker = worker
+	worker.Set("onmessage", js.FuncOf(func(_ js.Value, args []js.Value) any {
+		message := args[0].Get("data")
+		if message.Get("ended").Truthy() {
+			w.stop(worker, "the planner broke off")
+			return nil
+		}
+		id := message.Get("id").Int()
+		t := w.waiting[id]
+		if t == nil {
+			return nil
+		}
+		end := func(o outcome) {
+			delete(w.waiting, id)
+			t.ended <- o
+		}
+		switch {
+		case !message.Get("read").IsUndefined():
+			if t.read != nil {
+				t.read(int64(message.Get("read").Float()))
+			}
+		case !message.Get("piece").IsUndefined():
+			if t.piece != nil {
+				t.piece(message.Get("piece"))
+			}
+		case !message.Get("problem").IsUndefined():
+			problem := &state.Problem{}
+			if err := json.Unmarshal([]byte(message.Get("problem").String()), problem); err != nil {
+				problem = &state.Problem{Found: err.Error()}
+			}
+			end(outcome{err: problem})
+		default:
+			end(outcome{text: message.Get("text").String()})
+		}
+		return nil
+	}))
+	worker.Set("onerror", js.FuncOf(func(_ js.Value, args []js.Value) any {
+		args[0].Call("preventDefault")
+		w.stop(worker, "the planner broke off: "+text(args[0]))
+		return nil
+	}))
+}
+
+// stop ends the worker; what it was asked fails.
+func (w *Worker) stop(worker js.Value, found string) {
+	if !w.worker.Equal(worker) {
+		return
+	}
+	worker.Call("terminate")
+	w.worker = js.Undefined()
+	for id, t := range w.waiting {
+		delete(w.waiting, id)
+		t.ended <- outcome{err: &state.Problem{Code: "planner.broke", Found: found, Fix: "Try again; if it happens again, the model may be too large for the memory of this browser"}}
+	}
+}
+
+func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *waiting) (string, error) {
+	w.Start()
+	raw, err := json.Marshal(task)
+	if err != nil {
+		return "", err
+	}
+	files := js.Global().Get("Array").New()
+	for _, f := range o.AllFiles() {
+		own, ok := f.(*File)
+		if !ok {
+			return "", fmt.Errorf("%s is no file of this browser", f.Name())
+		}
+		files.Call("push", own.blob)
+	}
+	w.last++
+	id, worker := w.last, w.worker
+	t.ended = make(chan outcome, 1)
+	w.waiting[id] = t
+	worker.Call("postMessage", map[string]any{"id": id, "task": string(raw), "files": files})
+	select {
+	case end := <-t.ended:
+		return end.text, end.err
+	case <-ctx.Done():
+	}
+	if w.worker.Equal(worker) {
+		worker.Call("postMessage", map[string]any{"id": id, "cancel": true})
+		go func() {
+			select {
+			case <-t.ended:
+			case <-time.After(cancelPatience):
+				delete(w.waiting, id)
+				w.stop(worker, "the planner was busy with what was cancelled")
+			}
+		}()
+	}
+	return "", ctx.Err()
+}
+
+func answer[T any](text string, err error) (*T, error) {
+	if err != nil {
+		return nil, err
+	}
+	reply := new(T)
+	return reply, json.Unmarshal([]byte(text), reply)
+}
+
+// Open implements state.Planner.
+func (w *Worker) Open(ctx context.Context, o *state.Opening, read func(int64)) (*state.Model, error) {
+	return answer[state.Model](w.run(ctx, state.NewTask(state.OpOpen, o, planner.DefaultRequest()), o, &waiting{read: read}))
+}
+
+// Plan implements state.Planner.
+func (w *Worker) Plan(ctx context.Context, o *state.Opening, r planner.Request) (*state.Answer, error) {
+	return answer[state.Answer](w.run(ctx, state.NewTask(state.OpPlan, o, r), o, &waiting{}))
+}
+
+// Document implements state.Planner.
+func (w *Worker) Document(ctx context.Context, o *state.Opening, r planner.Request) ([]byte, error) {
+	text, err := w.run(ctx, state.NewTask(state.OpDocument, o, r), o, &waiting{})
+	return []byte(text), err
+}
+
+// MakeWeights makes up weights for a model, as a file that the browser holds.
+func (w *Worker) MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error) {
+	parts, size := js.Global().Get("Array").New(), int64(0)
+	_, err := w.run(ctx, state.NewTask(state.OpWeights, o, planner.DefaultRequest()), o, &waiting{piece: func(piece js.Value) {
+		parts.Call("push", piece)
+		size += int64(piece.Get("size").Float())
+		made(size)
+	}})
+	if err != nil {
+		return nil, err
+	}
+	blob := js.Global().Get("File").New(parts, name)
+	return &File{blob: blob, name: name, size: size}, nil
+}

@@ -1,0 +1,109 @@
+// Package state holds what the user of the page has done: the model opened, the request made of the planner, the plan
+// that answers it, the way back and forth between them, the link that says all of it, and the deployment of the plan. It
+// is plain Go without a browser, so that all of it is tested natively.
+package state
+
+import (
+	"context"
+	"io"
+	"sync/atomic"
+
+	"partita/planner/load"
+)
+
+// Opening says which model to open: a built-in architecture, files, or the architecture that a link carries. It is never
+// changed: another model, other sizes or other weights are another Opening.
+type Opening struct {
+	Key     int64 // tells openings apart
+	BuiltIn string
+	Files   []File
+	Linked  *Linked
+	Weights File             // the weights of a model that came without; nil when there are none
+	Dims    map[string]int64 // sizes of dimensions that an ONNX file leaves open
+}
+
+// Linked is an architecture that came without a file of its own.
+type Linked struct {
+	Name, Source, Format string
+	Packed               string // raw DEFLATE in base64url, as in a link
+}
+
+var lastKey atomic.Int64
+
+// with gives an opening that differs from o as change says.
+func (o Opening) with(change func(*Opening)) *Opening {
+	change(&o)
+	o.Key = lastKey.Add(1)
+	return &o
+}
+
+// OpenBuiltIn opens an architecture of package zoo by its name.
+func OpenBuiltIn(name string) *Opening {
+	return Opening{}.with(func(o *Opening) { o.BuiltIn = name })
+}
+
+// OpenFiles opens one whole model, or an architecture and its weights, or a model that is in several files.
+func OpenFiles(files []File) *Opening { return Opening{}.with(func(o *Opening) { o.Files = files }) }
+
+// OpenLinked opens an architecture that came in a link.
+func OpenLinked(l *Linked) *Opening { return Opening{}.with(func(o *Opening) { o.Linked = l }) }
+
+// WithWeights opens the same model with weights beside it.
+func (o *Opening) WithWeights(weights File) *Opening {
+	return o.with(func(n *Opening) { n.Weights = weights })
+}
+
+// WithDim opens the same model with another size of a dimension that it leaves open; 0 leaves it open again.
+func (o *Opening) WithDim(name string, size int64) *Opening {
+	return o.with(func(n *Opening) {
+		n.Dims = map[string]int64{}
+		for k, v := range o.Dims {
+			n.Dims[k] = v
+		}
+		n.Dims[name] = size
+		if size == 0 {
+			delete(n.Dims, name)
+		}
+	})
+}
+
+// Label names what is opened, before it is known what it is.
+func (o *Opening) Label() string {
+	switch {
+	case o.BuiltIn != "":
+		return o.BuiltIn
+	case o.Weights != nil:
+		return o.Weights.Name()
+	case len(o.Files) > 0:
+		return o.Files[0].Name()
+	case o.Linked != nil && o.Linked.Name != "":
+		return o.Linked.Name
+	}
+	return "the model"
+}
+
+// AllFiles lists the files of the opening, the weights beside it last.
+func (o *Opening) AllFiles() []File {
+	files := append([]File(nil), o.Files...)
+	if o.Weights != nil {
+		files = append(files, o.Weights)
+	}
+	return files
+}
+
+// readable is a file as the planner reads it; its reads fail once ctx is cancelled.
+func readable(ctx context.Context, f File) load.File {
+	return load.File{Name: f.Name(), Size: f.Size(), Reader: cancellable{ctx, f}}
+}
+
+type cancellable struct {
+	ctx context.Context
+	io.ReaderAt
+}
+
+func (c cancellable) ReadAt(p []byte, offset int64) (int, error) {
+	if err := c.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return c.ReaderAt.ReadAt(p, offset)
+}

@@ -1,0 +1,179 @@
+package ui
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/app/state"
+	"partita/planner"
+)
+
+// question is a request that the planner is asked.
+type question struct {
+	request planner.Request
+	gesture string // as in state.Session.Move
+	ends    bool   // it is the gesture's last
+	slow    bool   // it takes so long that the page says so
+	cancel  context.CancelFunc
+}
+
+// wanted is the request as the user last set it, answered or not.
+func (p *Page) wanted() planner.Request {
+	switch {
+	case p.next != nil:
+		return p.next.request
+	case p.question != nil:
+		return p.question.request
+	}
+	return p.session.Request
+}
+
+// change asks the planner something else.
+func (p *Page) change(change func(*planner.Request)) { p.ask(change, "", true) }
+
+// ask changes the request. While one is being answered, only the latest is asked next.
+func (p *Page) ask(change func(*planner.Request), gesture string, ends bool) {
+	if p.session == nil {
+		return
+	}
+	q := &question{request: p.wanted(), gesture: gesture, ends: ends}
+	change(&q.request)
+	p.next, p.problem, p.notice = q, "", ""
+	if p.question == nil {
+		p.askNext()
+	}
+}
+
+func (p *Page) askNext() {
+	q, view := p.next, p.session.View
+	work, cancel := context.WithCancel(context.Background())
+	q.cancel = cancel
+	p.question, p.next = q, nil
+	p.ctx.Async(func() {
+		answer, err := p.host.Plan(work, view.Opening, q.request)
+		p.dispatch(func() {
+			cancel()
+			if p.question != q {
+				return // given up
+			}
+			p.question = nil
+			if err != nil {
+				p.problem = explained(err)
+				p.placeInputs()
+			} else {
+				view.Request, view.Answer = q.request, answer
+				p.session.Move(view, q.gesture)
+				if q.ends {
+					p.session.EndGesture()
+					p.settled()
+				}
+			}
+			if p.next != nil {
+				p.askNext()
+			}
+		})
+	})
+	p.ctx.After(progressInterval, func(app.Context) { q.slow = true })
+}
+
+// settled follows a change of what is on the screen.
+func (p *Page) settled() {
+	s := p.session
+	p.request = s.Request
+	p.request.SLOUs = 0 // it was chosen on the frontier of this model
+	if p.deployed.phase == undeployed && p.deployed.model != s.Model.Inspect.Digest {
+		p.deployed = deployment{name: suggestedName(s.Model.Inspect.Name), model: s.Model.Inspect.Digest}
+	}
+	p.placeInputs()
+	p.host.Remember(state.EncodeLink(s.Opening, s.Model, s.Request, s.Answer.Plan))
+}
+
+func (p *Page) undo() {
+	if p.session != nil && p.session.CanUndo() {
+		p.abandon()
+		p.session.Undo()
+		p.problem, p.notice = "", ""
+		p.settled()
+	}
+}
+
+func (p *Page) redo() {
+	if p.session != nil && p.session.CanRedo() {
+		p.abandon()
+		p.session.Redo()
+		p.problem, p.notice = "", ""
+		p.settled()
+	}
+}
+
+// openLink opens what a link says. The plan is made anew; where it is not the one that the link showed, the page says so.
+func (p *Page) openLink(fragment string) {
+	link, err := state.DecodeLink(fragment)
+	if err != nil {
+		p.problem = explained(err)
+		return
+	}
+	p.load(link.Opening, link.Request, func() { p.notice = sinceLink(link.Shown, p.session.Answer) })
+}
+
+// sinceLink says how an answer differs from what its link showed.
+func sinceLink(shown state.Shown, a *state.Answer) string {
+	now := a.Plan
+	if shown.CostPicoUSD == 0 || shown.CostPicoUSD == now.CostPicoUSD && shown.LatencyUs == now.LatencyUs {
+		return ""
+	}
+	why := "Prices or speeds have changed since this link was made"
+	if shown.SameBook(now) {
+		why = "This link was made by another version of Partita, which planned differently"
+	}
+	return fmt.Sprintf("%s. It showed %s per 100,000 requests at %s; below is the plan with the prices of %s.",
+		why, perHundredThousand(shown.CostPicoUSD), duration(shown.LatencyUs), now.PriceBook.Date)
+}
+
+// share copies the link of what is on the screen.
+func (p *Page) share(app.Context, app.Event) {
+	view := p.session.View
+	p.withDocument(func(ctx context.Context, _ []byte, hash string) error {
+		shown := *view.Answer.Plan
+		shown.Hash = hash
+		link := p.host.Link(state.EncodeLink(view.Opening, view.Model, view.Request, &shown))
+		if err := p.host.Copy(ctx, link); err != nil {
+			return err
+		}
+		p.dispatch(func() {
+			p.notice = "The link is copied: " + count(int64(len(link))) + " characters. It holds the model's architecture and what you asked, never its weights."
+		})
+		return nil
+	})
+}
+
+// save offers the plan document as a file, which partita deploy takes.
+func (p *Page) save(app.Context, app.Event) {
+	name := suggestedName(p.session.Model.Inspect.Name) + ".plan.json"
+	p.withDocument(func(_ context.Context, document []byte, _ string) error {
+		p.host.Save(name, document)
+		return nil
+	})
+}
+
+// withDocument does something with the whole plan of what is on the screen.
+func (p *Page) withDocument(use func(ctx context.Context, document []byte, hash string) error) {
+	view := p.session.View
+	p.problem, p.notice = "", ""
+	p.ctx.Async(func() {
+		var head struct{ Hash string }
+		document, err := p.host.Document(context.Background(), view.Opening, view.Request)
+		if err == nil {
+			err = json.Unmarshal(document, &head)
+		}
+		if err == nil {
+			err = use(context.Background(), document, head.Hash)
+		}
+		if err != nil {
+			p.dispatch(func() { p.problem = explained(err) })
+		}
+	})
+}

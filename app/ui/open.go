@@ -1,0 +1,153 @@
+package ui
+
+import (
+	"context"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/app/state"
+	"partita/planner"
+)
+
+// reading is a model that is being opened.
+type reading struct {
+	opening *state.Opening
+	making  bool         // its weights are being made up
+	done    int64        // bytes read, or made
+	model   *state.Model // once it is known; it is being planned then
+	cancel  context.CancelFunc
+}
+
+// progress says how far it is, for a user who waits.
+func (r *reading) progress() string {
+	var size int64
+	for _, f := range r.opening.AllFiles() {
+		size += f.Size()
+	}
+	name := r.opening.Label()
+	switch {
+	case r.making:
+		return "Making weights up for " + name + ": " + bytes(r.done) + " …"
+	case r.model != nil:
+		return "Planning " + name + " …"
+	case size == 0:
+		return "Opening " + name + " …"
+	}
+	return "Reading " + name + ": " + bytes(r.done) + " of " + bytes(size) + " …"
+}
+
+// open reads and plans the model in files.
+func (p *Page) open(files []state.File) {
+	if len(files) > 0 {
+		p.dispatch(func() { p.load(state.OpenFiles(files), p.request, nil) })
+	}
+}
+
+// begin shows that something is being opened, in place of what was before.
+func (p *Page) begin(r *reading) context.Context {
+	p.abandon()
+	work, cancel := context.WithCancel(context.Background())
+	r.cancel = cancel
+	p.reading, p.problem, p.notice, p.dropping = r, "", "", false
+	return work
+}
+
+// abandon ends what is being opened and asked.
+func (p *Page) abandon() {
+	if p.reading != nil {
+		p.reading.cancel()
+	}
+	if p.question != nil {
+		p.question.cancel()
+	}
+	p.reading, p.question, p.next = nil, nil, nil
+}
+
+// load opens and plans a model and shows it; then is called when it is shown. Weights alone belong to the model that is open.
+func (p *Page) load(o *state.Opening, request planner.Request, then func()) {
+	var current *state.View
+	if p.session != nil {
+		current = &p.session.View
+	}
+	r := &reading{opening: o}
+	work := p.begin(r)
+	p.ctx.Async(func() {
+		tell := func(bytes int64) { p.dispatch(func() { r.done = bytes }) }
+		model, err := p.host.Open(work, o, tell)
+		if state.WeightsOnly(err) && current != nil && len(o.Files) == 1 && len(current.Model.WeightsIn) == 0 {
+			o, request = current.Opening.WithWeights(o.Files[0]), current.Request
+			model, err = p.host.Open(work, o, tell)
+		}
+		var answer *state.Answer
+		if err == nil {
+			p.dispatch(func() { r.opening, r.model = o, model })
+			answer, err = p.host.Plan(work, o, request)
+		}
+		p.dispatch(func() {
+			r.cancel()
+			if p.reading != r {
+				return // another model was opened meanwhile
+			}
+			p.reading = nil
+			if err != nil {
+				p.problem = explained(err)
+				return
+			}
+			next := state.View{Opening: o, Model: model, Request: request, Answer: answer}
+			if p.session == nil {
+				p.session = state.NewSession(next)
+			} else {
+				p.session.Move(next, "")
+			}
+			p.settled()
+			if then != nil {
+				then()
+			}
+		})
+	})
+}
+
+// makeWeights makes up weights for the model that is open and opens it with them.
+func (p *Page) makeWeights(app.Context, app.Event) {
+	o, request, name := p.session.Opening, p.session.Request, p.session.Model.Inspect.Name
+	r := &reading{opening: o, making: true}
+	work := p.begin(r)
+	p.ctx.Async(func() {
+		file, err := p.host.MakeWeights(work, o, name+".synthetic.h5", func(bytes int64) { p.dispatch(func() { r.done = bytes }) })
+		p.dispatch(func() {
+			r.cancel()
+			if p.reading != r {
+				return
+			}
+			p.reading = nil
+			if err != nil {
+				p.problem = explained(err)
+				return
+			}
+			p.load(o.WithWeights(file), request, nil)
+		})
+	})
+}
+
+// busy tells what takes a while, and stops it on demand.
+func (p *Page) busy() app.UI {
+	text := ""
+	switch {
+	case p.reading != nil:
+		text = p.reading.progress()
+	case p.question != nil && p.question.slow:
+		text = "Planning …"
+	}
+	return app.Div().ID("reading").Aria("live", "polite").Body(
+		app.If(text != "", func() app.UI {
+			return app.Div().Class("card").Body(
+				app.P().Text(text),
+				app.Button().Type("button").ID("stop-reading").Text("Cancel").OnClick(func(app.Context, app.Event) {
+					p.abandon()
+					p.problem = "Cancelled."
+					p.placeInputs()
+				}),
+			)
+		}),
+	)
+}
