@@ -12,8 +12,9 @@ func init() {
 	learners = map[string]func(*call) error{
 		"Scaler": typed(Float32, ruleSame), "Normalizer": typed(Float32, ruleSame), "Binarizer": ruleSame, "Imputer": ruleSame,
 		"LinearRegressor": ruleRegressor, "LinearClassifier": ruleClassifier, "TreeEnsembleRegressor": ruleRegressor,
-		"TreeEnsembleClassifier": ruleClassifier, "SVMClassifier": ruleClassifier, "SVMRegressor": ruleRegressor,
-		"ArrayFeatureExtractor": ruleFeatures, "LabelEncoder": ruleLabels,
+		"TreeEnsembleClassifier": ruleClassifier, "SVMClassifier": ruleVectorClassifier, "SVMRegressor": ruleRegressor, "TreeEnsemble": ruleTrees,
+		"ArrayFeatureExtractor": ruleFeatures, "LabelEncoder": ruleLabels, "CategoryMapper": ruleCategories, "OneHotEncoder": ruleCategoriesOneHot,
+		"FeatureVectorizer": ruleVectorizer,
 	}
 	contributed = map[string]func(*call) error{
 		"FusedConv": ruleConv, "FusedGemm": ruleGemm, "Gelu": ruleSame, "FastGelu": ruleSame, "QuickGelu": ruleSame, "BiasGelu": ruleSame,
@@ -23,7 +24,8 @@ func init() {
 		"QuantizeLinear": ruleQuantize, "DequantizeLinear": ruleDequantize, "DynamicQuantizeMatMul": typed(Float32, ruleMatMul),
 		"MatMulIntegerToFloat": typed(Float32, ruleMatMul), "QLinearAdd": ruleQuantizedPair, "QLinearMul": ruleQuantizedPair, "QLinearSigmoid": ruleSame,
 		"QLinearLeakyRelu": ruleSame, "QLinearSoftmax": ruleSame, "QLinearGlobalAveragePool": ruleGlobalPool, "QLinearAveragePool": rulePool, "QLinearConcat": ruleQuantizedConcat,
-		"QGemm": ruleQuantizedGemm, "QLinearWhere": noRule,
+		"QGemm": ruleQuantizedGemm, "QLinearWhere": ruleQuantizedWhere, "CDist": ruleDistances, "RotaryEmbedding": ruleSame, "Trilu": ruleSame,
+		"GroupQueryAttention": ruleGroupQuery, "QAttention": rulePackedAttention, "SkipGroupNorm": ruleSame,
 	}
 }
 
@@ -69,6 +71,115 @@ func ruleClassifier(c *call) error {
 	c.set(0, d, rows)
 	c.set(1, Float32, rows, labels)
 	return nil
+}
+
+// ruleVectorClassifier: without probabilities the scores of over two classes are those of each pair of classes.
+func ruleVectorClassifier(c *call) error {
+	if err := ruleClassifier(c); err != nil {
+		return err
+	}
+	probabilities, vectors := c.n.Attr("prob_a"), c.n.Attr("vectors_per_class")
+	if classes := c.out[len(c.out)-1].Shape; len(c.out) > 1 && vectors != nil && (probabilities == nil || len(probabilities.Floats) == 0) && classes[1] > 2 {
+		c.set(1, Float32, classes[0], mulSaturated(classes[1], classes[1]-1)/2)
+	}
+	return nil
+}
+
+// ruleTrees is that of ai.onnx.ml 5, in which trees give numbers of the input's type.
+func ruleTrees(c *call) error {
+	rows, err := c.rows()
+	if err != nil {
+		return err
+	}
+	c.set(0, c.in[0].DType, rows, c.int("n_targets", 1))
+	return nil
+}
+
+// ruleCategories changes strings for numbers, or numbers for strings.
+func ruleCategories(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	d := String
+	if c.in[0].DType == String {
+		d = Int64
+	}
+	c.set(0, d, c.in[0].Shape...)
+	return nil
+}
+
+func ruleCategoriesOneHot(c *call) error {
+	if err := c.need(1); err != nil {
+		return err
+	}
+	count := int64(0)
+	if a := c.n.Attr("cats_int64s"); a != nil {
+		count = int64(len(a.Ints))
+	}
+	if a := c.n.Attr("cats_strings"); a != nil && len(a.Strs) > 0 {
+		count = int64(len(a.Strs))
+	}
+	if count == 0 {
+		return fmt.Errorf("it names no categories")
+	}
+	c.set(0, Float32, append(append(Shape{}, c.in[0].Shape...), count)...)
+	return nil
+}
+
+// ruleVectorizer puts the features of several tables side by side.
+func ruleVectorizer(c *call) error {
+	rows, err := c.rows()
+	if err != nil {
+		return err
+	}
+	sizes, ok := c.list("inputdimensions")
+	if !ok || len(sizes) != len(c.in) {
+		return ErrNoRule
+	}
+	total := int64(0)
+	for _, n := range sizes {
+		if n < 0 {
+			return fmt.Errorf("a table of %d features", n)
+		}
+		total = addSaturated(total, n)
+	}
+	c.set(0, Float32, rows, total)
+	return nil
+}
+
+// ruleDistances gives the distance of each row of one table to each of another.
+func ruleDistances(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	a, b := c.in[0].Shape, c.in[1].Shape
+	if len(a) != 2 || len(b) != 2 || a[1] != b[1] {
+		return fmt.Errorf("inputs %s and %s are not tables of the same features", a, b)
+	}
+	c.set(0, c.in[0].DType, a[0], b[0])
+	return nil
+}
+
+// ruleQuantizedWhere: after the condition come two triples of a tensor, its scale and its zero point.
+func ruleQuantizedWhere(c *call) error {
+	if err := c.need(5); err != nil {
+		return err
+	}
+	out, err := broadcast(c.in[0].Shape, c.in[1].Shape, c.in[4].Shape)
+	c.set(0, c.in[1].DType, out...)
+	return err
+}
+
+// ruleGroupQuery: queries are (batch, length, hidden), past and present keys and values (batch, heads, length, size). With
+// a shared buffer the present is as long as the past, which the data tell.
+func ruleGroupQuery(c *call) error {
+	if err := c.need(3); err != nil {
+		return ErrNoRule // packed forms
+	}
+	if len(c.out) > 1 {
+		return ErrNoRule
+	}
+	return ruleSame(c)
 }
 
 func ruleFeatures(c *call) error {

@@ -11,7 +11,9 @@ func init() {
 		"Conv": ruleConv, "ConvInteger": typed(Int32, ruleConv), "QLinearConv": ruleQLinearConv, "ConvTranspose": ruleConvTranspose,
 		"MaxPool": rulePool, "AveragePool": rulePool, "LpPool": rulePool,
 		"GlobalMaxPool": ruleGlobalPool, "GlobalAveragePool": ruleGlobalPool, "GlobalLpPool": ruleGlobalPool,
-		"MaxRoiPool": ruleMaxRoiPool, "RoiAlign": ruleRoiAlign, "GridSample": ruleGridSample, "Col2Im": noRule,
+		"MaxRoiPool": ruleMaxRoiPool, "RoiAlign": ruleRoiAlign, "GridSample": ruleGridSample, "Col2Im": ruleCol2Im, "MaxUnpool": ruleMaxUnpool, "DeformConv": ruleConv,
+		"DFT": ruleDFT, "STFT": ruleSTFT, "HannWindow": ruleWindow, "HammingWindow": ruleWindow, "BlackmanWindow": ruleWindow, "MelWeightMatrix": ruleMelWeights,
+		"CenterCropPad": ruleCenterCropPad, "AffineGrid": ruleAffineGrid, "Det": ruleDet, "RandomNormal": ruleRandom, "RandomUniform": ruleRandom, "Multinomial": ruleMultinomial,
 		"Resize": ruleResize, "Upsample": ruleUpsample, "DepthToSpace": ruleDepthToSpace, "SpaceToDepth": ruleSpaceToDepth,
 		"BatchNormalization": ruleBatchNormalization, "LayerNormalization": ruleLayerNormalization, "Dropout": ruleDropout,
 		"Gemm": ruleGemm, "MatMul": ruleMatMul, "MatMulInteger": typed(Int32, ruleMatMul), "QLinearMatMul": ruleQLinearMatMul, "Einsum": ruleEinsum,
@@ -330,25 +332,38 @@ func ruleRecurrent(c *call) error {
 	return nil
 }
 
-// ruleAttention speaks for the form with one output; queries are (batch, heads, length, size) or (batch, length, hidden).
+// ruleAttention: queries, keys and values are (batch, heads, length, size) or (batch, length, hidden); past keys and values,
+// and those of past and present that it makes, are always of the first kind.
 func ruleAttention(c *call) error {
 	if err := c.need(3); err != nil {
 		return err
 	}
-	q, v := c.in[0].Shape, c.in[2].Shape
-	if len(c.out) > 1 || len(q) != len(v) || len(q) != 3 && len(q) != 4 {
+	q, k, v := c.in[0].Shape, c.in[1].Shape, c.in[2].Shape
+	if len(q) != len(v) || len(q) != len(k) || len(q) != 3 && len(q) != 4 {
 		return ErrNoRule
 	}
 	out := append(Shape{}, q...)
+	heads, length := int64(0), int64(0)
 	if len(q) == 4 {
+		heads, length = q[1], q[2]
 		out[3] = v[3]
 	} else {
-		heads, kvHeads := c.int("q_num_heads", 0), c.int("kv_num_heads", 0)
-		if heads <= 0 || kvHeads <= 0 {
+		kvHeads := c.int("kv_num_heads", 0)
+		heads, length = c.int("q_num_heads", 0), q[1]
+		if heads <= 0 || kvHeads <= 0 || k[2]%kvHeads != 0 || v[2]%kvHeads != 0 {
 			return fmt.Errorf("it does not say how many heads it has")
 		}
 		out[2] = mulSaturated(v[2]/kvHeads, heads)
+		k, v = Shape{k[0], kvHeads, k[1], k[2] / kvHeads}, Shape{v[0], kvHeads, v[1], v[2] / kvHeads}
 	}
-	c.set(0, c.in[0].DType, out...)
+	k, v = append(Shape{}, k...), append(Shape{}, v...)
+	if past := c.input(4); past != nil && len(past.Shape) == 4 {
+		k[2], v[2] = addSaturated(k[2], past.Shape[2]), addSaturated(v[2], past.Shape[2])
+	}
+	d := c.in[0].DType
+	c.set(0, d, out...)
+	c.set(1, d, k...)
+	c.set(2, d, v...)
+	c.set(3, d, q[0], heads, length, k[2])
 	return nil
 }

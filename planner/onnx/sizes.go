@@ -544,7 +544,7 @@ func (l *lowering) mixes(n *graph.Node) bool {
 		mixed = along(0, integer("axis", 0)) && l.infos[n.Inputs[0]].data
 	case "GatherND", "ScatterND":
 		mixed = along(0, 0) && integer("batch_dims", 0) == 0
-	case "CumSum", "DynamicQuantizeLinear", "DynamicQuantizeMatMul":
+	case "CumSum", "DynamicQuantizeLinear":
 		mixed = n.Op != "CumSum" || along(0, 0)
 	case "Concat", "Split":
 		for slot := range n.Inputs {
@@ -567,11 +567,25 @@ func (l *lowering) mixes(n *graph.Node) bool {
 		mixed = along(0, integer("time_axis", 0))
 	case "MeanVarianceNormalization":
 		mixed = n.Attr("axes") == nil && along(0, 0) || n.Attr("axes") != nil && slices.Contains(n.Attr("axes").Ints, 0)
-	case "MatMul", "FusedMatMul":
-		mixed = along(0, -1) || along(1, -2)
+	case "MatMul", "FusedMatMul", "MatMulInteger", "DynamicQuantizeMatMul", "MatMulIntegerToFloat":
+		mixed = along(0, -1) || along(1, -2) || n.Op == "DynamicQuantizeMatMul"
+	case "QLinearMatMul":
+		mixed = along(0, -1) || along(3, -2)
+	case "CDist":
+		mixed = along(1, 0)
+	case "DFT":
+		at := integer("axis", 1)
+		if l.Opset >= 20 && len(n.Inputs) > 2 && n.Inputs[2] != graph.None {
+			if list := l.infos[n.Inputs[2]].known[0].Ints; len(list) == 1 {
+				at = int(min(max(list[0], -64), 64))
+			}
+		}
+		mixed = along(0, at)
+	case "Det":
+		mixed = from(max(rank-2, 0))
 	case "Gemm", "FusedGemm":
 		mixed = along(0, 1-integer("transA", 0)) || along(1, integer("transB", 0))
-	case "Conv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization", "GroupNormalization", "Resize", "Upsample":
+	case "Conv", "ConvInteger", "QLinearConv", "DeformConv", "FusedConv", "ConvTranspose", "MaxPool", "AveragePool", "LpPool", "GlobalAveragePool", "GlobalMaxPool", "InstanceNormalization", "GroupNormalization", "Resize", "Upsample":
 		mixed = from(1)
 	}
 	for _, v := range n.Outputs {
