@@ -51,19 +51,26 @@ func EvaluateShapes(n *Node, opset int64, in []*Known) ([]Known, error) {
 	return c.out, nil
 }
 
-func infer(n *Node, opset int64, in []*Known) (*call, error) {
-	c := &call{n: n, opset: opset, in: in, out: make([]Known, len(n.Outputs))}
-	f, ok := operators[n.Op]
+// rule finds the rule of a node's operator; nil when there is none.
+func (n *Node) rule() func(*call) error {
 	switch n.Domain {
 	case "", "ai.onnx":
+		return operators[n.Op]
 	case "ai.onnx.ml":
-		f, ok = learners[n.Op]
+		return learners[n.Op]
 	case "com.microsoft":
-		f, ok = contributed[n.Op]
-	default:
-		ok = false
+		return contributed[n.Op]
 	}
-	if !ok {
+	return nil
+}
+
+// HasRule tells whether shape inference knows a node's operator.
+func (n *Node) HasRule() bool { return n.rule() != nil }
+
+func infer(n *Node, opset int64, in []*Known) (*call, error) {
+	c := &call{n: n, opset: opset, in: in, out: make([]Known, len(n.Outputs))}
+	f := n.rule()
+	if f == nil {
 		return nil, ErrNoRule
 	}
 	for _, t := range in {

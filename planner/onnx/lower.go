@@ -77,6 +77,10 @@ func (f *File) Lower(o Options) (*Lowered, error) {
 		return nil, err
 	}
 	l := &lowering{File: f}
+	l.prune()
+	if err := l.checkTypes(); err != nil {
+		return nil, err
+	}
 	if err := l.openings(o); err != nil {
 		return nil, err
 	}

@@ -139,7 +139,7 @@ func (s *scanner) node(x field, depth int) (fileNode, error) {
 			return n, err
 		}
 	}
-	if n.constant != nil && n.constant.raw == nil && (n.op != "Constant" || n.domain != "") {
+	if n.constant != nil && n.constant.raw == nil && !n.constant.refused && (n.op != "Constant" || n.domain != "") {
 		return n, malformed(fmt.Sprintf("the value of node %q (%s) is a large tensor", shorten(n.name), shorten(n.op)))
 	}
 	return n, nil
@@ -232,6 +232,9 @@ func (s *scanner) attribute(x field, n *fileNode, depth int) error {
 		}
 		if a.Name == "value" && n.constant == nil {
 			n.constant = tensor
+		} else if tensor.refused {
+			return diag.New(diag.Invalid, "onnx.unsupported-attribute", doing, fmt.Sprintf("attribute %s of node %q is a tensor of type %s", shorten(a.Name), shorten(n.name), typeName(tensor.DType)),
+				"export the model with plain operators")
 		} else if err := s.hold(tensor); err != nil {
 			return err
 		}

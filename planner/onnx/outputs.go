@@ -54,6 +54,58 @@ func (f *File) settleOutputs() ([]string, error) {
 	return notes, nil
 }
 
+// checkTypes refuses tensors of types that are not read where something needs them, all at once, and leaves out those that
+// nothing needs: names of classes, of which an output would have been made.
+func (f *File) checkTypes() error {
+	needed := map[string]bool{}
+	for i := range f.outputs {
+		needed[f.outputs[i].name] = true
+	}
+	var refused []string
+	refuse := func(t *Stored, name string) {
+		refused = append(refused, fmt.Sprintf("tensor %q is of type %s", shorten(name), typeName(t.DType)))
+	}
+	var read func(nodes []fileNode)
+	read = func(nodes []fileNode) {
+		for i := range nodes {
+			n := &nodes[i]
+			for _, in := range n.inputs {
+				needed[in] = true
+			}
+			if n.constant != nil && n.constant.refused {
+				refuse(n.constant, n.label())
+			}
+			for _, b := range n.branches {
+				for _, out := range b.outputs {
+					needed[out] = true
+				}
+				read(b.nodes)
+				for _, t := range b.initializers {
+					if t.refused {
+						refuse(t, t.Name)
+					}
+				}
+			}
+		}
+	}
+	read(f.nodes)
+	kept := f.initializers[:0:0]
+	for _, t := range f.initializers {
+		if t.refused && needed[t.Name] {
+			refuse(t, t.Name)
+		}
+		if !t.refused {
+			kept = append(kept, t)
+		}
+	}
+	f.initializers = kept
+	if len(refused) > 0 {
+		return diag.New(diag.Invalid, "onnx.unsupported-tensor", doing, fmt.Sprintf("%d of its tensors are of types that are not read", len(refused)),
+			"export the model with weights of float32, float16, float64, bfloat16, integers or booleans").With(clip(refused)...)
+	}
+	return nil
+}
+
 // prune leaves out the nodes that no output needs.
 func (f *File) prune() {
 	maker := map[string]int{}

@@ -305,7 +305,11 @@ func (l *lowering) walk(a *assignment) []problem {
 			}
 		}
 		if !ready {
-			continue // what it reads is not known, which was told
+			// What it reads is not known, which was told; what its operator makes may be another thing to tell.
+			if !n.HasRule() && !(n.Op == "If" && n.Domain == "") && l.declared(a, n) == nil {
+				problems = append(problems, problem{i, graph.ErrNoRule})
+			}
+			continue
 		}
 		if n.Op == "If" && n.Domain == "" {
 			if branch := l.condition(n); branch != "" {

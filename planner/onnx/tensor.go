@@ -29,6 +29,7 @@ type Stored struct {
 	varints  part      // in the file: packed numbers
 	external *External // in another file; a length of -1 is the rest of that file
 	absent   bool      // left out, by Strip
+	refused  bool      // of a type that is not read, which matters if something needs it
 }
 
 // small tells whether a tensor is held: what shapes may depend on.
@@ -141,8 +142,8 @@ func (s *scanner) tensor(x field) (*Stored, error) {
 	}
 	size := t.DType.Size()
 	if size == 0 || in.texts {
-		return nil, diag.New(diag.Invalid, "onnx.unsupported-tensor", doing, fmt.Sprintf("tensor %q is of type %s", shorten(t.Name), typeName(t.DType)),
-			"export the model with weights of float32, float16, float64, bfloat16, integers or booleans")
+		t.refused = true
+		return t, nil
 	}
 	if segment {
 		return nil, diag.New(diag.Invalid, "onnx.unsupported-tensor", doing, fmt.Sprintf("tensor %q is stored in segments", shorten(t.Name)), "save the model again with a newer ONNX")
