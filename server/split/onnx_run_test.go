@@ -133,3 +133,17 @@ func everyCut(t *testing.T, m *load.Model, files []load.File, given, want map[st
 		same(t, fmt.Sprintf("cuts %v", way), got, want, 1e-4)
 	}
 }
+
+// ports names the inputs and outputs of an ONNX file.
+func ports(t testing.TB, path string) (ins, outs []string) {
+	t.Helper()
+	in, out, err := ort.GetInputOutputInfo(path)
+	must(t, err)
+	for _, p := range in {
+		ins = append(ins, p.Name)
+	}
+	for _, p := range out {
+		outs = append(outs, p.Name)
+	}
+	return ins, outs
+}
