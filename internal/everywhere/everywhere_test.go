@@ -1,0 +1,119 @@
+package everywhere
+
+import (
+	"bytes"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"testing"
+
+	"partita/internal/fixture"
+)
+
+// effort is what fits a test run: few sizes for all but small models, at most three stages. PARTITA_TEST_EVERYWHERE asks for
+// the whole grid, four stages, and the shared architectures too.
+func effort(t *testing.T) Effort {
+	if os.Getenv("PARTITA_TEST_EVERYWHERE") != "" {
+		return Effort{MaxStages: 4, Folder: fixture.Shared(t, "zoo")}
+	}
+	return Effort{MaxStages: 3, Layers: 60}
+}
+
+// target is a kind of machine, and what runs its programs here.
+type target struct {
+	system, architecture string
+	runner               func(t *testing.T) []string
+}
+
+var targets = []target{
+	{"linux", "arm64", func(t *testing.T) []string {
+		if runtime.GOOS == "linux" && runtime.GOARCH == "arm64" {
+			return nil
+		}
+		for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
+			if path, err := exec.LookPath(name); err == nil {
+				return []string{path}
+			}
+		}
+		t.Skip("no QEMU to run arm64 programs with: make test-tools, or sudo apt-get install qemu-user-static")
+		return nil
+	}},
+	{"linux", "amd64", func(t *testing.T) []string {
+		if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+			t.Skip("this machine is no amd64 one")
+		}
+		return nil
+	}},
+	{"js", "wasm", func(t *testing.T) []string {
+		if _, err := exec.LookPath("node"); err != nil {
+			t.Skip("no Node.js to run WebAssembly with: sudo apt-get install nodejs")
+		}
+		root, err := exec.Command("go", "env", "GOROOT").Output()
+		if err != nil {
+			t.Skip("no go command: ", err)
+		}
+		return []string{filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "go_js_wasm_exec")}
+	}},
+}
+
+// The plans of every built-in model, in every scenario, have the same hashes on amd64, arm64 and in WebAssembly.
+func TestHashesAreTheSameEverywhere(t *testing.T) {
+	e := effort(t)
+	var want bytes.Buffer
+	if err := Hashes(&want, e); err != nil {
+		t.Fatal(err)
+	}
+	lines := strings.Split(strings.TrimSpace(want.String()), "\n")
+	optimal := strings.Count(want.String(), ": optimal sha256:")
+	if optimal < 60 {
+		t.Fatalf("only %d of %d plans are optimal", optimal, len(lines))
+	}
+	t.Logf("%d plans, %d of them feasible", len(lines), optimal)
+	for _, m := range targets {
+		t.Run(m.system+"-"+m.architecture, func(t *testing.T) {
+			t.Parallel()
+			if m.system == runtime.GOOS && m.architecture == runtime.GOARCH {
+				return // that is what this process computed
+			}
+			compare(t, lines, m.run(t, e))
+		})
+	}
+}
+
+// run builds the program for a target and gives the lines that it writes there.
+func (m *target) run(t *testing.T, e Effort) []string {
+	command := m.runner(t)
+	program := filepath.Join(t.TempDir(), "program")
+	build := exec.Command("go", "build", "-trimpath", "-o", program, "./program")
+	build.Env = append(os.Environ(), "GOOS="+m.system, "GOARCH="+m.architecture, "CGO_ENABLED=0")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("building for %s/%s: %v\n%s", m.system, m.architecture, err, out)
+	}
+	command = append(command, program, strconv.Itoa(e.MaxStages), strconv.Itoa(e.Layers))
+	if e.Folder != "" {
+		command = append(command, e.Folder)
+	}
+	run := exec.CommandContext(t.Context(), command[0], command[1:]...)
+	run.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME")} // WebAssembly has room for little
+	var out, complaints bytes.Buffer
+	run.Stdout, run.Stderr = &out, &complaints
+	if err := run.Run(); err != nil {
+		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, complaints.String())
+	}
+	return strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
+func compare(t *testing.T, want, got []string) {
+	t.Helper()
+	if len(got) != len(want) {
+		t.Errorf("%d lines, want %d", len(got), len(want))
+	}
+	for i := range min(len(got), len(want)) {
+		if got[i] != want[i] {
+			t.Errorf("got  %s\nwant %s", got[i], want[i])
+		}
+	}
+}
