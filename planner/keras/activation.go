@@ -39,7 +39,7 @@ func init() {
 	}, "ThresholdedReLU")
 	register(func(o *options) operation {
 		o.accept("mask")
-		return &softmax{elementwise{softmaxOf("Softmax", int(o.integer(-1, -8, "axis")))}}
+		return &softmax{elementwise{softmaxOver(o.axes("axis"))}}
 	}, "Softmax")
 	register(func(o *options) operation { return &prelu{shared: o.integers("shared_axes")} }, "PReLU")
 }
@@ -284,6 +284,29 @@ func softmaxOf(op string, axis int) activation {
 			return nil, err
 		}
 		return l.unary(t, op, intAttr("axis", int64(physical(a, len(t.shape), t.form()))))
+	}
+}
+
+// softmaxOver is softmax over one axis or over several together.
+func softmaxOver(axes []int64) activation {
+	if len(axes) == 1 {
+		return softmaxOf("Softmax", int(axes[0]))
+	}
+	return func(l *lowering, t *tensor) (*tensor, error) {
+		over, err := normalAxes(axes, len(t.shape))
+		if err != nil {
+			return nil, err
+		}
+		form := t.form()
+		at := physicalAxes(over, len(t.shape), form)
+		c := &formula{l: l}
+		x := t.values[form]
+		x = c.op("Exp", c.op("Sub", x, c.with("ReduceMax", []graph.Attr{intsAttr("axes", at...), intAttr("keepdims", 1)}, x)))
+		v := c.op("Div", x, c.with("ReduceSum", []graph.Attr{intAttr("keepdims", 1)}, x, l.integers("axes", at)))
+		if c.err != nil {
+			return nil, c.err
+		}
+		return l.tensorOf(v, form), nil
 	}
 }
 

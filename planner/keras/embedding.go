@@ -14,6 +14,17 @@ func init() {
 		o.refuseQuantized()
 		return e
 	}, "Embedding")
+	register(func(o *options) operation {
+		r := &reversibleEmbedding{embedding: embedding{words: o.required("input_dim"), size: o.required("output_dim"), zeroMasked: o.boolean(false, "mask_zero")},
+			tied: o.boolean(true, "tie_weights"), cap: o.optional("logit_soft_cap")}
+		o.ignore("input_length", "reverse_dtype")
+		if v := o.value("lora_rank"); v != nil {
+			o.ignore("lora_alpha") // the saved table has the adaptation in it
+		}
+		o.refuseQuantized()
+		o.accept("reverse")
+		return r
+	}, "ReversibleEmbedding")
 	register(func(o *options) operation { return &skipping{o.number(0, "mask_value")} }, "Masking")
 }
 
@@ -98,4 +109,63 @@ func (m *skipping) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
 		return nil, err
 	}
 	return []*tensor{l.tensorOf(mask, asSource)}, nil
+}
+
+// reversibleEmbedding looks vectors up in a table, or, called in reverse, tells how well a vector fits each of the table or of
+// another one.
+type reversibleEmbedding struct {
+	embedding
+	tied bool
+	cap  *float64 // of what comes of the reverse
+}
+
+func (r *reversibleEmbedding) lower(l *lowering, in []*tensor) (*tensor, error) {
+	table, other := graph.Shape{r.words, r.size}, graph.Shape{r.size, r.words}
+	if err := l.declare("embeddings", table); err != nil {
+		return nil, err
+	}
+	if !r.tied {
+		if err := l.declare("reverse_embeddings", other); err != nil {
+			return nil, err
+		}
+	}
+	if !l.flag("reverse") {
+		return r.embedding.lower(l, in)
+	}
+	t, err := wantOne(in)
+	if err == nil {
+		t, err = l.toFloat(t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	x, err := l.as(t, asSource)
+	if err != nil {
+		return nil, err
+	}
+	kernel := graph.None
+	if r.tied {
+		kernel, err = l.weight("embeddings", table, []int{1, 0}, other)
+	} else {
+		kernel, err = l.weight("reverse_embeddings", other, nil, other)
+	}
+	if err != nil {
+		return nil, err
+	}
+	c := &formula{l: l}
+	y := c.op("MatMul", x, kernel)
+	if r.cap != nil && *r.cap > 0 {
+		y = c.op("Mul", c.op("Tanh", c.op("Div", y, c.number(*r.cap))), c.number(*r.cap))
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return l.tensorOf(y, asSource), nil
+}
+
+func (r *reversibleEmbedding) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
+	if l.flag("reverse") {
+		return nil, nil
+	}
+	return r.embedding.outputMasks(l, in)
 }

@@ -134,7 +134,7 @@ func (h *multiHead) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
 		return nil, c.err
 	}
 	rows, columns := l.g.Values[scores].Shape[n-2], l.g.Values[scores].Shape[n-1]
-	mask, err := h.mask(c, query, value, key, len(in) == 3, rows, columns, n)
+	mask, err := h.mask(c, query, value, key, len(in) == 3, rows, columns, n, over)
 	if err != nil {
 		return nil, err
 	}
@@ -272,8 +272,26 @@ func (h *multiHead) collect(c *formula, x graph.ValueID, shape graph.Shape, over
 	return c.op("Reshape", x, c.l.integers("features", append(append([]int64{0}, shape[1:rank-1]...), h.heads*h.valueSize)))
 }
 
+// maskOver brings a mask given by hand into the form of scores over several axes: it ends with the axes of the queries and
+// those of the keys, and what it lacks of the others is put before these.
+func (h *multiHead) maskOver(c *formula, mask graph.ValueID, over []int, rows, columns int64, n int) (graph.ValueID, error) {
+	shape := c.l.g.Values[mask].Shape
+	lead := len(shape) - 2*len(over)
+	if lead < 1 || lead > n-2 || shape[lead:lead+len(over)].Elements(1) != rows || shape[lead+len(over):].Elements(1) != columns {
+		return graph.None, fmt.Errorf("a mask %s does not fit its scores of %d by %d positions", shape, rows, columns)
+	}
+	target := []int64{0}
+	for _, d := range shape[1:lead] {
+		target = append(target, d)
+	}
+	for len(target) < n-2 {
+		target = append(target, 1)
+	}
+	return c.op("Reshape", mask, c.l.integers("mask", append(target, rows, columns))), c.err
+}
+
 // mask joins all masks of a call into one that broadcasts to the scores, which have n axes; None when there is none.
-func (h *multiHead) mask(c *formula, query, value, key *tensor, ownKey bool, rows, columns int64, n int) (graph.ValueID, error) {
+func (h *multiHead) mask(c *formula, query, value, key *tensor, ownKey bool, rows, columns int64, n int, over []int) (graph.ValueID, error) {
 	l := c.l
 	mask := graph.None
 	carried := []struct {
@@ -314,6 +332,9 @@ func (h *multiHead) mask(c *formula, query, value, key *tensor, ownKey bool, row
 		v, err := l.as(t, asSource)
 		if err != nil {
 			return graph.None, err
+		}
+		if len(query.shape) != 3 && mask == graph.None {
+			return h.maskOver(c, v, over, rows, columns, n)
 		}
 		mask = c.both(mask, v)
 	}

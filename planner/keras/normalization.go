@@ -8,7 +8,7 @@ import (
 
 func init() {
 	register(func(o *options) operation {
-		n := &batchNormalization{axis: o.integer(-1, -8, "axis"), epsilon: o.number(1e-3, "epsilon"),
+		n := &batchNormalization{axes: o.axes("axis"), epsilon: o.number(1e-3, "epsilon"),
 			center: o.boolean(true, "center"), scale: o.boolean(true, "scale")}
 		o.ignore("momentum", "synchronized", "fused") // how the stored averages were made and how fast they are applied
 		if mode := o.integer(0, 0, "mode"); mode != 0 {
@@ -21,14 +21,14 @@ func init() {
 		return n
 	}, "BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization")
 	register(func(o *options) operation {
-		return &rescaling{o.number(1, "scale"), o.number(0, "offset")}
+		return &rescaling{o.perChannel("scale", 1), o.perChannel("offset", 0)}
 	}, "Rescaling")
 	register(parseNormalization, "Normalization")
 }
 
 // batchNormalization applies stored averages per channel.
 type batchNormalization struct {
-	axis          int64
+	axes          []int64
 	epsilon       float64
 	center, scale bool
 }
@@ -39,19 +39,18 @@ func (n *batchNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 		return nil, err
 	}
 	rank := len(t.shape)
-	axis, err := normalAxis(n.axis, rank)
+	axes, err := normalAxes(n.axes, rank)
 	if err != nil {
 		return nil, err
 	}
+	if len(axes) > 1 || axes[0] != 1 && axes[0] != rank-1 {
+		return n.elsewhere(l, t, axes)
+	}
+	axis := axes[0]
 	// ONNX normalises axis 1 of the value: with channels last that is the value with its channels moved to the front.
-	var form layout
-	switch axis {
-	case 1:
-		form = asSource
-	case rank - 1:
+	form := asSource
+	if axis != 1 {
 		form = channelsFirst
-	default:
-		return nil, fmt.Errorf("it normalises axis %d of %s: only the first and the last axis behind the batch can be", n.axis, t.shape)
 	}
 	x, err := l.as(t, form)
 	if err != nil {
@@ -82,19 +81,89 @@ func (n *batchNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	return l.tensorOf(v, form), nil
 }
 
-// rescaling is x * scale + offset.
-type rescaling struct{ scale, offset float64 }
+// elsewhere normalises along other axes, or several, which ONNX's operator does not.
+func (n *batchNormalization) elsewhere(l *lowering, t *tensor, axes []int) (*tensor, error) {
+	form := t.form()
+	c := &formula{l: l}
+	weight := func(name string) graph.ValueID {
+		v, err := l.perAxes(name, t, axes, form)
+		if err != nil && c.err == nil {
+			c.err = err
+		}
+		return v
+	}
+	gamma, beta := graph.None, graph.None
+	if n.scale {
+		gamma = weight("gamma")
+	}
+	if n.center {
+		beta = weight("beta")
+	}
+	mean, variance := weight("moving_mean"), weight("moving_variance")
+	v := c.op("Div", c.op("Sub", t.values[form], mean), c.op("Sqrt", c.op("Add", variance, c.number(n.epsilon))))
+	if gamma != graph.None {
+		v = c.op("Mul", v, gamma)
+	}
+	if beta != graph.None {
+		v = c.op("Add", v, beta)
+	}
+	if c.err != nil {
+		return nil, c.err
+	}
+	return l.tensorOf(v, form), nil
+}
+
+// rescaling is x * scale + offset, each one number or one for each element of the last axis.
+type rescaling struct{ scale, offset []float32 }
+
+// perChannel reads a number or a list of numbers.
+func (o *options) perChannel(name string, def float64) []float32 {
+	if v, _ := asNumber(o.layer.options[name]); v == nil || o.layer.options[name] == nil {
+		o.ignore(name)
+		return []float32{float32(def)}
+	}
+	list, single := o.layer.options[name].([]any)
+	if m, ok := o.layer.options[name].(map[string]any); ok && m["class_name"] == "__numpy__" {
+		config, _ := m["config"].(map[string]any)
+		list, single = config["value"].([]any)
+	}
+	if !single || len(list) == 1 {
+		return []float32{float32(o.number(def, name))}
+	}
+	var out []float32
+	for _, e := range list {
+		f, isNumber := e.(float64)
+		if !isNumber || len(list) > 1<<16 {
+			o.malformed("option %s is %s, not a list of numbers", name, describe(o.value(name)))
+			return []float32{float32(def)}
+		}
+		out = append(out, float32(f))
+	}
+	o.ignore(name)
+	return out
+}
 
 func (r *rescaling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	t, err := wantOne(in)
 	if err != nil {
 		return nil, err
 	}
-	form := t.form()
+	form, rank := t.form(), len(t.shape)
 	c := &formula{l: l}
-	v := c.op("Mul", t.values[form], c.number(r.scale))
-	if r.offset != 0 {
-		v = c.op("Add", v, c.number(r.offset))
+	operand := func(what string, list []float32) graph.ValueID {
+		if len(list) == 1 {
+			return c.number(float64(list[0]))
+		}
+		if int64(len(list)) != t.shape[rank-1] && c.err == nil {
+			c.err = fmt.Errorf("%d numbers do not fit %s", len(list), t.shape)
+		}
+		shape := graph.Shape(ones(rank))
+		shape[physical(rank-1, rank, form)] = int64(len(list))
+		return l.floats(what, shape, list)
+	}
+	v := c.op("Mul", t.values[form], operand("scale", r.scale))
+	if len(r.offset) > 1 || r.offset[0] != 0 {
+		v = c.op("Add", v, operand("offset", r.offset))
 	}
 	if c.err != nil {
 		return nil, c.err
@@ -105,8 +174,8 @@ func (r *rescaling) lower(l *lowering, in []*tensor) (*tensor, error) {
 // normalization is the preprocessing layer (x - mean) / max(sqrt(variance), epsilon) along one axis. Mean and variance
 // are options or, when the layer was adapted to data, weights.
 type normalization struct {
-	axis           int64
-	scalar, stored bool
+	axes           []int64 // none: the same numbers for all elements
+	stored         bool
 	invert         bool
 	mean, variance []float32
 }
@@ -115,18 +184,13 @@ type normalization struct {
 const normalizationEpsilon = 1e-7
 
 func parseNormalization(o *options) operation {
-	n := &normalization{axis: -1, invert: o.boolean(false, "invert")}
-	if v, there := o.layer.options["axis"]; there && v == nil {
-		n.scalar = true
-		o.ignore("axis")
-	} else if axes := o.integers("axis"); len(axes) == 1 {
-		n.axis = axes[0]
-	} else if len(axes) > 1 {
-		o.unsupported("normalise along one axis", "normalisation along the axes %v", axes)
+	n := &normalization{axes: []int64{-1}, invert: o.boolean(false, "invert")}
+	if _, there := o.layer.options["axis"]; there {
+		n.axes = o.integers("axis")
 	}
 	n.mean, n.variance = o.numbers("mean"), o.numbers("variance")
 	n.stored = n.mean == nil && n.variance == nil
-	if !n.stored && (n.mean == nil || n.variance == nil || len(n.mean) != len(n.variance)) {
+	if !n.stored && (n.mean == nil || n.variance == nil) {
 		o.malformed("mean and variance do not belong together")
 	}
 	return n
@@ -167,24 +231,16 @@ func (n *normalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	rank := len(t.shape)
 	form := t.form()
-	stored, shape := graph.Shape{}, graph.Shape{}
-	if !n.scalar {
-		axis, err := normalAxis(n.axis, rank)
-		if err != nil {
-			return nil, err
-		}
-		stored = graph.Shape{t.shape[axis]}
-		for range rank {
-			shape = append(shape, 1)
-		}
-		shape[physical(axis, rank, form)] = t.shape[axis]
+	axes, err := normalAxes(n.axes, rank)
+	if err != nil {
+		return nil, err
 	}
 	var mean, variance graph.ValueID
 	if n.stored {
-		if mean, err = l.weight("mean", stored, nil, shape); err != nil {
+		if mean, err = l.perAxes("mean", t, axes, form); err != nil {
 			return nil, err
 		}
-		if variance, err = l.weight("variance", stored, nil, shape); err != nil {
+		if variance, err = l.perAxes("variance", t, axes, form); err != nil {
 			return nil, err
 		}
 		// The number of samples seen: stored with the others and counted as a parameter.
@@ -192,20 +248,12 @@ func (n *normalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 			return nil, err
 		}
 	} else {
-		count := stored.Elements(1)
-		m, v := n.mean, n.variance
-		if len(m) == 1 && count > 1 { // one number for all
-			if count > 1<<16 {
-				return nil, fmt.Errorf("%d channels are too many", count)
-			}
-			for int64(len(m)) < count {
-				m, v = append(m, m[0]), append(v, v[0])
-			}
+		if mean, err = l.alongAxes("mean", t, axes, form, n.mean); err != nil {
+			return nil, err
 		}
-		if int64(len(m)) != count {
-			return nil, fmt.Errorf("it has %d means for %d channels", len(m), count)
+		if variance, err = l.alongAxes("variance", t, axes, form, n.variance); err != nil {
+			return nil, err
 		}
-		mean, variance = l.floats("mean", shape, m), l.floats("variance", shape, v)
 	}
 	c := &formula{l: l}
 	deviation := c.op("Max", c.op("Sqrt", variance), c.number(normalizationEpsilon))
@@ -219,4 +267,35 @@ func (n *normalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 		return nil, c.err
 	}
 	return l.tensorOf(y, form), nil
+}
+
+// alongAxes makes a constant of numbers that lie along axes, one for each element or one for all, shaped to broadcast to the
+// tensor in a layout.
+func (l *lowering) alongAxes(what string, t *tensor, axes []int, form layout, numbers []float32) (graph.ValueID, error) {
+	rank := len(t.shape)
+	along := graph.Shape{}
+	for _, a := range axes {
+		along = append(along, t.shape[a])
+	}
+	if len(numbers) == 1 {
+		return l.floats(what, graph.Shape{}, numbers), nil
+	}
+	if int64(len(numbers)) != along.Elements(1) {
+		return graph.None, fmt.Errorf("it has %d numbers for %s", len(numbers), along)
+	}
+	// In the order of the layout: only the last axis changes its place, to behind the batch.
+	shape, turned := graph.Shape(ones(rank)), make([]float32, len(numbers))
+	for _, a := range axes {
+		shape[physical(a, rank, form)] = t.shape[a]
+	}
+	last := int64(1)
+	if form == channelsFirst && len(axes) > 0 && axes[len(axes)-1] == rank-1 {
+		last = t.shape[rank-1]
+	}
+	rows := int64(len(numbers)) / last
+	for i := range numbers {
+		row, column := int64(i)/last, int64(i)%last
+		turned[column*rows+row] = numbers[i]
+	}
+	return l.floats(what, shape, turned), nil
 }

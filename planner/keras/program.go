@@ -343,7 +343,7 @@ func lowerCall(op operation, l *lowering, in []*tensor) ([]*tensor, error) {
 // not to train.
 func (l *layerConfig) frozen(weight string) bool {
 	switch weight {
-	case "moving_mean", "moving_variance", "mean", "variance", "count":
+	case "moving_mean", "moving_variance", "mean", "variance", "count", "vector_u":
 		return true
 	}
 	return l.options["trainable"] == false

@@ -15,17 +15,21 @@ var refused = map[string]refusal{}
 
 func init() {
 	for reason, classes := range map[string][]string{
-		"it turns texts and categories into numbers by tables that ONNX's operators of opset 17 have no place for": {"CategoryEncoding", "HashedCrossing",
-			"Hashing", "IntegerLookup", "StringLookup", "TextVectorization", "Discretization", "FeatureSpace"},
-		"it changes sounds or images by steps that ONNX's operators of opset 17 do not express": {"AutoContrast", "Equalization", "Solarization",
-			"ContrastLimitedAdaptiveHistogramEqualization", "MelSpectrogram", "STFTSpectrogram", "RandomCrop", "MaxNumBoundingBoxes", "Pipeline"},
+		"it turns texts into numbers by tables or by a hash, for which ONNX's operators of opset 17 have no place": {"HashedCrossing", "Hashing", "StringLookup",
+			"TextVectorization", "FeatureSpace", "DenseFeatures", "SequenceFeatures"},
+		"it changes sounds or images by steps that ONNX's operators of opset 17 do not express": {"ContrastLimitedAdaptiveHistogramEqualization", "MelSpectrogram"},
 	} {
 		for _, c := range classes {
 			refused[c] = refusal{reason, beforehand}
 		}
 	}
+	for _, c := range []string{"TFSMLayer", "JaxLayer", "FlaxLayer", "TorchModuleWrapper", "KerasLayer"} {
+		refused[c] = refusal{"it holds a function of another library, whose code is not in the file", replace}
+	}
+	refused["TernaryDense"] = refusal{"its weights are packed", "use Dense"}
+	refused["Deconvolution2D"] = refusal{"it is Keras 1's transposed convolution, whose kernels no later version reads", "save the model from Keras 2 with Conv2DTranspose"}
+	refused["RandomFourierFeatures"] = refusal{"it is an experiment of TensorFlow 2 that Keras 3 left out", "use Dense and Activation"}
 	refused["Lambda"] = refusal{"it holds Python bytecode, which is never run", replace}
-	refused["ReversibleEmbedding"] = refusal{"it is an embedding one way and a product the other", "use Embedding and Dense"}
 	refused["Wrapper"] = refusal{"it wraps a layer without saying what it does", replace}
 	for _, c := range []string{"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"} {
 		refused[c] = refusal{"it is one step of time by itself", "wrap it in RNN"}
@@ -116,7 +120,11 @@ func versionsOf(name string) string {
 		"leaky_relu": three, "relu6": "1, 2 (of keras-applications), 3", "hard_swish": "1, 2 (of keras-applications), 3", "gelu": from2,
 		"mish": from2, "swish": from2, "selu": from2, "elu": "1, 2, 3", "exponential": from2,
 		"LayerScale": "2, 3 (of keras-applications)", "CustomScaleLayer": "3 (of keras-applications)", "StochasticDepth": "2, 3 (of keras-applications)",
-		"AugMix": three, "CutMix": three, "MixUp": three, "RandAugment": three, "ReversibleEmbedding": three,
+		"TernaryDense": three, "TFSMLayer": three, "JaxLayer": three, "FlaxLayer": three, "TorchModuleWrapper": three, "KerasLayer": two, "DenseFeatures": two,
+		"SequenceFeatures": two, "Deconvolution2D": one, "RandomFourierFeatures": two, "LocallyConnected1D": "1, 2", "LocallyConnected2D": "1, 2",
+		"TimeDistributedDense": one, "MaxoutDense": one, "Highway": one, "SReLU": one, "ParametricSoftplus": one, "STFTSpectrogram": three, "MelSpectrogram": three,
+		"AutoContrast": three, "Solarization": three, "Equalization": three, "MaxNumBoundingBoxes": three, "Pipeline": three,
+		"ContrastLimitedAdaptiveHistogramEqualization": three, "AugMix": three, "CutMix": three, "MixUp": three, "RandAugment": three, "ReversibleEmbedding": three,
 	}
 	if v, ok := byVersion[name]; ok {
 		return v
@@ -150,6 +158,7 @@ func versionsOf(name string) string {
 
 const (
 	recurrentRestrictions = "stateful refused; any mask; activations that ONNX's operators lack (other than relu, tanh, sigmoid, hard_sigmoid, linear, elu, leaky_relu, softsign, softplus) up to 512 steps"
+	localRestrictions     = "channels last, valid, implementation 1"
 	convLSTMRestrictions  = "stateful refused; up to 512 steps"
 	kernelsOfTheano       = "channels_first of Keras 1 refused"
 )
@@ -160,10 +169,10 @@ var restrictions = map[string]string{
 	"CuDNNGRU": "stateful refused", "ConvLSTM1D": convLSTMRestrictions, "ConvLSTM2D": convLSTMRestrictions,
 	"ConvLSTM3D": convLSTMRestrictions, "RNN": "of LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells of these; as LSTM",
 	"Bidirectional": "of LSTM, GRU, SimpleRNN, RNN; as these", "TimeDistributed": "of a layer, or a model of one input and one output; up to 512 steps where what it holds does not work on the last axis alone",
-	"SpectralNormalization": "weights in the .h5 format list its vector in another place and are refused; .weights.h5 and .keras work",
-	"BatchNormalization":    "axis 1 or the last; no renorm; no mode 1 or 2 of Keras 1", "Conv1D": kernelsOfTheano, "Conv2D": kernelsOfTheano, "Conv3D": kernelsOfTheano,
+	"BatchNormalization": "no renorm; no mode 1 or 2 of Keras 1", "Conv1D": kernelsOfTheano, "Conv2D": kernelsOfTheano, "Conv3D": kernelsOfTheano,
 	"Convolution1D": kernelsOfTheano, "Convolution2D": kernelsOfTheano, "Convolution3D": kernelsOfTheano,
-	"MultiHeadAttention": "masks on inputs of three axes", "Normalization": "one axis", "Softmax": "one axis", "Merge": "modes sum, mul, ave, max, concat",
+	"MultiHeadAttention": "on inputs of more than three axes, masks given by hand only", "Discretization": "boundaries in the configuration", "IntegerLookup": "vocabulary in the configuration; one index or none for others",
+	"RandomCrop": "Keras 3: pictures of the right size", "Pipeline": "weights in one of its layers at most", "LocallyConnected1D": localRestrictions, "LocallyConnected2D": localRestrictions, "Merge": "modes sum, mul, ave, max, concat",
 	"Resizing": "padding by a constant", "UpSampling2D": "nearest and bilinear by ONNX's Resize, others by matrices",
 	"AdaptiveAveragePooling1D": "up to 512 positions, no more than elements", "AdaptiveAveragePooling2D": "up to 512 positions, no more than elements",
 	"AdaptiveAveragePooling3D": "up to 512 positions, no more than elements", "AdaptiveMaxPooling1D": "up to 512 positions, no more than elements",

@@ -1,5 +1,7 @@
 package keras
 
+import "strings"
+
 // trainingOnly are layers that change data while a model is trained and pass it on unchanged afterwards, with the options
 // that say how they change it. (Keras 1.2.2, 2.15 and 3: get_config of each class.)
 var trainingOnly = map[string][]string{
@@ -12,6 +14,10 @@ var trainingOnly = map[string][]string{
 	"AlphaDropout":           {"rate", "noise_shape", "seed"},
 	"ActivityRegularization": {"l1", "l2"},
 	"Identity":               nil,
+
+	"Solarization":        {"addition_factor", "threshold_factor", "value_range", "factor", "seed"},
+	"Equalization":        {"bins", "value_range", "factor", "seed"},
+	"MaxNumBoundingBoxes": {"max_number", "fill_value", "factor"}, // which only changes boxes, and a model's tensors are no boxes
 
 	"RandomFlip":              {"mode", "seed"},
 	"RandomRotation":          {"factor", "fill_mode", "fill_value", "interpolation", "seed"},
@@ -44,7 +50,9 @@ func init() {
 	for class, names := range trainingOnly {
 		register(func(o *options) operation {
 			o.ignore(names...)
-			if pictures := len(class) > 5 && class[:4] == "Rand" || class == "AugMix" || class == "CutMix" || class == "MixUp"; pictures {
+			switch {
+			case strings.HasPrefix(class, "Rand"), class == "AugMix", class == "CutMix", class == "MixUp", class == "Solarization", class == "Equalization",
+				class == "MaxNumBoundingBoxes":
 				o.ignore("data_format", "bounding_box_format")
 			}
 			return elementwise{}

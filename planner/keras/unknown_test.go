@@ -15,7 +15,10 @@ var required = map[string]string{
 	"GroupQueryAttention": `"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1`, "GroupedQueryAttention": `"head_dim": 2, "num_query_heads": 2, "num_key_value_heads": 1`,
 	"LayerScale": `"projection_dim": 8`, "MultiHeadAttention": `"num_heads": 2, "key_dim": 2`, "Permute": `"dims": [1]`, "RepeatVector": `"n": 2`,
 	"Reshape": `"target_shape": [8]`, "Resizing": `"height": 2, "width": 2`,
-	"RNN":           `"cell": {"class_name": "GRUCell", "config": {"name": "c", "units": 2}}`,
+	"RNN":              `"cell": {"class_name": "GRUCell", "config": {"name": "c", "units": 2}}`,
+	"CategoryEncoding": `"num_tokens": 3`, "MaxoutDense": `"output_dim": 2`, "TimeDistributedDense": `"output_dim": 2`, "RandomCrop": `"height": 2, "width": 2`,
+	"Pipeline": `"layers": [{"class_name": "Rescaling", "config": {"name": "r", "scale": 2}}]`, "ReversibleEmbedding": `"input_dim": 3, "output_dim": 2`,
+	"Discretization": `"bin_boundaries": [0, 1]`, "IntegerLookup": `"vocabulary": [1, 2]`,
 	"Bidirectional": `"layer": {"class_name": "GRU", "config": {"name": "c", "units": 2}}`,
 }
 

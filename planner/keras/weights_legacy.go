@@ -133,6 +133,21 @@ func (l legacyLayer) tensors(layer LayerWeights) ([]storedTensor, error) {
 	order := l.weights
 	if byName := l.inModelOrder(layer); byName != nil {
 		order = byName
+	} else if len(order) == len(layer.Weights) { // what is trained comes first
+		order = make([]string, 0, len(l.weights))
+		trained, frozen := l.weights, l.weights
+		for _, w := range layer.Weights {
+			if !w.Frozen {
+				frozen = frozen[1:]
+			}
+		}
+		for _, w := range layer.Weights {
+			if w.Frozen {
+				order, frozen = append(order, frozen[0]), frozen[1:]
+			} else {
+				order, trained = append(order, trained[0]), trained[1:]
+			}
+		}
 	}
 	var all []storedTensor
 	for _, name := range order {

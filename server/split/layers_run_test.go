@@ -18,10 +18,11 @@ import (
 	"partita/runtime/wire"
 )
 
-// typed is a tensor of float32, int32 or booleans.
+// typed is a tensor of float32, whole numbers or booleans.
 type typed struct {
 	tensor32
 	ints  []int32
+	longs []int64
 	bools []bool
 }
 
@@ -85,6 +86,8 @@ func runTypedStage(t testing.TB, s *Stage, src weights.Source, given map[string]
 		var v ort.Value
 		if x.bools != nil {
 			v, err = ort.NewTensor(ort.NewShape(x.shape...), x.bools)
+		} else if x.longs != nil {
+			v, err = ort.NewTensor(ort.NewShape(x.shape...), x.longs)
 		} else if x.ints != nil {
 			v, err = ort.NewTensor(ort.NewShape(x.shape...), x.ints)
 		} else {
@@ -109,6 +112,8 @@ func runTypedStage(t testing.TB, s *Stage, src weights.Source, given map[string]
 			result[outNames[i]] = typed{tensor32: tensor32{append([]int64(nil), v.GetShape()...), append([]float32(nil), v.GetData()...)}}
 		case *ort.Tensor[int32]:
 			result[outNames[i]] = typed{tensor32: tensor32{shape: append([]int64(nil), v.GetShape()...)}, ints: append([]int32(nil), v.GetData()...)}
+		case *ort.Tensor[int64]:
+			result[outNames[i]] = typed{tensor32: tensor32{shape: append([]int64(nil), v.GetShape()...)}, longs: append([]int64(nil), v.GetData()...)}
 		case *ort.Tensor[bool]:
 			result[outNames[i]] = typed{tensor32: tensor32{shape: append([]int64(nil), v.GetShape()...)}, bools: append([]bool(nil), v.GetData()...)}
 		default:
