@@ -73,7 +73,7 @@ func (t *Table) otherGatewayPicoUSD(initUs, runUs int64, first bool) int64 {
 		us += initUs
 	}
 	if first {
-		us += t.startUs(!t.Cold())
+		us += t.StartUsWhen(!t.Cold())
 	}
 	perMs := t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)
 	return scale(mul(us, perMs), million-t.trackedPpm(), 1000*million)

@@ -31,6 +31,17 @@
 // where functions start as they do in the scenario, and in their turn when it is warm. The gateway drives for either latency;
 // the one that is not the scenario's is a sum over the stages, so each option carries its part of it.
 //
+// # Variants
+//
+// A stage may be packaged and its weights stored in several ways (Variant); of each stage those are offered that no other
+// beats or equals at every size. In packaging "s3" the package lacks the weights w, which the function fetches itself:
+//
+//	init = boot + fetch x package bytes + first byte + min(w, burst) / burst rate + rest / network rate + load x w
+//
+// with no rate beyond that of the ranges it is fetched in (one per 8 MiB, 16 at most), each of which is a request that every
+// cold start pays. Weights in float16 or 8 bits are smaller (package precision); making float32 of them again adds
+// WidenPicosecPerByte of what they are then, to either way of packaging. Running takes what it takes in float32.
+//
 // # Waking
 //
 // In the scenario cold-overlapped the gateway wakes the stages after the first by an invocation of their own. Such a
@@ -60,6 +71,6 @@
 //
 // An option exists when the unzipped package fits the platform's limit, the memory needed fits m (the runtime, the
 // weights and their packed copies, the peak of the activations that are live at once, the text of the messages in and
-// out), init and run stay within their timeouts. Packages run from their read-only folder: nothing needs temporary
-// storage.
+// out), init and run stay within their timeouts. Packages run from their read-only folder; only weights that are fetched
+// need temporary storage, and no more than every function has.
 package cost

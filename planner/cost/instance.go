@@ -51,11 +51,14 @@ func (t *Table) Problem() *solve.Problem {
 	return p
 }
 
-// stagesFrom adds the stages that begin at a node.
+// stagesFrom adds the stages that begin at a node, of each the variants that are worth considering.
 func (t *Table) stagesFrom(i int, p *solve.Problem) {
 	s := solve.Stage{I: int32(i)}
 	first, layer := t.cuts[t.nodes[i].cut], t.cuts[t.nodes[i].cut]
-	var weight, padded, peak, pinnedMB int64
+	var peak, pinnedMB int64
+	weights := make([]held, len(t.Variants)) // variants of one precision repeat it
+	full := make([]bool, len(t.Variants))
+	candidates := make([]candidate, 0, len(t.Variants))
 	end := t.reach(first)
 	for j := i + 1; j < len(t.nodes); j++ {
 		last := t.cuts[t.nodes[j].cut]
@@ -70,25 +73,37 @@ func (t *Table) stagesFrom(i int, p *solve.Problem) {
 			if pinnedMB, agreed = t.wanted(pinnedMB, layer); !agreed {
 				return
 			}
-			weight, padded = t.addLayer(weight, padded, first, layer)
+			for v := range weights {
+				weights[v] = addLayer(weights[v], t.weights[t.Variants[v].Precision], first, layer)
+			}
 			peak = max(peak, t.peak[layer])
-		}
-		packageBytes := t.packageBytes(padded)
-		if packageBytes > t.Platform.PackageLimitBytes {
-			return // packages only grow
 		}
 		s.J = int32(j)
 		s.Run1Ns = t.run1Ns[last] - t.run1Ns[first]
-		s.InitUs = t.initUs(packageBytes, weight)
-		if s.Run1Ns > maxRunNs || s.InitUs > t.Platform.InitTimeoutUs {
+		if s.Run1Ns > maxRunNs || !slices.Contains(full, false) {
 			return
 		}
-		needMB := t.memoryNeededMB(weight, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)
 		s.HopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
-		s.FeesPicoUSD = t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
-		if t.fit(&s, needMB, pinnedMB) {
-			t.price(&s)
-			p.Stages = append(p.Stages, s)
+		hopPicoUSD := t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
+		candidates = candidates[:0]
+		for v, variant := range t.Variants {
+			h := weights[v]
+			if full[v] {
+				continue
+			}
+			if full[v] = t.packageBytes(variant, h) > t.Platform.PackageLimitBytes; full[v] || !t.offered(variant, h) {
+				continue // packages only grow
+			}
+			s.Variant, s.InitUs, s.FeesPicoUSD = int32(v), t.initUs(variant, h), hopPicoUSD+t.fetchPicoUSD(variant, h)
+			if s.InitUs <= t.Platform.InitTimeoutUs {
+				candidates = append(candidates, candidate{s, t.memoryNeededMB(h, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)})
+			}
+		}
+		for _, c := range best(candidates, t.Cold() || t.Arrivals != nil) {
+			if t.fit(&c.Stage, c.needMB, pinnedMB) {
+				t.price(&c.Stage)
+				p.Stages = append(p.Stages, c.Stage)
+			}
 		}
 	}
 }

@@ -2,6 +2,7 @@ package cost
 
 import (
 	"fmt"
+	"slices"
 
 	"partita/planner/platform"
 	"partita/planner/solve"
@@ -10,6 +11,7 @@ import (
 // Stage is the account of one stage at one memory size.
 type Stage struct {
 	First, Last    int // positions: layers [First, Last)
+	Variant        Variant
 	MemoryMB       int64
 	MemoryNeededMB int64
 	WeightBytes    int64
@@ -30,22 +32,26 @@ type Stage struct {
 	OneVCPUUs      int64 // compute on one vCPU
 }
 
-// Stage accounts for the stage between two nodes of the instance at a memory size. It follows the law sentence by
-// sentence; the fast loop of Instance must give the same figures.
-func (t *Table) Stage(i, j int, memoryMB int64) Stage {
+// Stage accounts for the stage between two nodes of the instance at a memory size, in the first of the variants. It
+// follows the law sentence by sentence; what Problem states must give the same figures.
+func (t *Table) Stage(i, j int, memoryMB int64) Stage { return t.StageAs(0, i, j, memoryMB) }
+
+// StageAs is Stage in one of the variants, an index into Variants.
+func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 	if i < 0 || i >= j || j >= len(t.nodes) {
 		panic(fmt.Sprintf("cost: no stage between nodes %d and %d of %d", i, j, len(t.nodes)))
 	}
 	from, to := &t.nodes[i], &t.nodes[j]
 	s := Stage{
-		First: t.cuts[from.cut], Last: t.cuts[to.cut], MemoryMB: memoryMB,
+		First: t.cuts[from.cut], Last: t.cuts[to.cut], Variant: t.Variants[variant], MemoryMB: memoryMB,
 		InputBytes: t.crossing[from.cut].bytes, OutputBytes: t.crossing[to.cut].bytes,
 		TransportIn: from.transport, TransportOut: to.transport,
 		InputUs: from.input.us, OutputUs: to.output.us, Invocations: 1,
 		FeesPicoUSD: from.input.feePicoUSD + to.output.feePicoUSD,
 	}
-	weights, padded := t.stageWeights(s.First, s.Last)
-	s.WeightBytes, s.PackageBytes = weights, t.packageBytes(padded)
+	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
+	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant, weights)
+	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant, weights)
 	s.MemoryNeededMB = t.memoryNeededMB(weights, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
 	var run1Ns int64
 	for l := s.First; l < s.Last; l++ {
@@ -54,7 +60,7 @@ func (t *Table) Stage(i, j int, memoryMB int64) Stage {
 	s.OneVCPUUs = scale(run1Ns, 1, 1000)
 	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
 	run := s.InputUs + s.ComputeUs + s.OutputUs
-	initUs := t.initUs(s.PackageBytes, weights)
+	initUs := t.initUs(s.Variant, weights)
 	if t.Cold() {
 		s.InitUs = initUs
 	}
@@ -153,19 +159,33 @@ func (t *Table) nodesAt(cut int) []int {
 	return nodes
 }
 
-// exceeds tells which limit a stage between two nodes exceeds at every size.
+// exceeds tells which limit a stage between two nodes exceeds at every size and in every variant: that of the first.
 func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
+	for v := range t.Variants {
+		l, n, a, fits := t.exceedsAs(v, i, j)
+		if fits {
+			return "", 0, 0, true
+		}
+		if v == 0 {
+			limit, needs, allowed = l, n, a
+		}
+	}
+	return limit, needs, allowed, false
+}
+
+func (t *Table) exceedsAs(variant, i, j int) (limit Limit, needs, allowed int64, ok bool) {
 	largest := t.MemoryMB[len(t.MemoryMB)-1]
 	for l := t.cuts[t.nodes[i].cut]; l < t.cuts[t.nodes[j].cut]; l++ {
 		if t.pinned[l] > 0 {
 			largest = t.pinned[l]
 		}
 	}
-	s := t.Stage(i, j, largest)
-	initUs := t.initUs(s.PackageBytes, s.WeightBytes)
+	s := t.StageAs(variant, i, j, largest)
+	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
+	initUs := t.initUs(s.Variant, weights)
 	runUs := s.InputUs + s.ComputeUs + s.OutputUs
 	switch {
-	case s.PackageBytes > t.Platform.PackageLimitBytes:
+	case s.PackageBytes > t.Platform.PackageLimitBytes || !t.offered(s.Variant, weights):
 		return PackageLimit, s.PackageBytes, t.Platform.PackageLimitBytes, false
 	case s.MemoryNeededMB > largest:
 		return MemoryLimit, s.MemoryNeededMB, largest, false
@@ -175,6 +195,24 @@ func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
 		return InitLimit, initUs, t.Platform.InitTimeoutUs, false
 	}
 	return "", 0, 0, true
+}
+
+// Reaches tells whether a limit of the platform can be in the way of some stage: whether the whole model in one function, or what
+// crosses a cut, passes it.
+func (t *Table) Reaches(limit Limit) bool {
+	whole := t.Stage(0, len(t.nodes)-1, t.sizes[len(t.sizes)-1].MemoryMB)
+	switch limit {
+	case PackageLimit:
+		return whole.PackageBytes > t.Platform.PackageLimitBytes
+	case InitLimit:
+		return t.initUs(whole.Variant, t.stageWeights(whole.Variant.Precision, whole.First, whole.Last)) > t.Platform.InitTimeoutUs
+	case TimeLimit: // at the smallest size
+		slowest := t.Stage(0, len(t.nodes)-1, t.sizes[0].MemoryMB)
+		return slowest.InputUs+slowest.ComputeUs+slowest.OutputUs > t.Platform.TimeoutUs
+	case PayloadLimit:
+		return slices.ContainsFunc(t.crossing, func(x crossing) bool { return x.textBytes > t.Platform.PayloadLimitBytes })
+	}
+	return false
 }
 
 // Whole tells which limit the whole model in one function exceeds; ok when none.

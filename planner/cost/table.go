@@ -7,6 +7,7 @@ import (
 	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/platform"
+	"partita/planner/precision"
 	"partita/planner/solve"
 )
 
@@ -15,9 +16,6 @@ const (
 	Inline = "inline"
 	S3     = "s3"
 )
-
-// PackagingZip is the one way to package a stage so far: everything in one zip, unpacked by the platform.
-const PackagingZip = "zip"
 
 // MaxBatch bounds the inputs of one pass through a pipeline.
 const MaxBatch = 4096
@@ -32,6 +30,7 @@ type Settings struct {
 	Transport       string  // Inline, S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64
 	Calibration     *Calibration
+	Variants        []Variant // ways to package and store a stage; nil: Plain alone
 	Arrivals        *Arrivals // nil: every request is as the scenario says
 	Pins            Pins
 }
@@ -46,10 +45,10 @@ type Table struct {
 	crossing []crossing // by cut
 	nodes    []node
 
-	run1Ns  []int64 // by layer, sum before it
-	peak    []int64 // by layer
-	weights []layerWeights
-	pinned  []int64 // by layer: the memory of its stage, 0 for any
+	run1Ns  []int64                                // by layer, sum before it
+	peak    []int64                                // by layer
+	weights map[precision.Precision][]layerWeights // by layer
+	pinned  []int64                                // by layer: the memory of its stage, 0 for any
 	sizes   []platform.Size
 	useful  int // sizes up to the first with the platform's full speed
 }
@@ -70,19 +69,6 @@ type node struct {
 }
 
 type hop struct{ us, feePicoUSD int64 }
-
-// layerWeights are the weights that a layer's nodes read. Those that no earlier layer reads are only summed.
-type layerWeights struct {
-	bytes   int64 // plain
-	padded  int64 // as shipped: each tensor on its own pages, constants beside
-	earlier []earlierUse
-}
-
-// earlierUse is a weight that an earlier layer reads too: it counts once in a stage that holds both.
-type earlierUse struct {
-	layer         int
-	bytes, padded int64
-}
 
 // pageBytes is the alignment of tensors in a stage's weights file.
 const pageBytes = 4096
@@ -205,66 +191,6 @@ func (t *Table) getHop(x crossing) hop {
 	return hop{add(t.Platform.ObjectGetLatencyUs, scale(x.bytes, 1e6, rate)), x.tensors * t.Platform.ObjectGetPicoUSD}
 }
 
-// measureWeights lists what each layer reads, by stored tensor.
-func (t *Table) measureWeights() {
-	g := t.Graph
-	t.weights = make([]layerWeights, len(g.Layers))
-	lastUse := map[string]int{} // weights by key, constants by their value's name after a NUL
-	for l := range g.Layers {
-		w := &t.weights[l]
-		seen := map[string]bool{}
-		for i := g.Layers[l].FirstNode; i < g.Layers[l].LastNode; i++ {
-			for _, id := range g.Nodes[i].Inputs {
-				if id == graph.None || g.Value(id).Computed() {
-					continue
-				}
-				key, bytes, padded := storedTensor(g.Value(id))
-				if seen[key] {
-					continue
-				}
-				seen[key] = true
-				if before, ok := lastUse[key]; ok {
-					w.earlier = append(w.earlier, earlierUse{before, bytes, padded})
-				} else {
-					w.bytes = add(w.bytes, bytes)
-					w.padded = add(w.padded, padded)
-				}
-				lastUse[key] = l
-			}
-		}
-	}
-}
-
-// storedTensor identifies the tensor behind a value and gives its size, plain (0 for a constant, which belongs to the
-// graph) and as shipped.
-func storedTensor(v *graph.Value) (key string, bytes, padded int64) {
-	size := v.Bytes(1)
-	if v.Weight == nil {
-		return "\x00" + v.Name, 0, size
-	}
-	return v.Weight.Key, size, mul(scale(size, 1, pageBytes), pageBytes)
-}
-
-// stageWeights sums the weights of the layers [first, last), each stored tensor once.
-func (t *Table) stageWeights(first, last int) (bytes, padded int64) {
-	for l := first; l < last; l++ {
-		bytes, padded = t.addLayer(bytes, padded, first, l)
-	}
-	return bytes, padded
-}
-
-// addLayer adds layer l to the weights of a stage that begins at layer first and ends before l.
-func (t *Table) addLayer(bytes, padded int64, first, l int) (int64, int64) {
-	w := &t.weights[l]
-	bytes, padded = add(bytes, w.bytes), add(padded, w.padded)
-	for _, e := range w.earlier {
-		if e.layer < first {
-			bytes, padded = add(bytes, e.bytes), add(padded, e.padded)
-		}
-	}
-	return bytes, padded
-}
-
 // chooseSizes tabulates the memory sizes: the user's choice or the platform's planning grid, and after them those that pins
 // want beside.
 func (t *Table) chooseSizes() {
@@ -288,33 +214,17 @@ func (t *Table) usefulSizes() int {
 	return min(i+1, len(t.MemoryMB))
 }
 
-// memoryNeededMB is the memory a stage needs: the runtime, the weights and their packed copies, the activations and the
-// text of the messages in and out.
-func (t *Table) memoryNeededMB(weightBytes, peakBytes, textIn, textOut int64) int64 {
-	bytes := add(scale(weightBytes, t.Platform.WeightCopiesPermille, 1000), add(peakBytes, add(textIn, textOut)))
-	return add(t.Platform.RuntimeBaseMB, scale(bytes, 1, 1<<20))
-}
-
-// packageBytes is the size of a stage's unzipped package.
-func (t *Table) packageBytes(padded int64) int64 {
-	return add(padded, t.Platform.LibraryBytes+t.Platform.BootstrapBytes)
-}
-
-// initUs is the cold start of a stage.
-func (t *Table) initUs(packageBytes, weightBytes int64) int64 {
-	return add(t.Platform.BootUs, add(scale(packageBytes, t.Platform.FetchPicosecPerByte, 1e6), scale(weightBytes, t.Platform.LoadPicosecPerByte, 1e6)))
-}
-
 // Cold tells whether stages and gateway start cold in the table's scenario.
 func (t *Table) Cold() bool { return t.Scenario != solve.Warm }
 
 // StartUs is what the gateway takes before the first stage: its own cold start, and decoding.
-func (t *Table) StartUs() int64 { return t.startUs(t.Cold()) }
+func (t *Table) StartUs() int64 { return t.StartUsWhen(t.Cold()) }
 
-func (t *Table) startUs(cold bool) int64 {
+// StartUsWhen is StartUs of a request that finds the gateway cold, or warm.
+func (t *Table) StartUsWhen(cold bool) int64 {
 	decode := scale(mul(t.Batch, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
 	if cold {
-		return add(t.initUs(t.Platform.BootstrapBytes, 0), decode)
+		return add(t.gatewayInitUs(), decode)
 	}
 	return decode
 }

@@ -97,6 +97,8 @@ var fields = []field{
 	{"limit.init", "s", 6, func(p *Platform) *int64 { return &p.InitTimeoutUs }},
 	{"environment.idle", "s", 6, func(p *Platform) *int64 { return &p.IdleUs }},
 	{"network.rate", "B/s", 0, func(p *Platform) *int64 { return &p.NetworkBytesPerSecond }},
+	{"network.burst", "B", 0, func(p *Platform) *int64 { return &p.NetworkBurstBytes }},
+	{"network.burstRate", "B/s", 0, func(p *Platform) *int64 { return &p.NetworkBurstBytesPerSecond }},
 	{"inline.latency", "us", 0, func(p *Platform) *int64 { return &p.InlineLatencyUs }},
 	{"inline.rate", "B/s", 0, func(p *Platform) *int64 { return &p.InlineBytesPerSecond }},
 	{"s3.getLatency", "us", 0, func(p *Platform) *int64 { return &p.ObjectGetLatencyUs }},
@@ -108,6 +110,8 @@ var fields = []field{
 	{"init.boot", "us", 0, func(p *Platform) *int64 { return &p.BootUs }},
 	{"init.fetch", "ps/B", 0, func(p *Platform) *int64 { return &p.FetchPicosecPerByte }},
 	{"init.load", "ps/B", 0, func(p *Platform) *int64 { return &p.LoadPicosecPerByte }},
+	{"init.loadFetched", "ps/B", 0, func(p *Platform) *int64 { return &p.LoadFetchedPicosecPerByte }},
+	{"init.widen", "ps/B", 0, func(p *Platform) *int64 { return &p.WidenPicosecPerByte }},
 	{"gateway.memoryMB", "MB", 0, func(p *Platform) *int64 { return &p.GatewayMemoryMB }},
 	{"gateway.decode", "us", 0, func(p *Platform) *int64 { return &p.GatewayDecodeUs }},
 	{"rate.convolution", "MFLOP/s", 0, func(p *Platform) *int64 { return &p.ConvolutionMFLOPS }},
@@ -121,6 +125,8 @@ var fields = []field{
 	{"runtime.bootstrap", "B", 0, func(p *Platform) *int64 { return &p.BootstrapBytes }},
 	{"runtime.baseMB", "MB", 0, func(p *Platform) *int64 { return &p.RuntimeBaseMB }},
 	{"runtime.weightCopies", "1/1000", 0, func(p *Platform) *int64 { return &p.WeightCopiesPermille }},
+	{"runtime.widenedCopies", "1/1000", 0, func(p *Platform) *int64 { return &p.WidenedCopiesPermille }},
+	{"runtime.productCopies", "1/1000", 0, func(p *Platform) *int64 { return &p.ProductCopiesPermille }},
 }
 
 var confidences = []string{"docs", "measured", "derived", "choice", "assumed"}
@@ -231,7 +237,7 @@ func (p *Platform) check() error {
 	positive := map[string]int64{
 		"memory.minMB": p.MinMemoryMB, "cpu.maxMilliVCPU": p.MaxMilliVCPU, "billing.granularity": p.GranularityUs, "environment.idle": p.IdleUs,
 		"limit.payload": p.PayloadLimitBytes, "limit.package": p.PackageLimitBytes, "limit.timeout": p.TimeoutUs,
-		"network.rate": p.NetworkBytesPerSecond, "inline.rate": p.InlineBytesPerSecond, "s3.getRate": p.ObjectGetBytesPerSecond,
+		"network.rate": p.NetworkBytesPerSecond, "network.burstRate": p.NetworkBurstBytesPerSecond, "inline.rate": p.InlineBytesPerSecond, "s3.getRate": p.ObjectGetBytesPerSecond,
 		"s3.putRate": p.ObjectPutBytesPerSecond, "rate.convolution": p.ConvolutionMFLOPS, "rate.depthwise": p.DepthwiseMFLOPS,
 		"rate.matrix": p.MatrixMFLOPS, "rate.recurrent": p.RecurrentMFLOPS, "rate.elementwise": p.ElementwiseMFLOPS,
 		"rate.memory": p.StreamBytesPerSecond,

@@ -45,20 +45,24 @@ type Platform struct {
 	IdleUs            int64 // after which an unused environment is ended
 
 	// Hand-over of tensors.
-	NetworkBytesPerSecond   int64
-	InlineLatencyUs         int64
-	InlineBytesPerSecond    int64
-	ObjectGetLatencyUs      int64
-	ObjectPutLatencyUs      int64
-	ObjectGetBytesPerSecond int64
-	ObjectPutBytesPerSecond int64
-	DispatchUs              int64
-	WakeUs                  int64
+	NetworkBytesPerSecond                         int64
+	NetworkBurstBytes, NetworkBurstBytesPerSecond int64 // the first bytes of an environment come faster
+	InlineLatencyUs                               int64
+	InlineBytesPerSecond                          int64
+	ObjectGetLatencyUs                            int64
+	ObjectPutLatencyUs                            int64
+	ObjectGetBytesPerSecond                       int64
+	ObjectPutBytesPerSecond                       int64
+	DispatchUs                                    int64
+	WakeUs                                        int64
 
-	// Cold start: boot + fetch x package bytes + load x weight bytes.
-	BootUs              int64
-	FetchPicosecPerByte int64
-	LoadPicosecPerByte  int64
+	// Cold start: boot + fetch x package bytes + load x weight bytes. Load differs for weights that are fetched by the function
+	// itself, where the fetch of a package contains it. Widen comes on top, for each byte of float32 that is made of less.
+	BootUs                    int64
+	FetchPicosecPerByte       int64
+	LoadPicosecPerByte        int64
+	LoadFetchedPicosecPerByte int64
+	WidenPicosecPerByte       int64
 
 	// The gateway.
 	GatewayMemoryMB int64
@@ -70,10 +74,12 @@ type Platform struct {
 	OperatorNs                                                                           int64
 
 	// What the runtime itself takes.
-	LibraryBytes         int64
-	BootstrapBytes       int64
-	RuntimeBaseMB        int64
-	WeightCopiesPermille int64
+	LibraryBytes          int64
+	BootstrapBytes        int64
+	RuntimeBaseMB         int64
+	WeightCopiesPermille  int64 // memory for weights of float32
+	WidenedCopiesPermille int64 // of what they are as float32, for weights that are widened when loaded
+	ProductCopiesPermille int64 // of what is stored, for matrices multiplied in 8 bits
 
 	listed []listedSize // sizes of a platform that sells a list, by rising memory
 }

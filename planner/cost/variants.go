@@ -1,0 +1,247 @@
+package cost
+
+import (
+	"partita/planner/graph"
+	"partita/planner/precision"
+	"partita/planner/solve"
+)
+
+// Ways to package a stage.
+const (
+	PackagingZip = "zip" // everything in one zip, unpacked by the platform
+	PackagingS3  = "s3"  // the weights are an object, fetched in parallel ranges when the function starts
+)
+
+// Variant is a way to package a stage and to store its weights.
+type Variant struct {
+	Packaging string
+	Precision precision.Precision
+}
+
+// Plain is the variant that a plan has unless it says otherwise.
+var Plain = Variant{PackagingZip, precision.Float32}
+
+// held sums what the weights of a stage take, in one precision.
+type held struct {
+	bytes   int64 // as stored
+	padded  int64 // in the stage's files: each tensor on its own pages, constants beside
+	apart   int64 // of padded, what is in the weights file
+	loaded  int64 // bytes that the session loads, as float32 where it widens
+	widened int64 // of those, what it widens
+	copies  int64 // memory, in thousandths of bytes
+}
+
+func (h held) add(o held) held {
+	return held{add(h.bytes, o.bytes), add(h.padded, o.padded), add(h.apart, o.apart), add(h.loaded, o.loaded), add(h.widened, o.widened), add(h.copies, o.copies)}
+}
+
+// layerWeights are the weights that a layer's nodes read. Those that no earlier layer reads are only summed.
+type layerWeights struct {
+	own     held
+	earlier []earlierUse
+}
+
+// earlierUse is a weight that an earlier layer reads too: it counts once in a stage that holds both.
+type earlierUse struct {
+	layer int
+	held
+}
+
+// measureWeights lists what each layer reads, by stored tensor, in every precision that a variant has.
+func (t *Table) measureWeights() {
+	if t.Variants == nil {
+		t.Variants = []Variant{Plain}
+	}
+	for _, v := range t.Variants {
+		if t.weights[v.Precision] == nil {
+			if t.weights == nil {
+				t.weights = map[precision.Precision][]layerWeights{}
+			}
+			t.weights[v.Precision] = t.weightsAt(v.Precision)
+		}
+	}
+}
+
+func (t *Table) weightsAt(p precision.Precision) []layerWeights {
+	g := t.Graph
+	encodings := precision.Encodings(g, p)
+	all := make([]layerWeights, len(g.Layers))
+	lastUse := map[string]int{} // weights by identity, constants by their value's name after a NUL
+	for l := range g.Layers {
+		w := &all[l]
+		seen := map[string]bool{}
+		for i := g.Layers[l].FirstNode; i < g.Layers[l].LastNode; i++ {
+			for _, id := range g.Nodes[i].Inputs {
+				if id == graph.None || g.Value(id).Computed() {
+					continue
+				}
+				key, h := t.tensor(g.Value(id), encodings[id])
+				if seen[key] {
+					continue
+				}
+				seen[key] = true
+				if before, ok := lastUse[key]; ok {
+					w.earlier = append(w.earlier, earlierUse{before, h})
+				} else {
+					w.own = w.own.add(h)
+				}
+				lastUse[key] = l
+			}
+		}
+	}
+	return all
+}
+
+// tensor identifies the tensor behind a value and tells what it takes. A constant belongs to the graph: it takes room only.
+func (t *Table) tensor(v *graph.Value, e precision.Encoding) (key string, h held) {
+	if v.Weight == nil {
+		return "\x00" + v.Name, held{padded: v.Bytes(1)}
+	}
+	pages := func(bytes int64) int64 { return mul(scale(bytes, 1, pageBytes), pageBytes) }
+	numbers, factors := e.Bytes(v)
+	h = held{bytes: add(numbers, factors), apart: add(pages(numbers), pages(factors))}
+	h.padded = h.apart
+	plain, p := v.Bytes(1), t.Platform
+	switch e.Form {
+	case precision.Half, precision.Widened8:
+		h.loaded, h.widened, h.copies = plain, plain, mul(plain, p.WidenedCopiesPermille)
+	case precision.Product8:
+		h.copies = mul(numbers, p.ProductCopiesPermille)
+	default:
+		h.loaded, h.copies = plain, mul(plain, p.WeightCopiesPermille)
+	}
+	return v.Weight.ID(), h
+}
+
+// stageWeights sums the weights of the layers [first, last), each stored tensor once.
+func (t *Table) stageWeights(p precision.Precision, first, last int) (h held) {
+	for l := first; l < last; l++ {
+		h = addLayer(h, t.weights[p], first, l)
+	}
+	return h
+}
+
+// addLayer adds layer l to the weights of a stage that begins at layer first and ends before l.
+func addLayer(h held, layers []layerWeights, first, l int) held {
+	w := &layers[l]
+	h = h.add(w.own)
+	for i := range w.earlier {
+		if e := &w.earlier[i]; e.layer < first {
+			h = h.add(e.held)
+		}
+	}
+	return h
+}
+
+// memoryNeededMB is the memory a stage needs: the runtime, the weights and their copies, the activations and the text of
+// the messages in and out.
+func (t *Table) memoryNeededMB(h held, peakBytes, textIn, textOut int64) int64 {
+	bytes := add(scale(h.copies, 1, 1000), add(peakBytes, add(textIn, textOut)))
+	return add(t.Platform.RuntimeBaseMB, scale(bytes, 1, 1<<20))
+}
+
+// packageBytes is the size of a stage's unzipped package.
+func (t *Table) packageBytes(v Variant, h held) int64 {
+	inside := h.padded
+	if v.Packaging == PackagingS3 {
+		inside -= h.apart
+	}
+	return add(inside, t.Platform.LibraryBytes+t.Platform.BootstrapBytes)
+}
+
+// offered tells whether a variant can be had at all for a stage: weights that are fetched need room in the temporary
+// storage that every function has.
+func (t *Table) offered(v Variant, h held) bool {
+	return v.Packaging != PackagingS3 || add(h.apart, temporaryRoomBytes) <= t.Platform.TemporaryMB<<20
+}
+
+// temporaryRoomBytes is what is left of a function's temporary storage for other files than its weights.
+const temporaryRoomBytes = 16 << 20
+
+// initUs is the cold start of a stage.
+func (t *Table) initUs(v Variant, h held) int64 {
+	p := t.Platform
+	us := add(p.BootUs, scale(t.packageBytes(v, h), p.FetchPicosecPerByte, 1e6))
+	load := p.LoadPicosecPerByte
+	if v.Packaging == PackagingS3 {
+		us = add(us, t.fetchUs(h.apart))
+		load = p.LoadFetchedPicosecPerByte
+	}
+	return add(us, scale(add(mul(h.loaded, load), mul(h.widened, p.WidenPicosecPerByte)), 1, 1e6))
+}
+
+// gatewayInitUs is the cold start of the gateway, a package of the bootstrap alone.
+func (t *Table) gatewayInitUs() int64 {
+	return add(t.Platform.BootUs, scale(t.Platform.BootstrapBytes, t.Platform.FetchPicosecPerByte, 1e6))
+}
+
+// How weights are fetched: in so many ranges at once, of no less than this.
+const (
+	MaxFetchParts    = 16
+	MinFetchPartSize = 8 << 20
+)
+
+// fetchParts counts the ranges in which weights are fetched.
+func fetchParts(bytes int64) int64 {
+	return min(MaxFetchParts, scale(bytes, 1, MinFetchPartSize))
+}
+
+// fetchUs is the time to fetch weights, if there are any: the first bytes come as fast as the ranges together and the network's burst allow,
+// the rest at the network's steady rate.
+func (t *Table) fetchUs(bytes int64) int64 {
+	p := t.Platform
+	if bytes == 0 {
+		return 0
+	}
+	ranges := mul(fetchParts(bytes), p.ObjectGetBytesPerSecond)
+	burst := min(bytes, p.NetworkBurstBytes)
+	us := add(p.ObjectGetLatencyUs, scale(burst, 1e6, min(ranges, p.NetworkBurstBytesPerSecond)))
+	return add(us, scale(bytes-burst, 1e6, min(ranges, p.NetworkBytesPerSecond)))
+}
+
+// fetchPicoUSD is the fee of fetching a stage's weights, per request: every cold start pays it.
+func (t *Table) fetchPicoUSD(v Variant, h held) int64 {
+	if v.Packaging != PackagingS3 {
+		return 0
+	}
+	fee := fetchParts(h.apart) * t.Platform.ObjectGetPicoUSD
+	switch {
+	case t.Arrivals != nil:
+		return scale(fee, t.Arrivals.ColdPpm, million)
+	case t.Cold():
+		return fee
+	}
+	return 0
+}
+
+// candidate is a variant of a stage, with what decides whether another is better whatever its size.
+type candidate struct {
+	solve.Stage
+	needMB int64
+}
+
+// better tells whether one variant of a stage is at least as good as another at every size. A cold start's time counts where
+// there are cold starts.
+func (c *candidate) better(o *candidate, cold bool) bool {
+	return c.needMB <= o.needMB && c.FeesPicoUSD <= o.FeesPicoUSD && (!cold || c.InitUs <= o.InitUs)
+}
+
+// best leaves out the candidates that another is at least as good as, of equals all but the first.
+func best(all []candidate, cold bool) []candidate {
+	kept := all[:0]
+next:
+	for i := range all {
+		for k := range kept {
+			if kept[k].better(&all[i], cold) {
+				continue next
+			}
+		}
+		for k := i + 1; k < len(all); k++ {
+			if all[k].better(&all[i], cold) && !all[i].better(&all[k], cold) {
+				continue next
+			}
+		}
+		kept = append(kept, all[i])
+	}
+	return kept
+}
