@@ -314,6 +314,9 @@ func FuzzONNX(f *testing.F) {
 	} {
 		f.Add([]byte(text(f, model)))
 	}
+	call := text(f, "in x float32 N 4\ny = p:f(x)\nout y float32 N 4")
+	f.Add(define(f, call, 17, "p.f(a) -> b\nc = p:g(a)\nb = p:g(c)", "p.g(a) -> b\nb = Relu(a)"))
+	f.Add(withNode(f, text(f, "in x float32 N 4\nin c bool 1\nout y float32"), attributed(f, "y = If(c)", graphOf(f, "then_branch", "o", "k 4 64", "o = MatMul(x, k)"), graphOf(f, "else_branch", "o", "k 4 64", "o = MatMul(x, k)"))))
 	if err := filepath.WalkDir("testdata", func(path string, d os.DirEntry, err error) error {
 		if err == nil && strings.HasSuffix(path, ".onnx") {
 			data, err := os.ReadFile(path)
