@@ -99,7 +99,7 @@ func (t *Table) stagesFrom(i int, p *solve.Problem) {
 				candidates = append(candidates, candidate{s, t.memoryNeededMB(h, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)})
 			}
 		}
-		for _, c := range best(candidates, t.Cold() || t.Arrivals != nil) {
+		for _, c := range t.best(candidates) {
 			if t.fit(&c.Stage, c.needMB, pinnedMB) {
 				t.price(&c.Stage)
 				p.Stages = append(p.Stages, c.Stage)

@@ -1,6 +1,9 @@
 package cost
 
 import (
+	"math"
+	"slices"
+
 	"partita/planner/graph"
 	"partita/planner/precision"
 	"partita/planner/solve"
@@ -221,23 +224,57 @@ type candidate struct {
 }
 
 // better tells whether one variant of a stage is at least as good as another at every size. A cold start's time counts where
-// there are cold starts.
-func (c *candidate) better(o *candidate, cold bool) bool {
-	return c.needMB <= o.needMB && c.FeesPicoUSD <= o.FeesPicoUSD && (!cold || c.InitUs <= o.InitUs)
+// there are cold starts, and outweighs fees where it is billed: least at the smallest size that the other can have.
+func (t *Table) better(c, o *candidate) bool {
+	cold := t.Cold() || t.Arrivals != nil
+	if c.needMB > o.needMB || cold && c.InitUs > o.InitUs {
+		return false
+	}
+	dearer := c.FeesPicoUSD - o.FeesPicoUSD
+	if dearer <= 0 {
+		return true
+	}
+	if !cold || !t.Platform.InitBilled {
+		return false
+	}
+	price := int64(math.MaxInt64)
+	if low, _ := slices.BinarySearch(t.MemoryMB, o.needMB); low < len(t.MemoryMB) {
+		price = t.sizes[low].PicoUSDPer1024s
+	}
+	for _, pinned := range t.sizes[len(t.MemoryMB):] {
+		if pinned.MemoryMB >= o.needMB {
+			price = min(price, pinned.PicoUSDPer1024s)
+		}
+	}
+	if price == math.MaxInt64 {
+		return true // the other fits no size
+	}
+	granules := (o.InitUs - c.InitUs) / t.Platform.GranularityUs // billing rounds times up: so much is saved at least
+	if t.Platform.MinBilledUs > 0 {
+		granules = 0 // a start may be billed for more than it takes
+	}
+	saved := granules * t.Platform.GranularityUs / 1000 * price / msPer1024s
+	if t.Arrivals != nil {
+		saved = mul(saved, t.Arrivals.ColdPpm) / million
+	}
+	return saved-roundings > dearer
 }
 
+// roundings bounds what the roundings of prices to pico-dollars add up to.
+const roundings = 8
+
 // best leaves out the candidates that another is at least as good as, of equals all but the first.
-func best(all []candidate, cold bool) []candidate {
+func (t *Table) best(all []candidate) []candidate {
 	kept := all[:0]
 next:
 	for i := range all {
 		for k := range kept {
-			if kept[k].better(&all[i], cold) {
+			if t.better(&kept[k], &all[i]) {
 				continue next
 			}
 		}
 		for k := i + 1; k < len(all); k++ {
-			if all[k].better(&all[i], cold) && !all[i].better(&all[k], cold) {
+			if t.better(&all[k], &all[i]) && !t.better(&all[i], &all[k]) {
 				continue next
 			}
 		}
