@@ -175,7 +175,7 @@ func (t *Table) runPicoUSD() func(s *solve.Stage, runUs int64, z *solve.Size) in
 		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 { return bill(s, runUs, z, cold) }
 	}
 	return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
-		return t.Arrivals.mix(bill(s, runUs, z, true), bill(s, runUs, z, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
+		return t.Arrivals.Mix(bill(s, runUs, z, true), bill(s, runUs, z, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
 	}
 }
 
