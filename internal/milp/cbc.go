@@ -59,7 +59,11 @@ func (c CBC) Solve(ctx context.Context, dir string, in *solve.Instance, sloUs in
 		if err != nil || path == nil {
 			return answer, err
 		}
-		total, err := evaluate(in, path)
+		var steps []step
+		for _, choice := range path {
+			steps = append(steps, stepOf(in, choice))
+		}
+		total, err := evaluate(&in.Terms, steps)
 		if err != nil {
 			return nil, fmt.Errorf("CBC's path %v: %w", path, err)
 		}

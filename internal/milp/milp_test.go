@@ -50,9 +50,20 @@ func mustFind(t testing.TB) CBC {
 	return c
 }
 
+// ours is what package solve found, and what its choices stand for.
+type ours struct {
+	result *solve.Result
+	step   func(solve.Choice) step
+}
+
+func oursOf(in *solve.Instance) ours {
+	return ours{solve.Solve(in, 0), func(c solve.Choice) step { return stepOf(in, c) }}
+}
+
 // agree holds CBC's optimum against the frontier at one SLO, both in exact integers by this package's rule.
-func agree(t *testing.T, c CBC, what string, in *solve.Instance, r *solve.Result, sloUs int64) {
+func agree(t *testing.T, c CBC, what string, in *solve.Instance, o ours, sloUs int64) {
 	t.Helper()
+	r := o.result
 	a, err := c.Solve(t.Context(), t.TempDir(), in, sloUs)
 	if err != nil {
 		t.Fatalf("%s, SLO %d: %v", what, sloUs, err)
@@ -69,7 +80,11 @@ func agree(t *testing.T, c CBC, what string, in *solve.Instance, r *solve.Result
 	if !ok {
 		return
 	}
-	if total, err := evaluate(in, r.Stages(point)); err != nil || total != r.Frontier[point] {
+	var steps []step
+	for _, choice := range r.Stages(point) {
+		steps = append(steps, o.step(choice))
+	}
+	if total, err := evaluate(&in.Terms, steps); err != nil || total != r.Frontier[point] {
 		t.Errorf("%s, SLO %d: Solve's plan takes %v (%v), it says %v", what, sloUs, total, err, r.Frontier[point])
 	}
 	if a.Total.CostPicoUSD != r.Frontier[point].CostPicoUSD {
@@ -94,12 +109,13 @@ func TestRandom(t *testing.T) {
 			if err := in.Validate(); err != nil {
 				t.Fatal(err)
 			}
-			r := solve.Solve(in, 0)
+			o := oursOf(in)
+			r := o.result
 			what := string(in.Scenario)
-			agree(t, c, what, in, r, NoSLO)
+			agree(t, c, what, in, o, NoSLO)
 			if len(r.Frontier) > 0 {
-				agree(t, c, what, in, r, r.Frontier[inner%len(r.Frontier)].LatencyUs-1)
-				agree(t, c, what, in, r, r.Frontier[0].LatencyUs-1)
+				agree(t, c, what, in, o, r.Frontier[inner%len(r.Frontier)].LatencyUs-1)
+				agree(t, c, what, in, o, r.Frontier[0].LatencyUs-1)
 			}
 		})
 	}
@@ -111,10 +127,10 @@ func TestProgram(t *testing.T) {
 	c := mustFind(t)
 	in := &solve.Instance{Format: solve.Format, Terms: solve.Terms{Scenario: solve.ColdOverlapped, MinStages: 1, MaxStages: 2, StartUs: 7, DispatchUs: 10, GatewayPicoUSDPerMs: 1000,
 		Nodes: []solve.Node{{Cut: 0}, {Cut: 1}, {Cut: 2}, {Cut: 3}}}, Segments: []solve.Segment{
-			{I: 0, J: 1, Options: []solve.Option{{MemoryMB: 1, InitUs: 50, RunUs: 2000, CostPicoUSD: 5}}},
-			{I: 1, J: 3, Options: []solve.Option{{MemoryMB: 1, InitUs: 9000, RunUs: 100, CostPicoUSD: 5}, {MemoryMB: 2, InitUs: 100, RunUs: 100, CostPicoUSD: 6000}}},
-			{I: 2, J: 3, Options: []solve.Option{{MemoryMB: 1, CostPicoUSD: 1}}}, // nothing leads to its beginning
-		}}
+		{I: 0, J: 1, Options: []solve.Option{{MemoryMB: 1, InitUs: 50, RunUs: 2000, CostPicoUSD: 5}}},
+		{I: 1, J: 3, Options: []solve.Option{{MemoryMB: 1, InitUs: 9000, RunUs: 100, CostPicoUSD: 5}, {MemoryMB: 2, InitUs: 100, RunUs: 100, CostPicoUSD: 6000}}},
+		{I: 2, J: 3, Options: []solve.Option{{MemoryMB: 1, CostPicoUSD: 1}}}, // nothing leads to its beginning
+	}}
 	for _, x := range []struct {
 		sloUs int64
 		want  solve.Point
@@ -131,9 +147,9 @@ func TestProgram(t *testing.T) {
 	if a, err := c.Solve(t.Context(), t.TempDir(), in, NoSLO); err != nil || a.Feasible() {
 		t.Errorf("%+v, %v", a, err)
 	}
-	dear := *in
-	dear.Segments = []solve.Segment{{I: 0, J: 3, Options: []solve.Option{{InitUs: 1, RunUs: 1, CostPicoUSD: 3}}}}
-	if _, err := evaluate(&dear, []solve.Choice{{}, {}}); err == nil {
-		t.Error("two stages one after the other in the same place")
+	for _, wrong := range [][]step{{{i: 0, j: 3}, {i: 0, j: 3}}, {{i: 0, j: 2}}, {{i: 0, j: 1}, {i: 1, j: 2}, {i: 2, j: 3}}, {}} {
+		if _, err := evaluate(&in.Terms, wrong); err == nil {
+			t.Errorf("%v is no plan", wrong)
+		}
 	}
 }

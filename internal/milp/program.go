@@ -14,10 +14,10 @@ type program struct {
 	in    *solve.Instance
 	sloUs int64 // negative: none
 
-	tailCost, tailTime   []int64 // potentials: least cost and time from the source, by node; unreached when there is no way
-	earliest             []int64 // finish of the stage that enters a node
-	leastCost, leastTime int64   // of a path
-	forbidden            [][]solve.Choice
+	tailCost, tailTime []int64 // potentials: least cost and time from the source, by node; unreached when there is no way
+	earliest           []int64 // finish of the stage that enters a node
+	leastTime          int64   // of a path
+	forbidden          [][]solve.Choice
 }
 
 const unreached = math.MaxInt64
@@ -32,7 +32,7 @@ func newProgram(in *solve.Instance, sloUs int64) *program {
 		return nil
 	}
 	p.earliest = p.potentials(func(before int64, o *solve.Option) int64 { return max(before+in.DispatchUs, o.InitUs) + o.RunUs })
-	p.leastCost, p.leastTime = p.tailCost[last], p.tailTime[last]
+	p.leastTime = p.tailTime[last]
 	return p
 }
 
@@ -68,8 +68,8 @@ func (p *program) potentials(after func(before int64, o *solve.Option) int64) []
 	return best
 }
 
-// Row names: f<v> flow at a node, s0 and s1 the number of stages, l the latency, g the gateway, u<v> the sums of later stages,
-// m<v> the maximum, c<k> a path forbidden. Column names: x<segment>_<option>, G, F, U<v>.
+// Row names: f<v> flow at a node, s0 and s1 the number of stages, l the latency, g the gateway, p<v> what P(v) is, m<v> that F
+// is no less, c<k> a path forbidden. Column names: x<segment>_<option>, G, F, P<v>.
 
 // write puts the program into free MPS form.
 func (p *program) write(to io.Writer) error {
@@ -121,7 +121,6 @@ func (p *program) write(to io.Writer) error {
 			entry("s0", 1)
 			entry("s1", 1)
 			if p.overlapped() {
-				// P(v) - P(v+1) gains what crosses v and not v+1, and what the crossing of v+1 changes: see doc.go.
 				least := max(option.InitUs, p.earliest[g.I]+in.DispatchUs) + option.RunUs
 				entry(fmt.Sprintf("p%d", g.J-1), -least)
 				if g.I > 0 {
@@ -189,46 +188,3 @@ func (p *program) leastMs() int64 { return (p.in.StartUs + p.leastTime) / 1000 }
 
 // reached leaves out what the source does not lead to: it has no potential.
 func (p *program) reached(v int) bool { return p.tailCost[v] != unreached }
-
-// evaluate computes the totals of a path from the rule of the scenario, apart from package solve.
-func evaluate(in *solve.Instance, path []solve.Choice) (solve.Point, error) {
-	var total solve.Point
-	if len(path) < in.MinStages || len(path) > in.MaxStages {
-		return total, fmt.Errorf("%d stages, not %d to %d", len(path), in.MinStages, in.MaxStages)
-	}
-	at := 0
-	var finish int64
-	for _, c := range path {
-		g := &in.Segments[c.Segment]
-		if g.I != at {
-			return total, fmt.Errorf("no way: segment %d leaves node %d, the stage before entered %d", c.Segment, g.I, at)
-		}
-		o := &g.Options[c.Option]
-		switch in.Scenario {
-		case solve.Warm:
-			finish += in.DispatchUs + o.RunUs
-		case solve.ColdSequential:
-			finish += in.DispatchUs + o.InitUs + o.RunUs
-		case solve.ColdOverlapped:
-			finish += in.DispatchUs
-			if finish < o.InitUs {
-				finish = o.InitUs
-			}
-			finish += o.RunUs
-		default:
-			return total, fmt.Errorf("no program is written for the scenario %q", in.Scenario)
-		}
-		total.CostPicoUSD += o.CostPicoUSD
-		at = g.J
-	}
-	if at != len(in.Nodes)-1 {
-		return total, fmt.Errorf("the path ends at node %d, not at the sink", at)
-	}
-	total.LatencyUs = in.StartUs + finish
-	ms := total.LatencyUs / 1000
-	if total.LatencyUs%1000 > 0 {
-		ms++
-	}
-	total.CostPicoUSD += ms * in.GatewayPicoUSDPerMs
-	return total, nil
-}

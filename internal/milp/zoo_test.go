@@ -6,13 +6,15 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"partita/internal/fixture"
-	"partita/planner"
+	"partita/planner/cost"
 	"partita/planner/diag"
+	"partita/planner/graph"
 	"partita/planner/load"
 	"partita/planner/platform"
 	"partita/planner/solve"
@@ -60,57 +62,46 @@ func mustModel(t testing.TB, name string) *load.Model {
 }
 
 // sizes are some of those a platform sells: three to six of them.
-func sizes(t testing.TB, on string, n int) []int64 {
-	p, err := platform.Get(on)
-	if err != nil {
-		t.Fatal(err)
-	}
+func sizes(on *platform.Platform, n int) []int64 {
 	var list []int64
 	for _, m := range [...]int64{512, 1024, 1536, 2048, 3008, 4096} {
-		if len(list) < 3+n%4 && p.Sells(m) {
+		if len(list) < 3+n%4 && on.Sells(m) {
 			list = append(list, m)
 		}
 	}
 	return list
 }
 
-// thin keeps at most so many nodes, evenly, and the segments between them: fewer places where the model may be cut. It is an
-// instance of its own; both solvers get it.
-func thin(in *solve.Instance, most int) *solve.Instance {
-	if len(in.Nodes) <= most {
-		return in
+// noCuts forbids all cuts of a model but so many, evenly: fewer places where it may be cut, for both solvers.
+func noCuts(g *graph.Graph, keep int) []int {
+	cuts := g.Cuts()
+	if len(cuts) <= keep {
+		return nil
 	}
-	small := *in
-	small.Nodes, small.Segments = nil, nil
-	number := make([]int, len(in.Nodes)) // from 1; 0: left out
-	for k := range most {
-		v := k * (len(in.Nodes) - 1) / (most - 1)
-		small.Nodes = append(small.Nodes, in.Nodes[v])
-		number[v] = len(small.Nodes)
+	forbidden := slices.Clone(cuts)
+	for k := keep - 1; k >= 0; k-- {
+		i := (2*k + 1) * len(cuts) / (2 * keep)
+		forbidden = slices.Delete(forbidden, i, i+1)
 	}
-	for _, g := range in.Segments {
-		if number[g.I] > 0 && number[g.J] > 0 {
-			small.Segments = append(small.Segments, solve.Segment{I: number[g.I] - 1, J: number[g.J] - 1, Options: g.Options})
-		}
-	}
-	return &small
+	return forbidden
 }
 
-// The nodes left of a model's instance. An overlapped program takes CBC a hundred times as long as one whose times add up.
-func mostNodes(scenario solve.Scenario) int {
+// The cuts left of a model. An overlapped program takes CBC a hundred times as long as one whose times add up.
+func mostCuts(scenario solve.Scenario) int {
 	switch {
 	case thorough() && scenario == solve.ColdOverlapped:
-		return 60
+		return 40
 	case thorough():
-		return 200
+		return 150
 	case scenario == solve.ColdOverlapped:
-		return 26
+		return 22
 	}
-	return 60
+	return 50
 }
 
-// Every model of the zoo, on each kind of platform in turn: the cheapest plan of all, and the cheapest that is faster than
-// one from the middle of the frontier.
+// Every model of the zoo, on each platform in turn, some with a share of cold requests: the cheapest plan of all, and the
+// cheapest that is faster than one from the middle of the frontier. The planner solves the problem by its law, CBC with every
+// option written out.
 func TestZoo(t *testing.T) {
 	c := mustFind(t)
 	var feasible atomic.Int64
@@ -123,26 +114,34 @@ func TestZoo(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			m := mustModel(t, name)
-			on := platform.Names()[n%len(platform.Names())]
+			on, err := platform.Get(platform.Names()[n%len(platform.Names())])
+			if err != nil {
+				t.Fatal(err)
+			}
 			for k, scenario := range scenarios {
-				r := planner.DefaultRequest()
-				r.Platform, r.Scenario, r.MinStages, r.MaxStages = on, string(scenario), 1+(n+k)%2, 2+(n+k)%9
-				r.MemoryMB = sizes(t, on, n+k)
-				p, err := planner.New(m, r)
+				s := cost.Settings{Scenario: scenario, MinStages: 1 + (n+k)%2, MaxStages: 2 + (n+k)%9, MemoryMB: sizes(on, n+k), Batch: 1 + int64(n%2),
+					GatewayMemoryMB: on.GatewayMemoryMB, Pins: cost.Pins{NoCuts: noCuts(m.Graph, mostCuts(scenario))}}
+				if (n+k)%4 == 0 {
+					s.Arrivals = &cost.Arrivals{ColdPpm: int64(123_456 * (n % 8))}
+				}
+				table, err := cost.NewTable(m.Graph, on, s)
 				if err != nil {
 					t.Fatal(err)
 				}
-				whole, err := p.Instance()
+				in, err := table.Instance()
 				if err != nil {
 					t.Fatal(err)
 				}
-				in := thin(whole, mostNodes(scenario))
-				result := solve.Solve(in, 0)
-				what := fmt.Sprintf("%s %s, %d to %d stages, %v MB", on, scenario, in.MinStages, in.MaxStages, r.MemoryMB)
-				agree(t, c, what, in, result, NoSLO)
-				if points := len(result.Frontier); points > 0 {
+				law := table.Problem()
+				o := ours{law.Solve(0), func(c solve.Choice) step {
+					stage := &law.Stages[c.Segment]
+					return step{int(stage.I), int(stage.J), law.Option(c.Segment, c.Option)}
+				}}
+				what := fmt.Sprintf("%s %s, %d to %d stages, %v MB, arrivals %v", on.Name, scenario, s.MinStages, s.MaxStages, s.MemoryMB, s.Arrivals)
+				agree(t, c, what, in, o, NoSLO)
+				if points := len(o.result.Frontier); points > 0 {
 					feasible.Add(1)
-					agree(t, c, what, in, result, result.Frontier[points/2].LatencyUs-1)
+					agree(t, c, what, in, o, o.result.Frontier[points/2].LatencyUs-1)
 				}
 			}
 		})

@@ -1,0 +1,59 @@
+package milp
+
+import (
+	"fmt"
+
+	"partita/planner/solve"
+)
+
+// step is a stage of a plan: the nodes it leaves and enters, and its figures.
+type step struct {
+	i, j   int
+	option solve.Option
+}
+
+func stepOf(in *solve.Instance, c solve.Choice) step {
+	g := &in.Segments[c.Segment]
+	return step{g.I, g.J, g.Options[c.Option]}
+}
+
+// evaluate computes the totals of a plan from the rule of the scenario, apart from package solve.
+func evaluate(terms *solve.Terms, steps []step) (solve.Point, error) {
+	var total solve.Point
+	if len(steps) < terms.MinStages || len(steps) > terms.MaxStages {
+		return total, fmt.Errorf("%d stages, not %d to %d", len(steps), terms.MinStages, terms.MaxStages)
+	}
+	at := 0
+	var finish int64
+	for _, s := range steps {
+		if s.i != at {
+			return total, fmt.Errorf("no way: a stage leaves node %d, the one before entered %d", s.i, at)
+		}
+		switch terms.Scenario {
+		case solve.Warm:
+			finish += terms.DispatchUs + s.option.RunUs
+		case solve.ColdSequential:
+			finish += terms.DispatchUs + s.option.InitUs + s.option.RunUs
+		case solve.ColdOverlapped:
+			finish += terms.DispatchUs
+			if finish < s.option.InitUs {
+				finish = s.option.InitUs
+			}
+			finish += s.option.RunUs
+		default:
+			return total, fmt.Errorf("no program is written for the scenario %q", terms.Scenario)
+		}
+		total.CostPicoUSD += s.option.CostPicoUSD
+		at = s.j
+	}
+	if at != len(terms.Nodes)-1 {
+		return total, fmt.Errorf("the plan ends at node %d, not at the sink", at)
+	}
+	total.LatencyUs = terms.StartUs + finish
+	ms := total.LatencyUs / 1000
+	if total.LatencyUs%1000 > 0 {
+		ms++
+	}
+	total.CostPicoUSD += ms * terms.GatewayPicoUSDPerMs
+	return total, nil
+}
