@@ -108,7 +108,7 @@ func (p *Problem) greedy() []solve.Choice {
 func (p *Problem) largest(s int) int {
 	stage := &p.numbers.Stages[s]
 	size := int(stage.High) - 1
-	for size > int(stage.Low) && stage.RunUs(&p.numbers.Sizes[size-1]) == stage.RunUs(&p.numbers.Sizes[size]) {
+	for size > int(stage.Low) && p.numbers.RunUs(stage, &p.numbers.Sizes[size-1]) == p.numbers.RunUs(stage, &p.numbers.Sizes[size]) {
 		size--
 	}
 	return size

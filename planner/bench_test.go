@@ -4,7 +4,6 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
-	"partita/planner/diag"
 )
 
 // benchProblems are those that the design's targets name.
@@ -30,17 +29,6 @@ func benchRequest(b *testing.B, fine bool, change ...string) Request {
 	return r
 }
 
-// skipTooLarge skips what the planner refuses for its size, and fails on any other error.
-func skipTooLarge(b *testing.B, err error) {
-	b.Helper()
-	if diag.CodeOf(err) == "cost.too-many-options" {
-		b.Skip(diag.As(err).Found)
-	}
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
 // BenchmarkProblem is the time from a model's graph to the numeric problem.
 func BenchmarkProblem(b *testing.B) {
 	for _, c := range benchProblems {
@@ -49,8 +37,9 @@ func BenchmarkProblem(b *testing.B) {
 			r := benchRequest(b, c.fine)
 			b.ReportAllocs()
 			for b.Loop() {
-				_, err := New(m, r)
-				skipTooLarge(b, err)
+				if _, err := New(m, r); err != nil {
+					b.Fatal(err)
+				}
 			}
 		})
 	}
@@ -63,7 +52,9 @@ func BenchmarkFrontier(b *testing.B) {
 			b.Run(c.name+"/"+scenario, func(b *testing.B) {
 				m := mustModel(b, fixture.Shared(b, "zoo", "keras3", c.model+".json.gz"))
 				p, err := New(m, benchRequest(b, c.fine, "scenario="+scenario))
-				skipTooLarge(b, err)
+				if err != nil {
+					b.Fatal(err)
+				}
 				b.ReportAllocs()
 				for b.Loop() {
 					p.result, p.frontier = nil, nil
@@ -81,7 +72,9 @@ func BenchmarkMoveSLO(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			m := mustModel(b, fixture.Shared(b, "zoo", "keras3", c.model+".json.gz"))
 			p, err := New(m, benchRequest(b, c.fine))
-			skipTooLarge(b, err)
+			if err != nil {
+				b.Fatal(err)
+			}
 			frontier := p.Solve().Frontier
 			i := 0
 			for b.Loop() {

@@ -41,6 +41,6 @@ func Example() {
 		fmt.Printf("%d: layers %s at %d MB\n", s.Index, s.Layers, s.MemoryMB)
 	}
 	// Output:
-	// optimal 1 of at most 4 functions
+	// optimal 1 of at most 10 functions
 	// 1: layers image .. classes at 512 MB
 }

@@ -8,6 +8,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -47,7 +48,6 @@ type Problem struct {
 	result   *solve.Result
 	frontier []plan.Point // of result
 	simple   *simplePlans // baselines, once asked for
-	labels   int          // limit of the optimiser's work; 0: its own
 }
 
 func newProblem(m model, r Request) (*Problem, error) {
@@ -55,18 +55,9 @@ func newProblem(m model, r Request) (*Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	return newProblemOn(m, r, p)
-}
-
-// newProblemOn prepares a request for a platform whose figures may differ from the price book's.
-func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
-	pins, err := r.pins(m.graph, p)
-	if err != nil {
-		return nil, err
-	}
 	settings := cost.Settings{
 		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB, Batch: r.Batch,
-		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
+		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration,
 	}
 	if settings.GatewayMemoryMB == 0 {
 		settings.GatewayMemoryMB = p.GatewayMemoryMB
@@ -93,13 +84,6 @@ func (r *Request) check() (*platform.Platform, error) {
 	}
 	if r.SLOUs < 0 || r.SLOUs > maxSLOUs {
 		return nil, bad("planner.bad-slo", fmt.Sprintf("the SLO is %d microseconds", r.SLOUs), "use a time above zero and below a day, or none")
-	}
-	if r.MicroRequestsPH < 0 || r.MicroRequestsPH > maxRatePH*microRequest || r.IdleUs < 0 || r.IdleUs > maxSLOUs {
-		return nil, bad("planner.bad-rate", fmt.Sprintf("%s requests arrive and a function is kept for %s", printRate(r.MicroRequestsPH), printDuration(r.IdleUs)),
-			"use at most a million a second, and at most a day")
-	}
-	if r.LayerCap < 0 {
-		return nil, bad("planner.bad-layer-cap", fmt.Sprintf("at most %d layers may be in a function", r.LayerCap), "use one at least, or no limit")
 	}
 	if r.BudgetPicoUSD < 0 {
 		return nil, bad("planner.bad-budget", fmt.Sprintf("the budget is %d pico-dollars", r.BudgetPicoUSD), "use an amount above zero, or none")
@@ -151,7 +135,7 @@ func (p *Problem) Instance() (*solve.Instance, error) { return p.table.Instance(
 // Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
 func (p *Problem) Solve() *solve.Result {
 	if p.result == nil {
-		p.result = p.numbers.Solve(p.labels)
+		p.result = p.numbers.Solve(solve.Effort{ResolutionUs: p.resolutionUs(p.request)})
 		p.frontier = make([]plan.Point, len(p.result.Frontier))
 		for i, point := range p.result.Frontier {
 			p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Stages: p.choices(p.result.Stages(i))}
@@ -178,7 +162,33 @@ func (p *Problem) At(sloUs int64) (*plan.Plan, error) {
 	if _, err := r.check(); err != nil {
 		return nil, err
 	}
+	if p.resolutionUs(r) < p.resolutionUs(p.request) && !p.listed(sloUs) {
+		finer, err := p.With(r)
+		if err != nil {
+			return nil, err
+		}
+		return finer.answer(r), nil
+	}
 	return p.answer(r), nil
+}
+
+// fineSizes is a number of memory sizes above which a frontier by the microsecond has far more points than a picture or a
+// document can use.
+const fineSizes = 1000
+
+// resolutionUs says for which SLOs the frontier is wanted: every microsecond, or with very many memory sizes every
+// millisecond, unless the request itself asks for something between.
+func (p *Problem) resolutionUs(r Request) int64 {
+	if len(p.numbers.Sizes) > fineSizes && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
+		return solve.Millisecond
+	}
+	return 1
+}
+
+// listed tells whether a plan of the frontier takes exactly as long as an SLO allows. No other is then cheaper within it.
+func (p *Problem) listed(sloUs int64) bool {
+	_, found := slices.BinarySearchFunc(p.Solve().Frontier, sloUs, func(x solve.Point, us int64) int { return cmp.Compare(x.LatencyUs, us) })
+	return found
 }
 
 // answer chooses from the frontier what a request wants that differs from the problem's in objective, SLO and budget at

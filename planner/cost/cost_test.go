@@ -342,17 +342,31 @@ func TestWakesAreBilledApart(t *testing.T) {
 	}
 }
 
+// Where stages wait for each other's starts, a stage starts and runs for whole milliseconds, rounded up.
+func TestOverlappedCountsMilliseconds(t *testing.T) {
+	g := randomGraph(rand.New(rand.NewPCG(5, 5)))
+	p := mustPlatform(t, "aws-lambda-x86_64")
+	exact, whole := mustTable(t, g, p, cost.Settings{Scenario: solve.ColdSequential}), mustTable(t, g, p, cost.Settings{Scenario: solve.ColdOverlapped})
+	up := func(us int64) int64 { return (us + 999) / 1000 * 1000 }
+	for _, m := range p.Grid(640) {
+		a, b := exact.Stage(0, 2, m), whole.Stage(0, 2, m)
+		if run := a.InputUs + a.ComputeUs + a.OutputUs; b.InputUs != a.InputUs || b.OutputUs != a.OutputUs || b.InputUs+b.ComputeUs+b.OutputUs != up(run) || b.InitUs != up(a.InitUs) {
+			t.Errorf("%d MB: %+v, by the microsecond %+v", m, b, a)
+		}
+	}
+}
+
 func TestCalibrationReplacesPredictions(t *testing.T) {
 	b := newBuilder(3, 32)
 	b.conv("conv", "conv/kernel", 16)
 	b.conv("again", "again/kernel", 16)
 	g := b.done()
 	p := mustPlatform(t, "aws-lambda-x86_64")
-	table := mustTable(t, g, p, cost.Settings{Calibration: &cost.Calibration{Batch: 1, LayerNs: []int64{-1, 5_000_000, -1}}})
+	table := mustTable(t, g, p, cost.Settings{Scenario: solve.Warm, Calibration: &cost.Calibration{Batch: 1, LayerNs: []int64{-1, 5_000_000, -1}}})
 	if got := table.Stage(0, 1, 1769).ComputeUs; got != 5000 {
 		t.Errorf("measured layer takes %d us, want 5000", got)
 	}
-	predicted := mustTable(t, g, p, cost.Settings{})
+	predicted := mustTable(t, g, p, cost.Settings{Scenario: solve.Warm})
 	if got, want := table.Stage(1, 2, 1769).ComputeUs, predicted.Stage(1, 2, 1769).ComputeUs; got != want {
 		t.Errorf("unmeasured layer takes %d us, want the predicted %d", got, want)
 	}
@@ -417,7 +431,7 @@ func TestManyCuts(t *testing.T) {
 	if _, err := table.Instance(); diag.CodeOf(err) != "cost.too-many-options" || diag.ExitCode(err) != 4 {
 		t.Errorf("error %v", err)
 	}
-	if r := table.Problem().Solve(0); r.Status != solve.Optimal || len(r.Frontier) == 0 {
+	if r := table.Problem().Solve(solve.Effort{}); r.Status != solve.Optimal || len(r.Frontier) == 0 {
 		t.Errorf("%s, %d points", r.Status, len(r.Frontier))
 	}
 }

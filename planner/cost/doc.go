@@ -42,6 +42,13 @@
 // cold start pays. Weights in float16 or 8 bits are smaller (package precision); making float32 of them again adds
 // WidenPicosecPerByte of what they are then, to either way of packaging. Running takes what it takes in float32.
 //
+// # Milliseconds
+//
+// In the scenario cold-overlapped a stage's init and run are each rounded up to whole milliseconds, in which they are billed
+// anyway; compute is what carries the rounding of the run. Starts take seconds there, and the choice of cuts and sizes for
+// a dozen stages that wait for each other has far more combinations by the microsecond than anyone can tell apart: see
+// RATIONALE.md. The other scenarios count microseconds.
+//
 // # Waking
 //
 // In the scenario cold-overlapped the gateway wakes the stages after the first by an invocation of their own. Such a

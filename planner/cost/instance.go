@@ -43,6 +43,7 @@ func (t *Table) Problem() *solve.Problem {
 		p.Sizes = append(p.Sizes, solve.Size{MemoryMB: z.MemoryMB, Slowdown: z.Slowdown, PicoUSDPer1024s: z.PicoUSDPer1024s})
 	}
 	p.Common = len(t.MemoryMB)
+	p.TickUs = t.tickUs()
 	p.Cost = t.runPicoUSD()
 	p.Stages = make([]solve.Stage, 0, min(len(t.nodes)*(len(t.nodes)-1)/2, 1<<16))
 	for i := range t.nodes {
@@ -115,7 +116,7 @@ func (t *Table) fit(s *solve.Stage, needMB, pinnedMB int64) bool {
 		return false
 	}
 	inTime := func(k int) bool {
-		return s.HopUs+scale(s.Run1Ns, t.sizes[k].Slowdown, 1000<<platform.SlowdownBits) <= t.Platform.TimeoutUs
+		return t.whole(s.HopUs+scale(s.Run1Ns, t.sizes[k].Slowdown, 1000<<platform.SlowdownBits)) <= t.Platform.TimeoutUs
 	}
 	if pinnedMB > 0 {
 		k := slices.IndexFunc(t.sizes, func(z platform.Size) bool { return z.MemoryMB == pinnedMB })
@@ -150,9 +151,10 @@ func (t *Table) price(s *solve.Stage) {
 		}
 		return us, 1
 	}
-	us, count := fixed(t.Cold())
-	s.FixedUs, s.FixedPicoUSD, s.RunPicoUSDPerMs = us, s.FeesPicoUSD+count*p.RequestPicoUSD, 0
 	if t.Arrivals == nil {
+		us, count := fixed(t.Cold())
+		s.FeesPicoUSD += count * p.RequestPicoUSD
+		s.FixedUs, s.FixedPicoUSD, s.RunPicoUSDPerMs = us, s.FeesPicoUSD, 0
 		return
 	}
 	cold, coldCount := fixed(true)
@@ -166,16 +168,26 @@ func (t *Table) price(s *solve.Stage) {
 // runPicoUSD gives the law of what a stage costs at a size beside its fees.
 func (t *Table) runPicoUSD() func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
 	p := t.Platform
+	if t.Arrivals == nil && p.GranularityUs == 1000 && p.MinBilledUs <= 1000 {
+		// What is billed apart is in whole milliseconds already. Nothing here is negative, and unsigned numbers divide faster.
+		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
+			ms := max((uint64(s.FixedUs)+uint64(runUs)+999)/1000, 1)
+			return int64((ms*uint64(z.PicoUSDPer1024s) + msPer1024s/2) / msPer1024s)
+		}
+	}
 	bill := func(s *solve.Stage, runUs int64, z *solve.Size, cold bool) int64 {
 		b := t.invoked(cold, s.I == 0, s.InitUs, runUs)
-		return (b.billedUs/1000*z.PicoUSDPer1024s+msPer1024s/2)/msPer1024s + b.count*p.RequestPicoUSD
+		return (b.billedUs/1000*z.PicoUSDPer1024s + msPer1024s/2) / msPer1024s
 	}
 	cold := t.Cold()
 	if t.Arrivals == nil {
 		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 { return bill(s, runUs, z, cold) }
 	}
+	requests := func(s *solve.Stage, cold bool) int64 {
+		return t.invoked(cold, s.I == 0, s.InitUs, 0).count * p.RequestPicoUSD
+	}
 	return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
-		return t.Arrivals.Mix(bill(s, runUs, z, true), bill(s, runUs, z, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
+		return t.Arrivals.mix(bill(s, runUs, z, true)+requests(s, true), bill(s, runUs, z, false)+requests(s, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
 	}
 }
 

@@ -38,7 +38,7 @@ func TestProblemAgreesWithInstance(t *testing.T) {
 		table := mustTable(t, g, p, settings)
 		problem := table.Problem()
 		in := mustInstance(t, table)
-		want, got := solve.Solve(in, 0), problem.Solve(0)
+		want, got := solve.Solve(in, 0), problem.Solve(solve.Effort{})
 		if got.Status != want.Status || len(got.Frontier) != len(want.Frontier) {
 			t.Fatalf("round %d: %s, %d points by the law, %s, %d written out", round, got.Status, len(got.Frontier), want.Status, len(want.Frontier))
 		}

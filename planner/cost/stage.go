@@ -59,7 +59,8 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 	}
 	s.OneVCPUUs = scale(run1Ns, 1, 1000)
 	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
-	run := s.InputUs + s.ComputeUs + s.OutputUs
+	run := t.whole(s.InputUs + s.ComputeUs + s.OutputUs)
+	s.ComputeUs = run - s.InputUs - s.OutputUs
 	initUs := t.initUs(s.Variant, weights)
 	if t.Cold() {
 		s.InitUs = initUs
@@ -73,7 +74,7 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 	if t.Arrivals != nil {
 		_, _, cold := price(true)
 		_, _, warm := price(false)
-		picoUSD = t.Arrivals.Mix(cold, warm)
+		picoUSD = t.Arrivals.mix(cold, warm)
 	}
 	s.BilledUs, s.Invocations, s.FeesPicoUSD, s.CostPicoUSD = billed.billedUs, billed.count, fees, picoUSD
 	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, run, i == 0)

@@ -214,6 +214,20 @@ func (t *Table) usefulSizes() int {
 	return min(i+1, len(t.MemoryMB))
 }
 
+// tickUs is what the times of a stage are counted in. See the package's documentation.
+func (t *Table) tickUs() int64 {
+	if t.Scenario == solve.ColdOverlapped {
+		return solve.Millisecond
+	}
+	return 1
+}
+
+// whole rounds a stage's time up to what it is counted in.
+func (t *Table) whole(us int64) int64 {
+	tick := t.tickUs()
+	return scale(us, 1, tick) * tick
+}
+
 // Cold tells whether stages and gateway start cold in the table's scenario.
 func (t *Table) Cold() bool { return t.Scenario != solve.Warm }
 

@@ -170,7 +170,7 @@ func (t *Table) initUs(v Variant, h held) int64 {
 		us = add(us, t.fetchUs(h.apart))
 		load = p.LoadFetchedPicosecPerByte
 	}
-	return add(us, scale(add(mul(h.loaded, load), mul(h.widened, p.WidenPicosecPerByte)), 1, 1e6))
+	return t.whole(add(us, scale(add(mul(h.loaded, load), mul(h.widened, p.WidenPicosecPerByte)), 1, 1e6)))
 }
 
 // gatewayInitUs is the cold start of the gateway, a package of the bootstrap alone.

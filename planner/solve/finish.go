@@ -20,10 +20,11 @@ func (w *window) floor(time, leanest int64) int64 { return max(leanest, (w.least
 func (s *solver) keep(f found) {
 	for n := len(s.found); n > 0; n = len(s.found) {
 		last := &s.found[n-1]
-		if last.time <= f.time && last.cost <= f.cost {
+		a, b := s.clock.up(last.time), s.clock.up(f.time)
+		if a <= b && last.cost <= f.cost && (a < b || last.cost < f.cost || last.time <= f.time) {
 			return
 		}
-		if last.time < f.time || last.cost < f.cost {
+		if a < b || last.cost < f.cost {
 			break
 		}
 		s.found = s.found[:n-1]

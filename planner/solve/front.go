@@ -20,8 +20,8 @@ func (l *label) first(m *label) bool {
 	return l.option < m.option
 }
 
-// put appends a label to a front being built by rising time.
-func put(front []label, l *label) []label {
+// put appends a label to a front being built by rising time. Of labels in one step of the clock it keeps the cheapest.
+func put(c clock, front []label, l *label) []label {
 	n := len(front)
 	if n == 0 {
 		return append(front, *l)
@@ -33,7 +33,7 @@ func put(front []label, l *label) []label {
 		if l.time == last.time && l.first(last) {
 			*last = *l
 		}
-	case l.time == last.time:
+	case l.time == last.time || c.step > 1 && c.up(l.time) == c.up(last.time):
 		*last = *l
 	default:
 		return append(front, *l)
@@ -42,22 +42,22 @@ func put(front []label, l *label) []label {
 }
 
 // merge makes one front of two, each by rising time, in out.
-func merge(a, b, out []label) []label {
+func merge(c clock, a, b, out []label) []label {
 	out = out[:0]
 	for len(a) > 0 && len(b) > 0 {
 		if a[0].time <= b[0].time {
-			out = put(out, &a[0])
+			out = put(c, out, &a[0])
 			a = a[1:]
 		} else {
-			out = put(out, &b[0])
+			out = put(c, out, &b[0])
 			b = b[1:]
 		}
 	}
 	for i := range a {
-		out = put(out, &a[i])
+		out = put(c, out, &a[i])
 	}
 	for i := range b {
-		out = put(out, &b[i])
+		out = put(c, out, &b[i])
 	}
 	return out
 }
@@ -95,6 +95,10 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 			}
 		}
 		h.batch = h.batch[:0]
+		exact := clock{step: 1} // of time on the way every microsecond counts
+		if int(x.head) == s.nodes-1 {
+			exact = s.clock
+		}
 		front, ahead := h.fronts[(layer+1)*s.step+int(x.head)], 0
 		idle := h.idle[x.head]
 		slowest, dearest := q.time-quickest[x.head], p.cost-leanest[x.head]
@@ -118,7 +122,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 			if ahead > 0 && front[ahead-1].cost <= c && (front[ahead-1].cost < c || front[ahead-1].time < t) {
 				continue
 			}
-			slice := int(max(0, t+quickest[x.head]-p.time) >> scale)
+			slice := int(s.clock.slice(p.time, t+quickest[x.head], scale))
 			if s.menus.overlapped {
 				if s.outside(((layer+1)*s.step+int(x.head))*slopes, t, c, slice) {
 					continue
@@ -126,7 +130,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 			} else if d.value(t, c)+behind[x.head] > h.from[slice] {
 				continue
 			}
-			h.batch = put(h.batch, &label{t, c, int32(k), x.segment, x.option, l.stages + 1})
+			h.batch = put(exact, h.batch, &label{t, c, int32(k), x.segment, x.option, l.stages + 1})
 		}
 		if len(h.batch) == 0 {
 			continue
@@ -138,7 +142,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 		if len(h.fronts[to]) == 0 {
 			h.touched = append(h.touched, int32(to))
 		}
-		h.spare = merge(h.fronts[to], h.batch, h.spare)
+		h.spare = merge(exact, h.fronts[to], h.batch, h.spare)
 		h.fronts[to], h.spare = h.spare, h.fronts[to]
 	}
 	return true

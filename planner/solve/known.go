@@ -8,6 +8,7 @@ import (
 // known is the frontier of the plans met so far, by rising time. Their paths are forgotten: they only say below what a
 // point of the true frontier must lie.
 type known struct {
+	clock  clock
 	points []item
 	fresh  []item // met since the last settle
 	spare  []item
@@ -15,6 +16,7 @@ type known struct {
 
 // learn takes note of a plan.
 func (k *known) learn(time, cost int64) {
+	time = k.clock.up(time)
 	if n := k.before(time + 1); n == 0 || cost < k.points[n-1].cost {
 		k.fresh = append(k.fresh, item{time: time, cost: cost})
 	}
@@ -74,7 +76,7 @@ func (k *known) ceiling(p, q *plan, d direction) int64 {
 	}
 	high := int64(-unreachable)
 	for ; n < len(k.points) && k.points[n].time <= q.time; n++ {
-		high = max(high, d.value(k.points[n].time-1, cost))
+		high = max(high, d.value(k.points[n].time-k.clock.step, cost))
 		cost = k.points[n].cost
 	}
 	return max(high, d.value(q.time, cost))

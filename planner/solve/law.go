@@ -66,14 +66,14 @@ func lowerEnvelope(x, y []float64) {
 	}
 }
 
-// floor bounds a*cost + b*time of a stage over all of its sizes from below, time being an item's, and names a size at
-// which the bound is least.
-func (l *law) floor(s *Stage, r *rule, a, b int64) (value int64, size int32) {
+// floor bounds a*cost + b*time of a stage over the sizes from low to before high from below, time being an item's, and
+// names a size at which the bound is least.
+func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64, size int32) {
 	fa, fb := float64(a), float64(b)
 	perUs := fb + float64(fa*(float64(s.RunPicoUSDPerMs)/1000))
 	run1 := float64(s.Run1Ns) / 1000
 	x, y, z := fa*float64(s.FixedUs+s.HopUs), fa*run1, perUs*run1
-	lo, hi := s.Low, s.High-1
+	lo, hi := low, high-1
 	for lo < hi {
 		mid := (lo + hi) >> 1
 		if d := &l.step[mid]; float64(x*d.price)+float64(y*d.both)+float64(z*d.slow) < 0 {
@@ -97,7 +97,7 @@ const roundingPicoUSD = 8
 func (l *law) item(s *Stage, r *rule, k int32) item {
 	p := l.problem
 	z := &p.Sizes[k]
-	run := s.RunUs(z)
+	run := p.RunUs(s, z)
 	return item{
 		time: run + s.InitUs&r.sequential + r.dispatch, cost: s.FeesPicoUSD + p.Cost(s, run, z),
 		ready: (s.InitUs + run) & r.overlapped, option: k,
@@ -107,12 +107,13 @@ func (l *law) item(s *Stage, r *rule, k int32) item {
 // survey fills in what sums up an arc. Its cheapest item is only bounded: see cheapest.
 func (l *law) survey(a *arc, s *Stage, r *rule) {
 	k := s.High - 1
-	z := l.problem.Sizes
-	for run := s.RunUs(&z[k]); k > s.Low && s.RunUs(&z[k-1]) == run; k-- {
+	p := l.problem
+	z := p.Sizes
+	for run := p.RunUs(s, &z[k]); k > s.Low && p.RunUs(s, &z[k-1]) == run; k-- {
 	}
 	a.fastest = l.item(s, r, k)
-	cost, k := l.floor(s, r, 1, 0)
-	a.cheapest = item{time: s.RunUs(&z[k]) + s.InitUs&r.sequential + r.dispatch, cost: cost, option: -1}
+	cost, k := l.floor(s, r, 1, 0, s.Low, s.High)
+	a.cheapest = item{time: p.RunUs(s, &z[k]) + s.InitUs&r.sequential + r.dispatch, cost: cost, option: -1}
 	a.even = true
 	if r.overlapped != 0 {
 		a.shift = s.InitUs - r.dispatch
@@ -121,7 +122,7 @@ func (l *law) survey(a *arc, s *Stage, r *rule) {
 
 // cheapest finds the cheapest item of a stage, of equals the fastest.
 func (l *law) cheapest(s *Stage, r *rule) item {
-	_, at := l.floor(s, r, 1, 0)
+	_, at := l.floor(s, r, 1, 0, s.Low, s.High)
 	best := l.item(s, r, at)
 	better := func(x *item) bool { return x.cost < best.cost || x.cost == best.cost && x.time < best.time }
 	// Costs go astray from their floor by the rounding of billed time only, so sizes whose floor is above are done with.

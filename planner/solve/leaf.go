@@ -46,14 +46,14 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64, divisi
 	}
 	h := &s.search
 	limit = min(limit, s.known.ceiling(p, q, d))
-	scale := scaleOf(p, q)
+	scale := s.clock.scale(p, q)
 	s.survive(p, q, list, d, limit, scale)
 	ok := true
 	if len(h.survivors) > trialSize {
 		// A first search that keeps few labels per state is short and finds plans that lower the limits of the second.
 		if ok = s.labelSearch(p, q, d, scale, trialBeam); ok {
 			for _, l := range h.fronts[s.states-1] {
-				h.known(l.time, l.cost, p, scale)
+				h.known(s.clock, l.time, l.cost, p, scale)
 				s.known.learn(l.time, l.cost)
 			}
 			s.known.settle()
@@ -72,10 +72,16 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64, divisi
 				return bend
 			}
 		}
+		if divisible && ok && len(left) > splitSize {
+			if bend = s.middle(p, q); bend != nil {
+				h.reset(s.states)
+				return bend
+			}
+		}
 	}
 	if ok = ok && s.labelSearch(p, q, d, scale, 0); ok {
 		for i := range h.fronts[s.states-1] {
-			if h.fronts[s.states-1][i].time >= p.time { // others belong to the windows before
+			if s.clock.up(h.fronts[s.states-1][i].time) >= p.time { // others belong to the windows before
 				s.keepLabel(&h.fronts[s.states-1][i])
 				s.broken = s.broken || !s.allowed(int(h.fronts[s.states-1][i].stages))
 			}
@@ -104,6 +110,19 @@ func (s *solver) bend(p, q *plan, d direction) *plan {
 	return z
 }
 
+// middle stands for a plan halfway from p to q, of the least cost known so far; nil when there are no steps between.
+func (s *solver) middle(p, q *plan) *plan {
+	steps := (q.time - p.time) / s.clock.step
+	if steps < 2 {
+		return nil
+	}
+	z := &plan{time: p.time + steps/2*s.clock.step, cost: p.cost}
+	if n := s.known.before(z.time + 1); n > 0 {
+		z.cost = min(z.cost, s.known.points[n-1].cost)
+	}
+	return z
+}
+
 // lowest finds the known plan between p and q that is least in a direction.
 func (s *solver) lowest(p, q *plan, d direction) (z *plan) {
 	for n := s.known.before(p.time + 1); n < len(s.known.points) && s.known.points[n].time < q.time; n++ {
@@ -113,6 +132,8 @@ func (s *solver) lowest(p, q *plan, d direction) (z *plan) {
 	}
 	return z
 }
+
+var splitSize = 100000000
 
 const (
 	trialSize = 500 // survivors that are worth a first search
@@ -133,7 +154,7 @@ func (s *solver) labelSearch(p, q *plan, d direction, scale uint, beam int) bool
 	}
 	for v := s.nodes - 1; v < s.states-1; v += s.nodes {
 		if s.isEnd(v) && len(h.fronts[v]) > 0 {
-			h.spare = merge(h.fronts[s.states-1], h.fronts[v], h.spare)
+			h.spare = merge(s.clock, h.fronts[s.states-1], h.fronts[v], h.spare)
 			h.fronts[s.states-1], h.spare = h.spare, h.fronts[s.states-1]
 		}
 	}
@@ -171,10 +192,10 @@ func (s *solver) remaining() {
 	}
 }
 
-// scaleOf gives the power of two that cuts the time from p to q into slices.
-func scaleOf(p, q *plan) uint {
+// scale gives the power of two of steps that cuts the time from p to q into slices.
+func (c clock) scale(p, q *plan) uint {
 	scale := uint(0)
-	for (q.time-p.time)>>scale >= buckets {
+	for c.slice(p.time, q.time, scale) >= buckets {
 		scale++
 	}
 	return scale
@@ -203,13 +224,16 @@ type limits struct {
 }
 
 // set computes the limits from the plans known: a point in a slice costs no more than the plans of the slices before.
-func (l *limits) set(h *search, p, q *plan, d direction, limit int64, scale uint) {
+func (l *limits) set(c clock, h *search, p, q *plan, d direction, limit int64, scale uint) {
 	cost := h.start
 	most := int64(-unreachable)
 	for k := range buckets {
-		end := min(p.time+(int64(k)+1)<<scale-1, q.time)
+		end := min(c.last(p.time, int64(k), scale), q.time)
+		if c.step > 1 && scale == 0 {
+			cost = min(cost, h.least[k]) // a slice of one step: no point of it is dearer than a plan known in it
+		}
 		l.from[k] = -unreachable
-		if p.time+int64(k)<<scale <= q.time {
+		if c.last(p.time, int64(k)-1, scale)+c.step <= q.time {
 			l.from[k] = min(limit, d.value(end, cost))
 		}
 		most = max(most, l.from[k])
@@ -255,9 +279,9 @@ func (l *limits) cut(value int64, first, last int) (int, int) {
 // limit sets the limits of all directions.
 func (s *solver) limit(p, q *plan, d direction, limit int64, scale uint) {
 	h := &s.search
-	h.set(h, p, q, d, limit, scale)
+	h.set(s.clock, h, p, q, d, limit, scale)
 	for _, f := range s.frames {
-		f.set(h, p, q, f.d, unreachable, scale)
+		f.set(s.clock, h, p, q, f.d, unreachable, scale)
 	}
 }
 
@@ -297,7 +321,7 @@ func (s *solver) survive(p, q *plan, list []entry, d direction, limit int64, sca
 		h.start = min(h.start, s.known.points[n-1].cost)
 	}
 	for n := s.known.before(p.time); n < len(s.known.points) && s.known.points[n].time <= q.time; n++ {
-		h.known(s.known.points[n].time, s.known.points[n].cost, p, scale)
+		h.known(s.clock, s.known.points[n].time, s.known.points[n].cost, p, scale)
 	}
 	s.limit(p, q, d, limit, scale)
 	if s.menus.overlapped {
@@ -316,8 +340,8 @@ func (s *solver) survive(p, q *plan, list []entry, d direction, limit int64, sca
 }
 
 // known tells of a plan.
-func (h *search) known(time, cost int64, p *plan, scale uint) {
-	if slice := max(time-p.time, 0) >> scale; slice < buckets {
+func (h *search) known(c clock, time, cost int64, p *plan, scale uint) {
+	if slice := c.slice(p.time, time, scale); slice < buckets {
 		h.least[slice] = min(h.least[slice], cost)
 	}
 }
@@ -389,7 +413,7 @@ func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, sca
 			for layer := range s.layers {
 				from, to := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head)
 				if pass.ahead[from] < unreachable && pass.behind[to] < unreachable {
-					h.known(pass.time[from]+x.time+pass.after[to], pass.cost[from]+x.cost+pass.afterCost[to], p, scale)
+					h.known(s.clock, pass.time[from]+x.time+pass.after[to], pass.cost[from]+x.cost+pass.afterCost[to], p, scale)
 				}
 			}
 		}

@@ -126,8 +126,8 @@ func (m *menus) hull(r *rule, a *arc, options []Option, box item) bool {
 	return start < len(m.corners)
 }
 
-// hullOfLaw does what hull does for a stage of a law.
-func (m *menus) hullOfLaw(l *law, r *rule, a *arc, box item) bool {
+// hullOfLaw does what hull does for a stage of a law. A stage without an item inside the box gets its fastest as a stand-in.
+func (m *menus) hullOfLaw(l *law, r *rule, a *arc, box item) {
 	stage := &l.problem.Stages[a.segment]
 	start := len(m.corners)
 	for k := stage.High - 1; k >= stage.Low; k-- {
@@ -139,8 +139,10 @@ func (m *menus) hullOfLaw(l *law, r *rule, a *arc, box item) bool {
 			m.corner(start, x)
 		}
 	}
+	if start == len(m.corners) {
+		m.corners = append(m.corners, a.fastest)
+	}
 	a.cornerLo, a.cornerHi = int32(start), int32(len(m.corners))
-	return start < len(m.corners)
 }
 
 // corner adds an item that is no faster than those before to the hull that begins at start.

@@ -107,6 +107,9 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	for k := range best {
 		best[k].value = unreachable
 	}
+	for k := range s.sketch {
+		s.sketch[k].cost = unreachable
+	}
 	limit := s.known.ceiling(p, q, d)
 	for i := range list {
 		e := &list[i]
@@ -119,15 +122,24 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			if bound > limit {
 				continue
 			}
-			t, c := s.join(from+at, to+at, &s.menus.corners[o.pick[i*slopes+at]])
-			s.known.learn(t, c)
+			x := s.corner(e.arc, o.pick[i*slopes+at])
+			t, c := s.join(from+at, to+at, &x)
 			part := parts
 			if p.time <= t && t <= q.time {
+				sketch := &s.sketch[(t-p.time)/((q.time-p.time)/sketches+1)]
+				if c < sketch.cost {
+					sketch.time, sketch.cost = t, c
+				}
 				part = int((t - p.time) * parts / (q.time - p.time + 1))
 			}
 			if v := d.value(t, c); v < best[part].value {
 				best[part].value, best[part].entry, best[part].layer, best[part].at = v, i, layer, at
 			}
+		}
+	}
+	for _, x := range s.sketch {
+		if x.cost < unreachable {
+			s.known.learn(x.time, x.cost)
 		}
 	}
 	s.known.settle()
@@ -137,7 +149,7 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			continue
 		}
 		y := s.joined(list, x.entry, x.layer, x.at)
-		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse && !s.sifting {
+		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse {
 			s.polish(p, q, list, d)
 		}
 		s.plans = append(s.plans, y)
@@ -149,16 +161,17 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 }
 
 const (
-	parts  = 4  // of a window, in each of which a sweep looks for a plan
-	sparse = 4  // a part with fewer plans known than this gets more by polishing
-	beam   = 16 // labels per state that polishing keeps
+	parts    = 4   // of a window, in each of which a sweep looks for a plan
+	sketches = 128 // of a window, in each of which it takes note of the cheapest plan
+	sparse   = 4   // a part with fewer plans known than this gets more by polishing
+	beam     = 16  // labels per state that polishing keeps
 )
 
 // polish finds the good choices of options along the path that joined last made.
 func (s *solver) polish(p, q *plan, list []entry, d direction) {
 	h := &s.search
 	limit := s.known.ceiling(p, q, d)
-	scale := scaleOf(p, q)
+	scale := s.clock.scale(p, q)
 	h.survivors = h.survivors[:0]
 	h.forget()
 	for _, i := range s.pass.track {
@@ -213,7 +226,7 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 	for from != 0 {
 		x := from*slopes + k
 		v := &list[o.via[x]]
-		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.menus.corners[o.pick[int(o.via[x])*slopes+k]])
+		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.corner(v.arc, o.pick[int(o.via[x])*slopes+k]))
 		from -= s.step + int(v.head-v.tail)
 		k = int(o.viaSlope[x])
 	}
@@ -221,13 +234,13 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 		p.track[a], p.track[b] = p.track[b], p.track[a]
 		p.items[a], p.items[b] = p.items[b], p.items[a]
 	}
-	p.track, p.items = append(p.track, int32(i)), append(p.items, s.menus.corners[o.pick[i*slopes+at]])
+	p.track, p.items = append(p.track, int32(i)), append(p.items, s.corner(e.arc, o.pick[i*slopes+at]))
 	to, k := (layer+1)*s.step+int(e.head), at
 	for !s.isEnd(to) {
 		x := to*slopes + k
 		v := &list[o.next[x]]
 		k = int(o.nextSlope[x])
-		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.menus.corners[o.pick[int(o.next[x])*slopes+k]])
+		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.corner(v.arc, o.pick[int(o.next[x])*slopes+k]))
 		to += s.step + int(v.head-v.tail)
 	}
 	plan := &plan{path: make([]choice, 0, len(p.track))}
@@ -236,6 +249,7 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 		plan.cost += p.items[n].cost
 		plan.path = append(plan.path, choice{s.arcs[list[i].arc].segment, p.items[n].option})
 	}
+	plan.time = s.clock.up(plan.time)
 	return plan
 }
 
@@ -245,14 +259,15 @@ func (s *solver) weighOverlap(list []entry, d direction) {
 	o := &s.overlap
 	o.weight, o.pick = grow(o.weight, len(list)*slopes), grow(o.pick, len(list)*slopes)
 	corners := s.menus.corners
-	if s.sifting {
+	if s.smooth {
 		for i := range list {
 			e := &list[i]
 			stage := s.stage(e.arc)
-			for k := range slopes {
-				v, size := s.law.floor(stage, &s.rule, d.a, o.slope[k])
-				o.weight[i*slopes+k], o.pick[i*slopes+k] = v, e.lo+int32(k)
-				corners[int(e.lo)+k] = s.law.item(stage, &s.rule, size)
+			hi := e.hi
+			for k := slopes - 1; k >= 0; k-- { // a smaller slope picks no larger size
+				v, size := s.law.floor(stage, &s.rule, d.a, o.slope[k], e.lo, hi)
+				o.weight[i*slopes+k], o.pick[i*slopes+k] = v, size
+				hi = size + 1
 			}
 		}
 		return
@@ -368,7 +383,7 @@ func (s *solver) traceOverlap(list []entry) {
 			x := v*slopes + k
 			i := int(o.via[x])
 			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.viaSlope[x])
-			y := &s.menus.corners[o.pick[i*slopes+k]]
+			y := s.corner(list[i].arc, o.pick[i*slopes+k])
 			o.time[x], o.cost[x] = y.after(o.time[from]), o.cost[from]+y.cost
 		}
 	}
@@ -383,7 +398,7 @@ func (s *solver) traceOverlap(list []entry) {
 				continue
 			}
 			i, to := int(o.next[x]), int(o.nextSlope[x])
-			y := &s.menus.corners[o.pick[i*slopes+to]]
+			y := s.corner(list[i].arc, o.pick[i*slopes+to])
 			to += (v + s.step + int(list[i].head-list[i].tail)) * slopes
 			o.after[x] = y.time + o.after[to]
 			o.afterCost[x] = y.cost + o.afterCost[to]
@@ -418,7 +433,9 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 		if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 			continue
 		}
-		if bound, at := s.through(e, i, from, to); bound <= limit {
+		if bound, at := s.through(e, i, from, to); bound <= limit && s.smooth {
+			lo, hi = e.lo, e.hi
+		} else if bound <= limit {
 			l, r := s.within(a, o.pick[i*slopes+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
 			lo, hi = min(lo, l), max(hi, r)
 		}
@@ -447,7 +464,7 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 			}
 			least = min(least, bound)
 			t, c := s.join(from+at, to+at, x)
-			h.known(t, c, p, scale)
+			h.known(s.clock, t, c, p, scale)
 		}
 		if least <= limit {
 			h.survivors = append(h.survivors, survivor{*x, least, e.tail, e.head, a.segment})

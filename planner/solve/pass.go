@@ -212,12 +212,13 @@ func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 	z := &plan{path: make([]choice, 0, len(t.track))}
 	for k := len(t.track) - 1; k >= 0; k-- {
 		i := t.track[k]
-		x := &s.menus.corners[t.pick[i]]
+		x := s.corner(list[i].arc, t.pick[i])
 		z.time = x.after(z.time)
 		z.cost += x.cost
 		z.path = append(z.path, choice{s.arcs[list[i].arc].segment, x.option})
 	}
 	s.plans = append(s.plans, z)
+	z.time = s.clock.up(z.time)
 	s.known.learn(z.time, z.cost)
 	s.known.settle()
 	return z
@@ -228,13 +229,10 @@ func (s *solver) weigh(list []entry, d direction) {
 	p := &s.pass
 	p.weight, p.pick = grow(p.weight, len(list)), grow(p.pick, len(list))
 	corners := s.menus.corners
-	if s.sifting && s.law != nil {
+	if s.smooth {
 		for i := range list {
 			e := &list[i]
-			stage := s.stage(e.arc)
-			v, k := s.law.floor(stage, &s.rule, d.a, d.b)
-			p.weight[i], p.pick[i] = v, e.lo
-			corners[e.lo] = s.law.item(stage, &s.rule, k)
+			p.weight[i], p.pick[i] = s.law.floor(s.stage(e.arc), &s.rule, d.a, d.b, e.lo, e.hi)
 		}
 		return
 	}
@@ -332,7 +330,7 @@ func (s *solver) trace(list []entry) {
 		}
 		i := p.via[v]
 		from := v - s.step - int(list[i].head-list[i].tail)
-		x := &s.menus.corners[p.pick[i]]
+		x := s.corner(list[i].arc, p.pick[i])
 		p.time[v], p.cost[v] = p.time[from]+x.time, p.cost[from]+x.cost
 	}
 	for v := s.states - 1; v >= 0; v-- {
@@ -345,7 +343,7 @@ func (s *solver) trace(list []entry) {
 		}
 		i := p.next[v]
 		to := v + s.step + int(list[i].head-list[i].tail)
-		x := &s.menus.corners[p.pick[i]]
+		x := s.corner(list[i].arc, p.pick[i])
 		p.after[v], p.afterCost[v] = x.time+p.after[to], x.cost+p.afterCost[to]
 	}
 }

@@ -6,6 +6,7 @@ type Problem struct {
 	Terms
 	Sizes  []Size  // that stages choose from, by rising memory, price and speed; sizes pinned by hand may follow
 	Common int     // how many of Sizes are in that order
+	TickUs int64   // stages run for whole multiples of it, rounded up: 1 or Millisecond
 	Stages []Stage // by rising I
 
 	// Cost gives the price of a stage at a size beside its FeesPicoUSD. It must rise with runUs and with the size's price.
@@ -40,14 +41,18 @@ type Stage struct {
 }
 
 // RunUs is the time that a stage runs at a size.
-func (s *Stage) RunUs(size *Size) int64 {
-	return s.HopUs + int64((uint64(s.Run1Ns)*uint64(size.Slowdown)+(1000<<SlowdownBits-1))/(1000<<SlowdownBits))
+func (p *Problem) RunUs(s *Stage, size *Size) int64 {
+	run := uint64(s.HopUs) + (uint64(s.Run1Ns)*uint64(size.Slowdown)+(1000<<SlowdownBits-1))/(1000<<SlowdownBits)
+	if p.TickUs == Millisecond {
+		run = (run + Millisecond - 1) / Millisecond * Millisecond
+	}
+	return int64(run)
 }
 
 // Option computes what an Instance would say of a stage (an index into Stages) at a size.
 func (p *Problem) Option(stage, size int) Option {
 	s, z := &p.Stages[stage], &p.Sizes[size]
-	run := s.RunUs(z)
+	run := p.RunUs(s, z)
 	o := Option{MemoryMB: z.MemoryMB, RunUs: run, CostPicoUSD: s.FeesPicoUSD + p.Cost(s, run, z)}
 	if p.Scenario != Warm {
 		o.InitUs = s.InitUs

@@ -13,7 +13,24 @@ const DefaultLabels = 1 << 26
 // supported points. The number of stages is first left free, which makes the graph small; when a plan found that way
 // breaks the stage limits the search is repeated on a graph with a layer per stage.
 func Solve(in *Instance, maxLabels int) *Result {
-	s := newSolver(&in.Terms, maxLabels)
+	return in.Solve(Effort{MaxLabels: maxLabels})
+}
+
+// Effort says how exact a frontier is wanted and how long to look for it.
+type Effort struct {
+	// ResolutionUs is the step of the SLOs for which the frontier is wanted: 1 (taken for zero), every microsecond, or
+	// Millisecond. The frontier then has, of the points of the frontier by the microsecond, the last of each step: the
+	// cheapest plan within each SLO that is a whole number of steps (of equally cheap ones the fastest).
+	ResolutionUs int64
+	MaxLabels    int // DefaultLabels if not positive
+}
+
+// Millisecond is the coarser resolution of an Effort: what a gateway is billed by.
+const Millisecond = 1000
+
+// Solve is the function Solve to a resolution.
+func (in *Instance) Solve(e Effort) *Result {
+	s := newSolver(&in.Terms, e)
 	s.segments = in.Segments
 	s.sortArcs(len(in.Segments), func(i int) (tail, head int32, some bool) {
 		g := &in.Segments[i]
@@ -27,8 +44,8 @@ func Solve(in *Instance, maxLabels int) *Result {
 
 // Solve finds the whole frontier of a problem, the same as its Instance has. The options of Result.Stages are indices into
 // Sizes.
-func (p *Problem) Solve(maxLabels int) *Result {
-	s := newSolver(&p.Terms, maxLabels)
+func (p *Problem) Solve(e Effort) *Result {
+	s := newSolver(&p.Terms, e)
 	s.law = newLaw(p)
 	s.sortArcs(len(p.Stages), func(i int) (tail, head int32, some bool) {
 		stage := &p.Stages[i]
@@ -70,9 +87,10 @@ type solver struct {
 	in        *Terms
 	segments  []Segment // of an Instance
 	law       *law      // of a Problem
-	sifting   bool      // every entry has one corner, set anew in each direction
+	smooth    bool      // entries are ranges of sizes, and bounds come from the law without rounding
 	scratch   []item
 	nodes     int
+	clock     clock
 	maxLabels int
 	rule      rule
 	menus     menus
@@ -92,6 +110,7 @@ type solver struct {
 	frames  []*frame
 	search  search
 	known   known
+	sketch  [sketches]item
 
 	found   []found // by rising time
 	choices []choice
@@ -109,12 +128,16 @@ type found struct {
 	lo, hi     int32
 }
 
-func newSolver(in *Terms, maxLabels int) *solver {
-	if maxLabels <= 0 {
-		maxLabels = DefaultLabels
+func newSolver(in *Terms, e Effort) *solver {
+	if e.MaxLabels <= 0 {
+		e.MaxLabels = DefaultLabels
 	}
-	maxLabels = min(maxLabels, 1<<30) // labels are numbered by int32
-	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: maxLabels, rule: in.rule()}
+	s := &solver{in: in, nodes: len(in.Nodes), maxLabels: min(e.MaxLabels, 1<<30), rule: in.rule()} // labels are numbered by int32
+	s.clock = clock{1, 0}
+	if e.ResolutionUs > 1 {
+		s.clock = clock{Millisecond, in.StartUs % Millisecond}
+	}
+	s.known.clock = s.clock
 	s.menus.overlapped = in.Scenario == ColdOverlapped
 	return s
 }
@@ -175,6 +198,7 @@ func (s *solver) run() *Result {
 	if !s.allowed(len(p.path)) || !s.allowed(len(q.path)) {
 		return nil
 	}
+	p.time, q.time = s.clock.up(p.time), s.clock.up(q.time)
 	s.plans = append(s.plans, p, q)
 	s.box = item{time: q.time, cost: p.cost}
 	s.known.points, s.known.fresh = s.known.points[:0], s.known.fresh[:0]
@@ -207,14 +231,24 @@ func (s *solver) list(p, q *plan) {
 			s.entries = append(s.entries, entry{tail: a.tail, head: a.head, arc: int32(i)})
 		}
 	}
-	if s.law != nil || !s.menus.overlapped {
+	s.menus.corners = s.menus.corners[:0]
+	if s.smooth = s.law != nil; s.smooth {
+		for i := range s.entries {
+			e := &s.entries[i]
+			stage := s.stage(e.arc)
+			e.lo, e.hi = stage.Low, stage.High
+			s.arcs[e.arc].cornerLo, s.arcs[e.arc].cornerHi = 0, 0
+		}
+		return
+	}
+	if !s.menus.overlapped {
 		s.sift(p, q)
 	}
 	left := s.entries[:0]
 	s.menus.corners = s.menus.corners[:0]
 	for _, e := range s.entries {
 		a := &s.arcs[e.arc]
-		if s.law != nil && s.menus.hullOfLaw(s.law, &s.rule, a, s.box) || s.law == nil && s.menus.hull(&s.rule, a, s.segments[a.segment].Options, s.box) {
+		if s.menus.hull(&s.rule, a, s.segments[a.segment].Options, s.box) {
 			e.lo, e.hi = a.cornerLo, a.cornerHi
 			left = append(left, e)
 		}
@@ -226,9 +260,7 @@ func (s *solver) list(p, q *plan) {
 func (s *solver) sift(p, q *plan) {
 	keep := make([]bool, len(s.arcs))
 	all := len(s.entries)
-	s.sifting = true
 	s.siftWindow(p, q, 0, all, 3, keep)
-	s.sifting = false
 	left := s.entries[:0]
 	for _, e := range s.entries[:all] {
 		if keep[e.arc] {
@@ -247,24 +279,13 @@ func (s *solver) siftWindow(p, q *plan, lo, hi, depth int, keep []bool) {
 	for _, e := range s.entries[lo:hi] {
 		e.lo = int32(len(s.menus.corners))
 		e.hi = e.lo + 1
-		if s.law != nil {
-			s.menus.corners = append(s.menus.corners, item{})
-			if s.menus.overlapped {
-				s.menus.corners = append(s.menus.corners, make([]item, slopes-1)...)
-			}
-			s.entries = append(s.entries, e)
-		} else if x, ok := s.rule.least(s.segments[s.arcs[e.arc].segment].Options, s.box, d); ok {
+		if x, ok := s.rule.least(s.segments[s.arcs[e.arc].segment].Options, s.box, d); ok {
 			s.menus.corners = append(s.menus.corners, x)
 			s.entries = append(s.entries, e)
 		}
 	}
 	end := len(s.entries)
 	z := s.sweep(p, q, s.entries[start:end], d)
-	if s.menus.overlapped {
-		if x := s.lowest(p, q, d); x != nil {
-			z = x
-		}
-	}
 	if !s.splits(z, p, q, d) || depth == 0 || end-start < siftSize {
 		limit := s.known.ceiling(p, q, d)
 		for i, e := range s.entries[start:end] {
@@ -315,7 +336,17 @@ func (s *solver) root(p, q *plan) bool {
 	left := len(s.entries)
 	s.narrow(0, all, d, s.known.ceiling(p, z, d), faster)
 	right := len(s.entries)
-	s.leaf(z, q, s.entries[:all], d, strip, false)
+	if smooth := s.smooth; smooth {
+		s.narrow(0, all, d, strip, neither)
+		end := len(s.entries)
+		s.harden(right, end)
+		s.sweep(p, q, s.entries[right:end], d)
+		s.leaf(z, q, s.entries[right:end], d, strip, false)
+		s.entries = s.entries[:right]
+		s.smooth = smooth
+	} else {
+		s.leaf(z, q, s.entries[:all], d, strip, false)
+	}
 	if s.broken {
 		return false
 	}
@@ -342,6 +373,11 @@ func (s *solver) splits(z, p, q *plan, d direction) bool {
 func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	p, q = s.known.refresh(p), s.known.refresh(q)
 	d := s.direction(p, q).within(slow, fast)
+	smooth := s.smooth
+	defer func() { s.smooth = smooth }()
+	if s.smooth && hi-lo < hardSize {
+		s.harden(lo, hi)
+	}
 	z := s.sweep(p, q, s.entries[lo:hi], d)
 	if !s.allowed(len(z.path)) {
 		return false
@@ -349,6 +385,20 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	if s.menus.overlapped {
 		if x := s.lowest(p, q, d); x != nil {
 			z = x
+		}
+	}
+	if s.smooth && !s.splits(z, p, q, d) {
+		start := len(s.entries)
+		s.narrow(lo, hi, d, s.known.ceiling(p, q, d), neither)
+		lo, hi = start, len(s.entries)
+		s.harden(lo, hi)
+		if z = s.sweep(p, q, s.entries[lo:hi], d); !s.allowed(len(z.path)) {
+			return false
+		}
+		if s.menus.overlapped {
+			if x := s.lowest(p, q, d); x != nil {
+				z = x
+			}
 		}
 	}
 	if !s.splits(z, p, q, d) {
@@ -374,7 +424,32 @@ type turn int
 const (
 	faster turn = iota
 	slower
+	neither
 )
+
+// hardSize is a number of arcs few enough for their hulls to be made.
+const hardSize = 1024
+
+// harden goes over from sizes of a law to corners, whose costs are rounded as they are billed.
+func (s *solver) harden(lo, hi int) {
+	for i := lo; i < hi; i++ {
+		e := &s.entries[i]
+		a := &s.arcs[e.arc]
+		if a.cornerHi == 0 {
+			s.menus.hullOfLaw(s.law, &s.rule, a, s.box)
+		}
+		e.lo, e.hi = a.cornerLo, a.cornerHi
+	}
+	s.smooth = false
+}
+
+// corner gives the item behind a pick of a pass.
+func (s *solver) corner(arc, pick int32) item {
+	if s.smooth {
+		return s.law.item(s.stage(arc), &s.rule, pick)
+	}
+	return s.menus.corners[pick]
+}
 
 // narrow appends to the stack the arcs of entries[lo:hi] that can be part of a plan of at most the given value. In a
 // direction nearer to speed the least corner of an arc is the same or a faster one, and the other way round.
@@ -385,6 +460,15 @@ func (s *solver) narrow(lo, hi int, d direction, limit int64, side turn) {
 			continue
 		}
 		switch {
+		case side == neither:
+		case s.smooth && s.menus.overlapped: // slopes reach down to cost alone
+			if side == slower {
+				e.hi = s.overlap.pick[(i-lo)*slopes+slopes-1] + 1
+			}
+		case s.smooth && side == slower:
+			e.hi = s.pass.pick[i-lo] + 1
+		case s.smooth:
+			e.lo = s.pass.pick[i-lo]
 		case s.menus.overlapped && side == slower: // slopes reach down to cost alone, so the range ends at the cheapest
 			e.lo = s.overlap.pick[(i-lo)*slopes+slopes-1]
 		case s.menus.overlapped:

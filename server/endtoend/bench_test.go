@@ -34,7 +34,6 @@ func BenchmarkTargets(b *testing.B) {
 		{"cold-start", benchColdStart},
 		{"memory", benchMemory},
 		{"prediction", benchPrediction},
-		{"page-size", benchPageSize},
 		{"page", benchPage},
 		{"second-build", benchSecondBuild},
 	} {
