@@ -65,6 +65,9 @@ func Grouped(n int64) string {
 
 // Shape prints a shape as the source frameworks do; ? is the batch.
 func Shape(shape []int64) string {
+	if len(shape) == 0 {
+		return "scalar"
+	}
 	parts := make([]string, len(shape))
 	for i, d := range shape {
 		parts[i] = strconv.FormatInt(d, 10)
