@@ -25,8 +25,10 @@ type Comparison struct {
 	Plan            string  `json:"plan"` // its hash
 	Model           string  `json:"model"`
 	LatencyUs       int64   `json:"latencyUs"`
-	CostPicoUSD     int64   `json:"costPicoUSD"`
+	CostPicoUSD     int64   `json:"costPicoUSD"`          // of a request; at the rate, when the plan was made for one
+	MonthMicroUSD   int64   `json:"monthMicroUSD"`        // of a month of 730 hours at the rate
 	MicroRequestsPH int64   `json:"microRequestsPerHour"` // the rate, in millionths
+	ColdPpm         *int64  `json:"coldPpm,omitempty"`    // share of cold requests at the rate, when the plan was made for one
 	Rivals          []Rival `json:"rivals"`
 }
 
@@ -37,12 +39,18 @@ type Rival struct {
 	Status      string `json:"status"` // "feasible", "infeasible", or "published" for figures of others that follow from no published price
 	LatencyUs   int64  `json:"latencyUs,omitempty"`
 	CostPicoUSD int64  `json:"costPicoUSD,omitempty"` // of a request, at the rate
+	// MonthMicroUSD is the cost of a month of 730 hours at the rate, in millionths of a USD.
+	MonthMicroUSD int64 `json:"monthMicroUSD,omitempty"`
 	// BreakEvenMicroRequestsPH is the rate, in millionths of requests per hour, from which a host that is paid by the hour is
-	// cheaper than the plan, as long as one instance can serve it.
+	// cheaper than the plan, as long as one instance can serve it. What is paid by the request has none: it is cheaper at every
+	// rate or at none.
 	BreakEvenMicroRequestsPH int64 `json:"breakEvenMicroRequestsPerHour,omitempty"`
 }
 
 const microRequest = 1_000_000
+
+// monthHours are the hours of a month as prices per month count them: a twelfth of 365 days.
+const monthHours = 730
 
 // maxRatePH bounds a rate: a million requests per second.
 const maxRatePH = 3600 * 1_000_000
@@ -95,7 +103,11 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Comparison{Format: ComparisonFormat, Plan: p.Hash, Model: p.Model.Name, LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD, MicroRequestsPH: microRequestsPH}
+	c := &Comparison{Format: ComparisonFormat, Plan: p.Hash, Model: p.Model.Name, LatencyUs: p.LatencyUs, CostPicoUSD: costAt(p, microRequestsPH), MicroRequestsPH: microRequestsPH}
+	if p.Traffic != nil {
+		share := cost.ColdPpm(microRequestsPH, p.Traffic.IdleUs)
+		c.ColdPpm = &share
+	}
 	for _, b := range p.Baselines {
 		c.Rivals = append(c.Rivals, Rival{Name: b.Name, Basis: "the same problem", Status: b.Status, LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD})
 	}
@@ -111,7 +123,8 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 		if h.Hourly {
 			r.Basis = "one instance, always on, if it can serve the rate; " + basis
 			r.CostPicoUSD = divideUp(h.PicoUSDPerHour, microRequest, microRequestsPH)
-			r.BreakEvenMicroRequestsPH = divideUp(h.PicoUSDPerHour, microRequest, max(p.CostPicoUSD, 1))
+			r.MonthMicroUSD = divideUp(h.PicoUSDPerHour, monthHours, 1_000_000) // whatever the rate
+			r.BreakEvenMicroRequestsPH = breakEven(p, h.PicoUSDPerHour)
 		} else {
 			r.Basis = "warm, the processor's share as Lambda's (an assumption); " + basis
 			if r.LatencyUs, r.CostPicoUSD, err = metered(m.Graph, &h, batch); err != nil {
@@ -126,7 +139,53 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	if strings.Contains(strings.ToLower(p.Model.Name), "resnet50") {
 		c.Rivals = append(c.Rivals, slides...)
 	}
+	c.MonthMicroUSD = monthMicroUSD(c.CostPicoUSD, microRequestsPH)
+	for i := range c.Rivals {
+		if r := &c.Rivals[i]; r.Status != "infeasible" && r.MonthMicroUSD == 0 {
+			r.MonthMicroUSD = monthMicroUSD(r.CostPicoUSD, microRequestsPH)
+		}
+	}
 	return c, nil
+}
+
+// monthMicroUSD gives the cost of a month of requests, rounded up to the millionth of a USD.
+func monthMicroUSD(picoUSD, microRequestsPH int64) int64 {
+	return divideUp(picoUSD*monthHours, microRequestsPH, microRequest*1_000_000)
+}
+
+// costAt is what a request costs a plan at a rate: only that of a plan made for a rate depends on it.
+func costAt(p *plan.Plan, microRequestsPH int64) int64 {
+	t := p.Traffic
+	if t == nil || t.MicroRequestsPerHour == microRequestsPH {
+		return p.CostPicoUSD
+	}
+	mixed := cost.Arrivals{ColdPpm: cost.ColdPpm(microRequestsPH, t.IdleUs)}
+	return mixed.Mix(t.ColdCostPicoUSD, t.WarmCostPicoUSD)
+}
+
+// breakEven finds the rate, in millionths of requests per hour, from which the plan costs more in an hour than some price. A plan made
+// for a rate costs less per request the higher the rate is, so its cost of an hour may fall where cold starts end: the rate found
+// is the last from which it stays above.
+func breakEven(p *plan.Plan, picoUSDPerHour int64) int64 {
+	if p.Traffic == nil {
+		return divideUp(picoUSDPerHour, microRequest, max(p.CostPicoUSD, 1))
+	}
+	// Above the rate at which warm requests alone cost so much it stays above; below, look from there down.
+	high := divideUp(picoUSDPerHour, microRequest, max(p.Traffic.WarmCostPicoUSD, 1))
+	below := func(rate int64) bool { return divideUp(costAt(p, rate), rate, microRequest) < picoUSDPerHour }
+	low := high
+	for low > 1 && !below(low) {
+		high = low
+		low -= max(low/64, 1)
+	}
+	for high-low > 1 {
+		if middle := low + (high-low)/2; below(middle) {
+			low = middle
+		} else {
+			high = middle
+		}
+	}
+	return high
 }
 
 // slides are the figures of the AMPS-Inf slides (ICPP 2021) for one image and ResNet50. They do not follow from the

@@ -8,6 +8,7 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/plan"
+	"partita/planner/platform"
 )
 
 func TestParseRate(t *testing.T) {
@@ -66,6 +67,90 @@ func TestCompare(t *testing.T) {
 	}
 	if _, err := Compare(&plan.Plan{Reason: "none"}, 1); diag.CodeOf(err) != "planner.nothing-to-compare" {
 		t.Error(err)
+	}
+}
+
+// Every figure of a comparison worked out by hand for a plan of 2 millionths of a USD per request.
+func TestComparisonByHand(t *testing.T) {
+	d := mustPlan(t, mustProblem(t, tiny(t), "memory=512,1024", "scenario=warm"))
+	d.CostPicoUSD = 2_000_000
+	c, err := Compare(d, 100*microRequest)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// 100 requests an hour for 730 hours: 73,000 x 2 micro-dollars.
+	if c.MonthMicroUSD != 146_000 || c.ColdPpm != nil {
+		t.Errorf("a month is %d micro-dollars", c.MonthMicroUSD)
+	}
+	for _, want := range []struct {
+		name                        string
+		picoUSD, month, perHourEven int64
+	}{
+		{"SageMaker notebook (ml.t2.medium)", 464_000_000, 33_872_000, 23_200},                                // 0.0464 USD/h
+		{"SageMaker notebook (ml.t2.medium) and hosting (ml.m4.xlarge)", 3_264_000_000, 238_272_000, 163_200}, // 0.0464 + 0.28
+		{"SageMaker real-time (ml.m4.xlarge)", 2_400_000_000, 175_200_000, 120_000},                           // 0.24
+		{"SageMaker real-time (ml.m5.xlarge)", 2_300_000_000, 167_900_000, 115_000},                           // 0.23
+	} {
+		found := false
+		for _, r := range c.Rivals {
+			if r.Name == want.name {
+				found = true
+				if r.CostPicoUSD != want.picoUSD || r.MonthMicroUSD != want.month || r.BreakEvenMicroRequestsPH != want.perHourEven*microRequest {
+					t.Errorf("%+v, want %+v", r, want)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s is not compared with", want.name)
+		}
+	}
+	for i, name := range []string{OneFunction, Greedy, EqualLayers, Random, Published} {
+		r := c.Rivals[i]
+		if r.Name != name || r.Status != "feasible" || r.BreakEvenMicroRequestsPH != 0 || r.MonthMicroUSD != (r.CostPicoUSD*73_000+999_999)/1_000_000 {
+			t.Errorf("%s: %+v", name, r)
+		}
+	}
+	// SageMaker Serverless at 1 GB: whole milliseconds at 20 micro-dollars a GB-s, and 16 nano-dollars a kB of the image and the classes.
+	r := c.Rivals[len(c.Rivals)-1]
+	g := tiny(t).Graph
+	bytes := g.Value(g.Inputs[0].Value).Bytes(1) + g.Value(g.Outputs[0].Value).Bytes(1)
+	if want := (r.LatencyUs+999)/1000*20_000 + bytes*16; r.Name != "SageMaker Serverless Inference" || r.CostPicoUSD != want {
+		t.Errorf("%+v, want %d", r, want)
+	}
+}
+
+// A plan made for a rate costs what it costs at the rate compared at, and breaks even where an hour of it costs the host's price.
+func TestComparisonOfAPlanForARate(t *testing.T) {
+	d := mustPlan(t, mustProblem(t, tiny(t), "memory=512,1024", "rate=1/h"))
+	at := func(rate int64) *Comparison {
+		t.Helper()
+		c, err := Compare(d, rate)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	if c := at(microRequest); c.CostPicoUSD != d.CostPicoUSD || *c.ColdPpm != 846_482 { // exp(-1/6)
+		t.Errorf("%+v", c)
+	}
+	busy := at(3600 * microRequest)
+	if busy.CostPicoUSD != d.Traffic.WarmCostPicoUSD || *busy.ColdPpm != 0 {
+		t.Errorf("once a second it costs %d, warm %d, %d cold", busy.CostPicoUSD, d.Traffic.WarmCostPicoUSD, *busy.ColdPpm)
+	}
+	for _, r := range busy.Rivals {
+		if r.BreakEvenMicroRequestsPH == 0 {
+			continue
+		}
+		even := r.BreakEvenMicroRequestsPH
+		host := int64(0)
+		for _, h := range platform.Hosts() {
+			if h.Label == r.Name {
+				host = h.PicoUSDPerHour
+			}
+		}
+		if above, below := divideUp(at(even).CostPicoUSD, even, microRequest), divideUp(at(even-1).CostPicoUSD, even-1, microRequest); above < host || below >= host {
+			t.Errorf("%s at %d an hour: %d, just below %d, the host takes %d", r.Name, even, above, below, host)
+		}
 	}
 }
 

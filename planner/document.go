@@ -18,18 +18,25 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	if r.Calibration != nil {
 		times = "calibrated"
 	}
+	request := plan.Request{
+		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
+		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: transport, Packaging: cost.PackagingZip, Quantization: "none",
+		GatewayMemoryMB: p.table.GatewayMemoryMB, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
+	}
+	if p.table.Arrivals != nil {
+		request.MicroRequestsPerHour, request.IdleUs = r.MicroRequestsPH, r.idleUs(p.platform)
+	}
+	for _, m := range p.table.Pins.Memory {
+		request.MemoryPins = append(request.MemoryPins, plan.MemoryPin{FirstLayer: m.First + 1, LastLayer: m.Last, MemoryMB: m.MemoryMB})
+	}
 	return &plan.Plan{
 		Format:    plan.Format,
 		Model:     p.model.document,
 		Platform:  p.platform.Name,
 		PriceBook: plan.PriceBook{Date: book.Date, Hash: book.Hash},
-		Request: plan.Request{
-			Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
-			MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: transport, Packaging: cost.PackagingZip, Quantization: "none",
-			GatewayMemoryMB: p.table.GatewayMemoryMB,
-		},
-		Times:  times,
-		Stages: []plan.Stage{},
+		Request:   request,
+		Times:     times,
+		Stages:    []plan.Stage{},
 		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.numbers.StartUs, DispatchUs: p.numbers.DispatchUs,
 			FeesPicoUSD: p.platform.RequestPicoUSD},
 		Frontier: p.frontier,
@@ -61,6 +68,7 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 	g := &document.Gateway
 	g.BilledUs = ms * 1000
 	g.CostPicoUSD = ms*p.numbers.GatewayPicoUSDPerMs + other
+	document.Traffic = p.traffic(document)
 	if sum+g.CostPicoUSD != total.CostPicoUSD {
 		panic("planner: the parts of a plan's cost do not add up to it")
 	}

@@ -33,6 +33,17 @@ type Request struct {
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64   // 0: the platform's default
 
+	// A mean rate of requests, in millionths per hour, mixes cold and warm ones; 0: all are as the scenario says. An environment
+	// ends when it has been idle for IdleUs; 0: the platform's figure.
+	MicroRequestsPH int64
+	IdleUs          int64
+
+	// What is fixed by hand; the planner completes the rest.
+	Cuts     []string // layers after which a function ends
+	NoCuts   []string // layers, or ranges FROM..TO of them, after which none ends
+	Fixed    []FixedMemory
+	LayerCap int // most layers in a function; 0: no limit
+
 	// Calibration replaces predicted layer times by measured ones. It is not an option: it comes with a model.
 	Calibration *cost.Calibration
 }
@@ -124,6 +135,44 @@ var options = []Option{
 			}
 			return strconv.FormatInt(r.GatewayMemoryMB, 10)
 		}},
+	{Name: "rate", Key: "rate", Default: "none", Help: "mean rate of requests, as in 2.5/s or 100/h, that mixes cold and warm ones, or none",
+		parse: func(r *Request, text string) (err error) {
+			if r.MicroRequestsPH = 0; text != "none" {
+				r.MicroRequestsPH, err = ParseRate(text)
+			}
+			return err
+		},
+		print: func(r *Request) string { return printRate(r.MicroRequestsPH) }},
+	{Name: "idle", Key: "idle", Default: "default", Help: "how long an unused function stays warm, as in 10m, or the platform's default",
+		parse: func(r *Request, text string) (err error) {
+			if r.IdleUs = 0; text != "default" && text != "none" {
+				r.IdleUs, err = parseDuration(text)
+			}
+			return err
+		},
+		print: func(r *Request) string {
+			if r.IdleUs == 0 {
+				return "default"
+			}
+			return printDuration(r.IdleUs)
+		}},
+	{Name: "cut", Key: "cut", Default: "none", Help: "layers after which a function must end, by number or name, as in 52,block5_pool, or none",
+		parse: func(r *Request, text string) (err error) { r.Cuts, err = parseLayers(text); return err },
+		print: func(r *Request) string { return printLayers(r.Cuts) }},
+	{Name: "no-cut", Key: "nocut", Default: "none", Help: "layers after which no function may end, as in 10,20..30, or none",
+		parse: func(r *Request, text string) (err error) { r.NoCuts, err = parseLayers(text); return err },
+		print: func(r *Request) string { return printLayers(r.NoCuts) }},
+	{Name: "stage-memory", Key: "fix", Default: "none", Help: "memory in MB of the functions that hold some layers, as in 1..52=1024,fc1=2048, or none",
+		parse: func(r *Request, text string) (err error) { r.Fixed, err = parseFixed(text); return err },
+		print: func(r *Request) string { return printFixed(r.Fixed) }},
+	{Name: "layer-cap", Key: "cap", Default: "none", Help: "most layers in a function, or none",
+		parse: func(r *Request, text string) (err error) {
+			if r.LayerCap = 0; text != "none" {
+				r.LayerCap, err = parseCount(text, maxListing)
+			}
+			return err
+		},
+		print: func(r *Request) string { return printCap(r.LayerCap) }},
 }
 
 // Options lists every option, the most important first.
@@ -224,6 +273,17 @@ func parseMoney(text string) (int64, error) {
 	return v, nil
 }
 
+// printRate gives the shortest exact form in requests per hour or second.
+func printRate(microRequestsPH int64) string {
+	switch {
+	case microRequestsPH == 0:
+		return "none"
+	case microRequestsPH%3600 == 0 && microRequestsPH >= 3600*microRequest:
+		return platform.FormatDecimal(microRequestsPH/3600, 6) + "/s"
+	}
+	return platform.FormatDecimal(microRequestsPH, 6) + "/h"
+}
+
 func printMoney(picoUSD int64) string {
 	if picoUSD == 0 {
 		return "none"
@@ -240,6 +300,13 @@ func parseCount(text string, most int) (int, error) {
 		return 0, fmt.Errorf("it is not between 1 and %d", most)
 	}
 	return n, nil
+}
+
+func printCap(layers int) string {
+	if layers == 0 {
+		return "none"
+	}
+	return strconv.Itoa(layers)
 }
 
 // parseSizes reads a list of sizes and ranges FROM-TO/STEP into rising sizes; "grid" is nil.
@@ -274,8 +341,13 @@ func parseSizes(text string) ([]int64, error) {
 			sizes = append(sizes, int64(m))
 		}
 	}
+	return sorted(sizes), nil
+}
+
+// sorted puts sizes in order, each once.
+func sorted(sizes []int64) []int64 {
 	slices.Sort(sizes)
-	return slices.Compact(sizes), nil
+	return slices.Compact(sizes)
 }
 
 // printSizes writes runs of four and more equal steps as ranges.

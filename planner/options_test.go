@@ -38,6 +38,10 @@ func TestOptionsParse(t *testing.T) {
 		{"memory", "128-320/64,512", "128-320/64,512"}, {"memory", "128,192,256,320", "128-320/64"}, {"memory", "grid", "grid"}, {"memory", "128-129/1", "128,129"},
 		{"min-stages", "3", "3"}, {"max-stages", "1000", "1000"}, {"batch", "16", "16"}, {"platform", "local", "local"},
 		{"scenario", "warm", "warm"}, {"objective", "latency", "latency"}, {"transport", "s3", "s3"}, {"transport", "auto", "auto"},
+		{"rate", "2.5/s", "2.5/s"}, {"rate", "100/h", "100/h"}, {"rate", "30/m", "1800/h"}, {"rate", "2/m", "120/h"}, {"rate", "none", "none"}, {"rate", "0.5/d", "0.020833/h"},
+		{"idle", "10m", "600s"}, {"idle", "default", "default"}, {"cut", "3, conv2/relu,3", "3,conv2/relu"}, {"cut", "none", "none"},
+		{"no-cut", "10,20..30", "10,20..30"}, {"stage-memory", "1..52=1024,fc1=2048", "1..52=1024,fc1=2048"}, {"stage-memory", "a=b..c=512", "a=b..c=512"},
+		{"stage-memory", "a b&c=d%+#=512", "a b&c=d%+#=512"}, {"cut", "größe", "größe"}, {"layer-cap", "7", "7"}, {"layer-cap", "none", "none"},
 		{"gateway-memory", "256", "256"}, {"gateway-memory", "default", "default"},
 	} {
 		r := request(t, c.option+"="+c.text)
@@ -62,6 +66,10 @@ func TestOptionsRefuse(t *testing.T) {
 		{"min-stages", "0", "between 1"}, {"max-stages", "1001", "between 1"}, {"batch", "x", "no whole number"},
 		{"platform", "moon", "aws-lambda-2020"}, {"scenario", "hot", "cold-overlapped"}, {"objective", "fun", "latency"}, {"transport", "", "inline"},
 		{"gateway-memory", "-1", "between 1"},
+		{"rate", "5", "no unit"}, {"rate", "-1/s", "not a decimal"}, {"rate", "0/h", "it is nothing"}, {"idle", "-1s", "negative"}, {"idle", "soon", "no duration"},
+		{"cut", "a,,b", "no name"}, {"cut", "", "no name"}, {"cut", strings.Repeat("a", 70000), "too long"}, {"no-cut", strings.Repeat("a", 70000), "too long"},
+		{"stage-memory", "1..52", "LAYER=MB"}, {"stage-memory", "=512", "LAYER=MB"}, {"stage-memory", "..5=512", "FROM..TO"}, {"stage-memory", "fc1=much", "no whole number"},
+		{"stage-memory", "fc1=0", "between 1"}, {"layer-cap", "0", "between 1"}, {"layer-cap", "few", "no whole number"},
 	} {
 		before := DefaultRequest()
 		r := before

@@ -48,6 +48,7 @@ type Problem struct {
 	result   *solve.Result
 	frontier []plan.Point // of result
 	simple   *simplePlans // baselines, once asked for
+	labels   int          // limit of the optimiser's work; 0: its own
 }
 
 func newProblem(m model, r Request) (*Problem, error) {
@@ -55,9 +56,18 @@ func newProblem(m model, r Request) (*Problem, error) {
 	if err != nil {
 		return nil, err
 	}
+	return newProblemOn(m, r, p)
+}
+
+// newProblemOn prepares a request for a platform whose figures may differ from the price book's.
+func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
+	pins, err := r.pins(m.graph, p)
+	if err != nil {
+		return nil, err
+	}
 	settings := cost.Settings{
 		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB, Batch: r.Batch,
-		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration,
+		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
 	}
 	if settings.GatewayMemoryMB == 0 {
 		settings.GatewayMemoryMB = p.GatewayMemoryMB
@@ -84,6 +94,13 @@ func (r *Request) check() (*platform.Platform, error) {
 	}
 	if r.SLOUs < 0 || r.SLOUs > maxSLOUs {
 		return nil, bad("planner.bad-slo", fmt.Sprintf("the SLO is %d microseconds", r.SLOUs), "use a time above zero and below a day, or none")
+	}
+	if r.MicroRequestsPH < 0 || r.MicroRequestsPH > maxRatePH*microRequest || r.IdleUs < 0 || r.IdleUs > maxSLOUs {
+		return nil, bad("planner.bad-rate", fmt.Sprintf("%s requests arrive and a function is kept for %s", printRate(r.MicroRequestsPH), printDuration(r.IdleUs)),
+			"use at most a million a second, and at most a day")
+	}
+	if r.LayerCap < 0 {
+		return nil, bad("planner.bad-layer-cap", fmt.Sprintf("at most %d layers may be in a function", r.LayerCap), "use one at least, or no limit")
 	}
 	if r.BudgetPicoUSD < 0 {
 		return nil, bad("planner.bad-budget", fmt.Sprintf("the budget is %d pico-dollars", r.BudgetPicoUSD), "use an amount above zero, or none")
@@ -135,7 +152,7 @@ func (p *Problem) Instance() (*solve.Instance, error) { return p.table.Instance(
 // Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
 func (p *Problem) Solve() *solve.Result {
 	if p.result == nil {
-		p.result = p.numbers.Solve(solve.Effort{ResolutionUs: p.resolutionUs(p.request)})
+		p.result = p.numbers.Solve(solve.Effort{ResolutionUs: p.resolutionUs(p.request), MaxLabels: p.labels})
 		p.frontier = make([]plan.Point, len(p.result.Frontier))
 		for i, point := range p.result.Frontier {
 			p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Stages: p.choices(p.result.Stages(i))}

@@ -12,7 +12,7 @@ func (r Request) Query() string {
 	var parts []string
 	for _, o := range options {
 		if text := o.Print(r); text != o.Default {
-			parts = append(parts, o.Key+"="+text) // options print only characters that a query may hold
+			parts = append(parts, o.Key+"="+escape(text))
 		}
 	}
 	return strings.Join(parts, "&")
@@ -55,6 +55,20 @@ func badQuery(found string) error {
 		keys[i] = o.Key
 	}
 	return diag.New(diag.Usage, "planner.bad-query", "reading the request from a URL", found, "use "+strings.Join(keys, ", "))
+}
+
+// escape percent-encodes what a query may not hold; layers may have any name.
+func escape(s string) string {
+	var b strings.Builder
+	for i := 0; i < len(s); i++ {
+		switch c := s[i]; {
+		case c <= ' ' || c >= 0x7f || strings.IndexByte("%&+#\"<>\\^`{|}[]", c) >= 0:
+			fmt.Fprintf(&b, "%%%02X", c)
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
 }
 
 // unescape undoes percent-encoding and plus signs.

@@ -44,6 +44,11 @@ func (*Host) OnDrop(drop func([]state.File), over func(bool)) {
 	})
 }
 
+// Ready marks that the page takes what the user does: a measure from the start of the navigation.
+func (*Host) Ready() {
+	js.Global().Get("performance").Call("measure", "interactive")
+}
+
 // Chosen gives the files chosen in a file input, and empties it so that the same file can be chosen again.
 func (*Host) Chosen(elementID string) []state.File {
 	input := js.Global().Get("document").Call("getElementById", elementID)

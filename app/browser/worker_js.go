@@ -17,6 +17,9 @@ type Worker struct {
 	worker  js.Value
 	last    int
 	waiting map[int]*waiting
+
+	frontier *state.Frontier // the last that came
+	from     js.Value        // the worker that it came from
 }
 
 // waiting is a task under way.
@@ -152,7 +155,21 @@ func (w *Worker) Open(ctx context.Context, o *state.Opening, read func(int64)) (
 
 // Plan implements state.Planner.
 func (w *Worker) Plan(ctx context.Context, o *state.Opening, r planner.Request) (*state.Answer, error) {
-	return answer[state.Answer](w.run(ctx, state.NewTask(state.OpPlan, o, r), o, &waiting{}))
+	w.Start()
+	task, worker := state.NewTask(state.OpPlan, o, r), w.worker
+	if w.frontier != nil && w.from.Equal(worker) {
+		task.Have = w.frontier.ID
+	}
+	have := w.frontier
+	a, err := answer[state.Answer](w.run(ctx, task, o, &waiting{}))
+	if err != nil {
+		return nil, err
+	}
+	if a.Frontier == nil {
+		a.Frontier = have
+	}
+	w.frontier, w.from = a.Frontier, worker
+	return a, nil
 }
 
 // Document implements state.Planner.

@@ -31,15 +31,16 @@ type Answer struct {
 	Frontier *Frontier
 }
 
-// Frontier is what the page shows of a frontier.
+// Frontier is what the page shows of a frontier. Answers to requests that differ in the SLO only have the same one.
 type Frontier struct {
+	ID     int64        // tells the frontiers of an engine apart
 	Points int          // there are in all
 	Drawn  [][2]int64   // latency in microseconds and cost in pico-dollars, by rising latency; the first and the last are always there
 	Table  []plan.Point // evenly thinned, with the stages
 }
 
-func newFrontier(points []plan.Point) *Frontier {
-	f := &Frontier{Points: len(points)}
+func newFrontier(id int64, points []plan.Point) *Frontier {
+	f := &Frontier{ID: id, Points: len(points)}
 	for _, i := range evenly(len(points), drawnPoints) {
 		f.Drawn = append(f.Drawn, [2]int64{points[i].LatencyUs, points[i].CostPicoUSD})
 	}

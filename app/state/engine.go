@@ -23,8 +23,9 @@ const pieceBytes = 1 << 20
 
 // Engine is a Planner that does the work itself. It may be used concurrently; it does one thing after the other.
 type Engine struct {
-	mu   sync.Mutex
-	kept []*opened // the latest last
+	mu        sync.Mutex
+	kept      []*opened // the latest last
+	frontiers int64     // made so far
 }
 
 // opened is a model with the last problem that was posed for it.
@@ -168,7 +169,8 @@ func (e *Engine) plan(ctx context.Context, o *Opening, r planner.Request) (*open
 	}
 	document, err := m.answer(r)
 	if err == nil && m.frontier == nil {
-		m.frontier = newFrontier(document.Frontier)
+		e.frontiers++
+		m.frontier = newFrontier(e.frontiers, document.Frontier)
 	}
 	return m, document, err
 }

@@ -135,6 +135,12 @@ func TestTasksCross(t *testing.T) {
 	if w := m.Weights(o); len(w) != 1 || w[0] != File(file) {
 		t.Errorf("the weights are in %v", w)
 	}
+	task := NewTask(OpPlan, o, r)
+	task.Have = a.Frontier.ID
+	var kept Answer
+	if reply, err := task.Run(t.Context(), e, o.AllFiles(), nil, nil); err != nil || json.Unmarshal(reply, &kept) != nil || kept.Frontier != nil || !reflect.DeepEqual(kept.Plan, a.Plan) {
+		t.Errorf("a frontier that the page has comes again, or the plan is another (%v)", err)
+	}
 	p, err := plan.Decode(run(OpDocument))
 	if err != nil || p.CostPicoUSD != a.Plan.CostPicoUSD {
 		t.Errorf("the document is of another plan (%v)", err)

@@ -18,6 +18,7 @@ type Task struct {
 	Weights bool             `json:",omitempty"` // the last of the files is the weights beside the model
 	Dims    map[string]int64 `json:",omitempty"`
 	Request string           `json:",omitempty"` // as planner.Request.Query writes it
+	Have    int64            `json:",omitempty"` // the frontier that the page has: an answer need not hold it again
 }
 
 // The operations, one for each method of Engine.
@@ -30,7 +31,7 @@ const (
 
 // NewTask writes a task.
 func NewTask(op string, o *Opening, r planner.Request) Task {
-	return Task{op, o.Key, o.BuiltIn, o.Linked, o.Weights != nil, o.Dims, r.Query()}
+	return Task{Op: op, Key: o.Key, BuiltIn: o.BuiltIn, Linked: o.Linked, Weights: o.Weights != nil, Dims: o.Dims, Request: r.Query()}
 }
 
 // Run does a task with an engine, and gives the answer as text. Made-up weights go to piece.
@@ -48,7 +49,11 @@ func (t Task) Run(ctx context.Context, p *Engine, files []File, read func(int64)
 	case OpOpen:
 		reply, err = p.Open(ctx, o, read)
 	case OpPlan:
-		reply, err = p.Plan(ctx, o, r)
+		var a *Answer
+		if a, err = p.Plan(ctx, o, r); err == nil && a.Frontier.ID == t.Have {
+			a.Frontier = nil
+		}
+		reply = a
 	case OpDocument:
 		return p.Document(ctx, o, r)
 	case OpWeights:

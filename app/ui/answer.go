@@ -2,6 +2,7 @@ package ui
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -25,7 +26,7 @@ func (p *Page) answer() app.UI {
 	if len(document.Stages) == 1 {
 		stages = "1 function"
 	}
-	return app.Section().Class("card").ID("answer").Aria("live", "polite").Body(
+	return app.Section().Class("card").ID("answer").DataSet("slo-us", strconv.FormatInt(p.session.Request.SLOUs, 10)).Aria("live", "polite").Body(
 		app.H2().Text("Answer, predicted"),
 		app.Div().Class("headline").ID("cost").Text(perHundredThousand(document.CostPicoUSD)),
 		app.Div().Class("unit").Text("per 100,000 requests"),

@@ -17,6 +17,8 @@ import (
 type Host interface {
 	state.Server
 	state.Planner
+	// Ready marks that the page takes what the user does.
+	Ready()
 	// Start loads the planner, before it is needed.
 	Start()
 	// MakeWeights makes up weights for a model that has none, as a file that the browser holds.
@@ -60,6 +62,7 @@ type Page struct {
 	problem  string // the last thing that went wrong; "" when nothing did
 	notice   string // what else there is to know; "" when nothing
 	deployed deployment
+	ground   ground // of the model's drawing
 }
 
 // NewPage makes the screen. On the server, where the page is only drawn once as a skeleton, host is nil.
@@ -90,6 +93,7 @@ func (p *Page) OnMount(ctx app.Context) {
 	if fragment := p.host.Remembered(); fragment != "" {
 		p.openLink(fragment)
 	}
+	p.ctx.Defer(func(app.Context) { p.host.Ready() })
 }
 
 // dispatch runs a change of the page on the user-interface goroutine and draws the page again.

@@ -111,7 +111,7 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	model.Layers[0].Name = `<script>"&`
 	for name, picture := range map[string]string{
 		"chart": chartSVG(document, points), "one point": chartSVG(twoStages(solve.Warm), points[:1]), "timeline": timelineSVG(document),
-		"strip": stripSVG(model, document), "strip without a plan": stripSVG(model, &plan.Plan{Status: plan.Infeasible}),
+		"strip": stagesSVG(model, document), "ground": groundSVG(model), "strip without a plan": stagesSVG(model, &plan.Plan{Status: plan.Infeasible}),
 	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
 		for {

@@ -133,7 +133,7 @@ func TestZoo(t *testing.T) {
 					t.Fatal(err)
 				}
 				law := table.Problem()
-				o := ours{law.Solve(0), func(c solve.Choice) step {
+				o := ours{law.Solve(solve.Effort{}), func(c solve.Choice) step {
 					stage := &law.Stages[c.Segment]
 					return step{int(stage.I), int(stage.J), law.Option(c.Segment, c.Option)}
 				}}

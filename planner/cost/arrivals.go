@@ -43,9 +43,9 @@ func ColdPpm(microRequestsPH, idleUs int64) int64 {
 	return (scale.Int64() + 1) / 2
 }
 
-// mix gives the expected cost of a cold and a warm one, rounded half up. Costs stay far below the 2^43 that keep the product in
+// Mix gives the expected cost of a cold and a warm one, rounded half up. Costs stay far below the 2^43 that keep the product in
 // 63 bits.
-func (a *Arrivals) mix(cold, warm int64) int64 {
+func (a *Arrivals) Mix(cold, warm int64) int64 {
 	return (a.ColdPpm*cold + (million-a.ColdPpm)*warm + million/2) / million
 }
 

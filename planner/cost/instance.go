@@ -187,7 +187,7 @@ func (t *Table) runPicoUSD() func(s *solve.Stage, runUs int64, z *solve.Size) in
 		return t.invoked(cold, s.I == 0, s.InitUs, 0).count * p.RequestPicoUSD
 	}
 	return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
-		return t.Arrivals.mix(bill(s, runUs, z, true)+requests(s, true), bill(s, runUs, z, false)+requests(s, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
+		return t.Arrivals.Mix(bill(s, runUs, z, true)+requests(s, true), bill(s, runUs, z, false)+requests(s, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)
 	}
 }
 

@@ -74,7 +74,7 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 	if t.Arrivals != nil {
 		_, _, cold := price(true)
 		_, _, warm := price(false)
-		picoUSD = t.Arrivals.mix(cold, warm)
+		picoUSD = t.Arrivals.Mix(cold, warm)
 	}
 	s.BilledUs, s.Invocations, s.FeesPicoUSD, s.CostPicoUSD = billed.billedUs, billed.count, fees, picoUSD
 	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, run, i == 0)

@@ -239,6 +239,28 @@ func TestBindOddFiles(t *testing.T) {
 			}
 		})
 	}
+	t.Run("one model in every form", func(t *testing.T) {
+		// What h5py 2 and 3 wrote, with old and new layouts of the file, compressed and not, has the same numbers.
+		want, err := Bind(all, openWeights(t, filepath.Join(dir, "k2_full.h5")), "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, file := range []string{"k2_full_h5py2.h5", "k2_full_h5py2_latest.h5", "weights_only.h5", "weights_only_h5py2.h5", "weights_only_old.h5", "k2_latest.h5",
+			"k2_v110.h5", "k2_latest_denseattr.h5", "k2_trackorder.h5", "k2_userblock.h5", "k2_gzip.h5", "compressed.h5", "compressed_latest.h5", "compact_layout.h5"} {
+			s, err := Bind(all, openWeights(t, filepath.Join(dir, file)), "")
+			if err != nil {
+				t.Errorf("%s: %v", file, err)
+				continue
+			}
+			for _, l := range all {
+				for _, w := range l.Weights {
+					if !slices.Equal(values(t, s, w), values(t, want, w)) {
+						t.Errorf("%s: %s has other numbers", file, w.Key)
+					}
+				}
+			}
+		}
+	})
 	t.Run("external storage", func(t *testing.T) {
 		f := openWeights(t, filepath.Join(dir, "hostile_external_storage.h5"))
 		outside := layer("dense", "Dense", needs("kernel", 16), needs("bias", 10))

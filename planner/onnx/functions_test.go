@@ -203,6 +203,7 @@ func TestConditions(t *testing.T) {
 		{"a constant", "in x float32 N 4\nconst c bool = 0\nout y float32 N 64", nil, "Relu Concat"},
 		{"the data", "in x float32 N 4\nconst z float32 scalar = 1\nm = ReduceMax(x) keepdims=0\nc = Greater(m, z)\nout y float32 N 64", nil, "ReduceMax Greater MatMul Relu Concat Where"},
 		{"an input", "in x float32 N 4\nin c bool 1\nout y float32 N 64", nil, "MatMul Relu Concat Where"},
+		{"the data of each item", "opset 18\nin x float32 1 4\nm = ReduceMax(x, last)\nconst last int64 = 1\nc = Cast(m) to=9\nout y float32 1 64", nil, "ReduceMax Cast MatMul Relu Concat Where"},
 		{"an input with a value", "in x float32 N 4\nin n int64 1\nconst two int64 = 4\nc = Equal(n, two)\nout y float32 N 64", map[string]int64{"n": 4}, "MatMul"},
 	} {
 		l, err := relowered(t, withNode(t, text(t, c.lines), attributed(t, "y = If(c)", branches...)), c.dims)

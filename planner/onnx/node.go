@@ -2,6 +2,7 @@ package onnx
 
 import (
 	"fmt"
+	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
 
@@ -120,6 +121,15 @@ func (s *scanner) node(x field, depth int) (fileNode, error) {
 		case 5:
 			if attributes = append(attributes, x); len(attributes) > maxAttributes {
 				return tooLarge(fmt.Sprintf("node %q has over %d attributes", shorten(n.name), maxAttributes))
+			}
+		case 6:
+			if s.lenient { // a stripped model
+				var doc string
+				err := s.text(x, &doc)
+				if name, ok := strings.CutPrefix(doc, eitherMark); ok {
+					n.either = name
+				}
+				return err
 			}
 		case 7:
 			return s.text(x, &n.domain)

@@ -325,7 +325,7 @@ func (l *lowering) walk(a *assignment) []problem {
 				outs, err = *declared, nil
 			}
 		}
-		if err == nil && l.source[i].either != "" && !l.alike(n) {
+		if err == nil && l.source[i].either != "" && !l.alike(a, n) {
 			err = errCondition
 		}
 		if err == nil {
@@ -399,11 +399,15 @@ func (l *lowering) condition(n *graph.Node) string {
 	return elseBranch
 }
 
-// alike tells whether a Where, in the place of an If, takes one of two tensors of one shape as it is.
-func (l *lowering) alike(n *graph.Node) bool {
+// alike tells whether a Where, in the place of an If, takes one of two tensors of one shape as it is. With a batch, of which an
+// If takes one item at a time, it takes one of two for each item.
+func (l *lowering) alike(a *assignment, n *graph.Node) bool {
 	for r := range runs {
 		condition, x, y := l.infos[n.Inputs[0]].known[r], l.infos[n.Inputs[1]].known[r], l.infos[n.Inputs[2]].known[r]
-		if condition.Shape.Elements(1) != 1 || len(condition.Shape) > len(x.Shape) || !x.Shape.Equal(y.Shape) {
+		if !(a.batch && r == 1) && condition.Shape.Elements(1) != 1 || !x.Shape.Equal(y.Shape) {
+			return false
+		}
+		if whole, err := graph.Broadcast(condition.Shape, x.Shape); err != nil || !whole.Equal(x.Shape) {
 			return false
 		}
 		switch x.DType { // those of which ONNX Runtime's Where is

@@ -74,9 +74,15 @@ func (n *fileNode) proto() message {
 		}
 		b.message(5, attributeProto(a))
 	}
+	if n.either != "" {
+		b.text(6, eitherMark+n.either)
+	}
 	b.text(7, n.domain)
 	return b
 }
+
+// eitherMark begins the doc_string of a Where in the place of an If, in stripped models.
+const eitherMark = "If "
 
 func (t *Stored) proto() message {
 	var b message

@@ -32,7 +32,7 @@ func (p *Plan) Encode() ([]byte, error) {
 // contentHash is the SHA-256 of the canonical form without the hash.
 func (p *Plan) contentHash() (string, error) {
 	bare := *p
-	bare.Hash = ""
+	bare.Hash, bare.Reasons = "", nil // reasons say why the plan is as it is: the plan is the same without them
 	text, err := bare.canonical()
 	if err != nil {
 		return "", err
@@ -177,6 +177,9 @@ func (p *Plan) check() error {
 				return invalid(fmt.Sprintf("stage %d has a negative figure", i+1))
 			}
 		}
+	}
+	if len(p.Reasons) > maxReasons {
+		return invalid(fmt.Sprintf("it has %d reasons", len(p.Reasons)))
 	}
 	if p.LatencyUs < 0 || p.CostPicoUSD < 0 {
 		return invalid("its latency or cost is negative")

@@ -30,13 +30,15 @@ type Plan struct {
 	Status      Status     `json:"status"`
 	Reason      string     `json:"reason,omitempty"`
 	Advice      *Advice    `json:"advice,omitempty"`
+	Reasons     []Reason   `json:"reasons,omitempty"` // what holds the plan back, or would make it feasible; not part of the hash
 	GapPicoUSD  int64      `json:"gapPicoUSD,omitempty"`
 	Times       string     `json:"times"` // "predicted", or "calibrated" when measured times replaced predictions
 	Stages      []Stage    `json:"stages"`
 	Gateway     Gateway    `json:"gateway"`
 	LatencyUs   int64      `json:"latencyUs"`
-	CostPicoUSD int64      `json:"costPicoUSD"` // of one request: all stages and the gateway
-	Frontier    []Point    `json:"frontier"`    // every plan that no other beats in both, by rising latency
+	CostPicoUSD int64      `json:"costPicoUSD"`       // of one request: all stages and the gateway; expected, when cold and warm requests mix
+	Traffic     *Traffic   `json:"traffic,omitempty"` // when the request has a rate
+	Frontier    []Point    `json:"frontier"`          // every plan that no other beats in both, by rising latency
 	Baselines   []Baseline `json:"baselines"`
 }
 
@@ -80,6 +82,13 @@ type Request struct {
 	Packaging       string  `json:"packaging"`
 	Quantization    string  `json:"quantization"`
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
+
+	MicroRequestsPerHour int64       `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
+	IdleUs               int64       `json:"idleUs,omitempty"`               // after which an unused environment is ended
+	Cuts                 []int       `json:"cuts,omitempty"`                 // layers after which a stage must end
+	NoCuts               []int       `json:"noCuts,omitempty"`               // layers after which none may end
+	MemoryPins           []MemoryPin `json:"memoryPins,omitempty"`           // sizes fixed by hand
+	LayerCap             int         `json:"layerCap,omitempty"`             // most layers in a stage
 }
 
 // Advice is the smallest change to the request that would make it feasible.

@@ -28,12 +28,24 @@ func short(v float64) string {
 	return strconv.FormatFloat(v, 'g', 3, 64)
 }
 
+// Month prints a cost per month, in millionths of a USD.
+func Month(microUSD int64) string {
+	if microUSD >= 1000_000_000 {
+		return "$" + Grouped((microUSD+500_000)/1_000_000)
+	}
+	return Dollars(microUSD, 1_000_000)
+}
+
 // WriteComparison shows a comparison to people.
 func WriteComparison(w io.Writer, c *planner.Comparison) error {
 	page := NewPage(w)
-	page.Line("%s at %s: the plan costs %s per 100,000 requests and takes %s", c.Model, Rate(c.MicroRequestsPH), Dollars(c.CostPicoUSD, Requests), Duration(c.LatencyUs))
+	page.Line("%s at %s: the plan costs %s per 100,000 requests, %s a month, and takes %s", c.Model, Rate(c.MicroRequestsPH), Dollars(c.CostPicoUSD, Requests), Month(c.MonthMicroUSD),
+		Duration(c.LatencyUs))
+	if c.ColdPpm != nil {
+		page.Line("%s of the requests are cold at this rate", Share(*c.ColdPpm))
+	}
 	page.Line("")
-	rows := [][]string{{"latency", "cost/100k", "cheaper from", "compared", "instead"}}
+	rows := [][]string{{"latency", "cost/100k", "a month", "cheaper from", "compared", "instead"}}
 	var notes []string
 	known := map[string]int{}
 	for _, r := range c.Rivals {
@@ -45,17 +57,20 @@ func WriteComparison(w io.Writer, c *planner.Comparison) error {
 		}
 		name := fmt.Sprintf("%s [%d]", r.Name, note)
 		if r.Status == "infeasible" {
-			rows = append(rows, []string{"-", "-", "-", r.Status, name})
+			rows = append(rows, []string{"-", "-", "-", "-", r.Status, name})
 			continue
 		}
-		latency, even := "-", "-"
+		latency, even := "-", "never"
+		if r.CostPicoUSD < c.CostPicoUSD {
+			even = "always"
+		}
 		if r.LatencyUs > 0 {
 			latency = Duration(r.LatencyUs)
 		}
 		if r.BreakEvenMicroRequestsPH > 0 {
 			even = Rate(r.BreakEvenMicroRequestsPH)
 		}
-		rows = append(rows, []string{latency, Dollars(r.CostPicoUSD, Requests), even, Compared(r.CostPicoUSD, c.CostPicoUSD), name})
+		rows = append(rows, []string{latency, Dollars(r.CostPicoUSD, Requests), Month(r.MonthMicroUSD), even, Compared(r.CostPicoUSD, c.CostPicoUSD), name})
 	}
 	page.Table(rows)
 	page.Line("")

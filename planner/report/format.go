@@ -93,6 +93,20 @@ func Compared(other, ours int64) string {
 	return "the same cost"
 }
 
+// Share prints millionths as a percentage with two figures.
+func Share(ppm int64) string {
+	percent := float64(ppm) / 1e4
+	switch {
+	case ppm == 0:
+		return "0 %"
+	case percent >= 9.95:
+		return fmt.Sprintf("%.0f %%", percent)
+	case percent >= 0.095:
+		return fmt.Sprintf("%.1f %%", percent)
+	}
+	return strconv.FormatFloat(percent, 'g', 1, 64) + " %"
+}
+
 // Scenario says in words how the functions of a plan start.
 func Scenario(scenario string) string {
 	switch scenario {

@@ -37,14 +37,21 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 	page.Line("%s on %s, %s, prices of %s", p.Model.Name, p.Platform, Scenario(p.Request.Scenario), p.PriceBook.Date)
 	if p.Status == plan.Infeasible {
 		page.Line("infeasible: %s", p.Reason)
+		writeReasons(page, p)
 		return page.Err()
 	}
 	page.Line("%s per 100,000 requests, %s per request (%s)", Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), p.Times)
 	if p.Status == plan.Stopped {
 		page.Line("the search was stopped at its limit: the best plan is at most %s cheaper per 100,000 requests", Dollars(p.GapPicoUSD, Requests))
 	}
+	if t := p.Traffic; t != nil {
+		page.Line("%s", Traffic(p))
+		page.Line("  cold: %s per 100,000 requests, %s; warm: %s, %s", Dollars(t.ColdCostPicoUSD, Requests), Duration(t.ColdLatencyUs),
+			Dollars(t.WarmCostPicoUSD, Requests), Duration(t.WarmLatencyUs))
+	}
 	page.Line("")
 	page.Table(stageRows(p))
+	writeReasons(page, p)
 	if len(p.Baselines) > 0 {
 		page.Line("")
 		page.Table(baselineRows(p))
@@ -52,6 +59,49 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 	page.Line("")
 	page.Line("plan %s, one of %d that no other beats in both cost and latency", p.Hash, len(p.Frontier))
 	return page.Err()
+}
+
+// Traffic says in words what a plan's rate of requests means.
+func Traffic(p *plan.Plan) string {
+	t := p.Traffic
+	holds := "the latency is that of a cold one"
+	if p.Request.Scenario == "warm" {
+		holds = "the latency is that of the others"
+	}
+	return fmt.Sprintf("at %s, with functions kept for %s, %s of the requests are cold: the cost is the mean, %s", Rate(t.MicroRequestsPerHour), Duration(t.IdleUs), Share(t.ColdPpm), holds)
+}
+
+// Reason says a reason in one line.
+func Reason(r *plan.Reason) string {
+	switch {
+	case r.SavesPicoUSD > 0:
+		return fmt.Sprintf("%s: saves %s per 100,000 requests (%s), %s per request", r.Change, Dollars(r.SavesPicoUSD, Requests),
+			Share(fraction(r.SavesPicoUSD, r.SavesPicoUSD+r.CostPicoUSD)), Duration(r.LatencyUs))
+	case r.SavesUs > 0:
+		return fmt.Sprintf("%s: saves %s per request (%s), at %s per 100,000 requests", r.Change, Duration(r.SavesUs), Share(fraction(r.SavesUs, r.SavesUs+r.LatencyUs)),
+			Dollars(r.CostPicoUSD, Requests))
+	}
+	return fmt.Sprintf("%s: then %s per 100,000 requests, %s per request", r.Change, Dollars(r.CostPicoUSD, Requests), Duration(r.LatencyUs))
+}
+
+// fraction gives a part of a whole in millionths.
+func fraction(part, whole int64) int64 {
+	return int64(float64(part) / float64(whole) * 1e6)
+}
+
+func writeReasons(page *Page, p *plan.Plan) {
+	if len(p.Reasons) == 0 {
+		return
+	}
+	page.Line("")
+	title := "what holds it back"
+	if p.Status == plan.Infeasible {
+		title = "any one of these would do"
+	}
+	page.Line("%s:", title)
+	for i := range p.Reasons {
+		page.Line("  %s", Reason(&p.Reasons[i]))
+	}
 }
 
 func stageRows(p *plan.Plan) [][]string {

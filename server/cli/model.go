@@ -232,6 +232,7 @@ func makePlan(_ context.Context, a *arguments, env *environment) error {
 	if err != nil {
 		return err
 	}
+	problem.Explain(p)
 	text, err := p.Encode()
 	if err != nil {
 		return err
@@ -242,13 +243,27 @@ func makePlan(_ context.Context, a *arguments, env *environment) error {
 		err = report.WritePlan(env.out, p)
 	}
 	if err == nil && p.Status == plan.Infeasible {
-		fix := ""
-		if p.Advice != nil {
-			fix = "try --" + p.Advice.Option + " " + p.Advice.Value
-		}
-		err = diag.New(diag.Infeasible, "plan.infeasible", "planning "+p.Model.Name, p.Reason, fix)
+		err = diag.New(diag.Infeasible, "plan.infeasible", "planning "+p.Model.Name, p.Reason, remedy(p))
 	}
 	return err
+}
+
+// remedy says in few words what would make an infeasible plan feasible.
+func remedy(p *plan.Plan) string {
+	switch {
+	case p.Advice != nil:
+		return "try --" + p.Advice.Option + " " + p.Advice.Value
+	case len(p.Reasons) == 0:
+		return "no single change of the request helps"
+	case p.Reasons[0].Option != "":
+		return "try --" + p.Reasons[0].Option + " " + p.Reasons[0].Value
+	}
+	for _, r := range p.Reasons {
+		if r.Option != "" {
+			return p.Reasons[0].Change + " would do; of the options, try --" + r.Option + " " + r.Value
+		}
+	}
+	return p.Reasons[0].Change + " would do"
 }
 
 func instance(_ context.Context, a *arguments, env *environment) error {

@@ -133,8 +133,8 @@ func benchPrediction(b *testing.B, t *targets) {
 	}
 }
 
-// benchPage tells the size of the page's program.
-func benchPage(b *testing.B, t *targets) {
+// benchPageSize tells the size of the page's program.
+func benchPageSize(b *testing.B, t *targets) {
 	path := filepath.Join(fixture.Root(), "web", "dist", "app.wasm")
 	if _, err := os.Stat(path + ".br"); err != nil {
 		b.Skip("web/dist is not built: run make build")

@@ -34,6 +34,7 @@ func BenchmarkTargets(b *testing.B) {
 		{"cold-start", benchColdStart},
 		{"memory", benchMemory},
 		{"prediction", benchPrediction},
+		{"page-size", benchPageSize},
 		{"page", benchPage},
 		{"second-build", benchSecondBuild},
 	} {

@@ -115,6 +115,16 @@ func (b *browser) evaluate(expression string) string {
 	return text
 }
 
+// number gives the value of a JavaScript expression that is a number.
+func (b *browser) number(expression string) float64 {
+	b.t.Helper()
+	value, err := strconv.ParseFloat(b.evaluate(expression), 64)
+	if err != nil {
+		b.t.Fatal(err)
+	}
+	return value
+}
+
 // text gives what an element says.
 func (b *browser) text(id string) string {
 	b.t.Helper()

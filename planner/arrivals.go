@@ -1,0 +1,89 @@
+package planner
+
+import (
+	"partita/planner/cost"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// arrivals gives the mix of cold and warm requests that a rate makes; nil without a rate.
+func (r *Request) arrivals(p *platform.Platform) *cost.Arrivals {
+	if r.MicroRequestsPH == 0 {
+		return nil
+	}
+	return &cost.Arrivals{ColdPpm: cost.ColdPpm(r.MicroRequestsPH, r.idleUs(p))}
+}
+
+func (r *Request) idleUs(p *platform.Platform) int64 {
+	if r.IdleUs == 0 {
+		return p.IdleUs
+	}
+	return r.IdleUs
+}
+
+// traffic says what a rate means for a plan: how many requests are cold, and what each kind takes and costs.
+func (p *Problem) traffic(document *plan.Plan) *plan.Traffic {
+	if p.table.Arrivals == nil || len(document.Stages) == 0 {
+		return nil
+	}
+	t := &plan.Traffic{MicroRequestsPerHour: p.request.MicroRequestsPH, IdleUs: p.request.idleUs(p.platform), ColdPpm: p.table.Arrivals.ColdPpm}
+	t.ColdLatencyUs, t.ColdCostPicoUSD = p.pure(document, p.coldScenario())
+	t.WarmLatencyUs, t.WarmCostPicoUSD = p.pure(document, solve.Warm)
+	return t
+}
+
+// coldScenario is how functions start in a cold request.
+func (p *Problem) coldScenario() solve.Scenario {
+	if p.table.Cold() {
+		return p.table.Scenario
+	}
+	return solve.ColdSequential
+}
+
+// pure tells what a request takes and costs when it finds everything as a scenario says. Where stages are woken, warm ones are as
+// well.
+func (p *Problem) pure(document *plan.Plan, scenario solve.Scenario) (latencyUs, picoUSD int64) {
+	cold := scenario != solve.Warm
+	settings := p.table.Settings
+	share := int64(0)
+	if cold {
+		share = 1_000_000
+	}
+	settings.Arrivals = &cost.Arrivals{ColdPpm: share}
+	if settings.Scenario = scenario; !cold && p.table.Scenario == solve.ColdOverlapped {
+		settings.Scenario = solve.ColdOverlapped // the wakes of what is warm cost as well
+	}
+	table, err := cost.NewTable(p.model.graph, p.platform, settings)
+	if err != nil {
+		panic("planner: the settings of a plan no longer make sense: " + err.Error())
+	}
+	finish := int64(0)
+	for k := range document.Stages {
+		s := &document.Stages[k]
+		i, j := p.nodeOf(s.FirstLayer-1, s.TransportIn), p.nodeOf(s.LastLayer, s.TransportOut)
+		account := table.Stage(i, j, s.MemoryMB)
+		o := account.Option()
+		picoUSD += o.CostPicoUSD
+		begin := finish + p.platform.DispatchUs
+		if cold {
+			if begin += o.InitUs; scenario == solve.ColdOverlapped {
+				begin = max(finish+p.platform.DispatchUs, o.InitUs)
+			}
+		}
+		finish = begin + o.RunUs
+	}
+	latencyUs = table.StartUsWhen(cold) + finish
+	return latencyUs, picoUSD + (latencyUs+999)/1000*table.GatewayPicoUSDPerMs()
+}
+
+// nodeOf finds the node of a cut with a transport.
+func (p *Problem) nodeOf(cut int, transport string) int {
+	last := len(p.numbers.Nodes) - 1
+	for i, n := range p.numbers.Nodes {
+		if n.Cut == cut && (n.Transport == transport || i == 0 || i == last) {
+			return i
+		}
+	}
+	panic("planner: a stage of the plan ends at no node")
+}

@@ -1,0 +1,313 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+	"strconv"
+
+	"partita/planner/cost"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// Explain adds to a plan of this problem the reasons it is as it is: of a feasible plan, every constraint that holds it back,
+// with what loosening it would save; of an infeasible one, for each kind of change the smallest that would make it feasible.
+// Each is found by planning again with the change, so this takes several times as long as the plan did.
+func (p *Problem) Explain(document *plan.Plan) {
+	r := p.request
+	r.Objective, r.SLOUs, r.BudgetPicoUSD = document.Request.Objective, document.Request.SLOUs, document.Request.BudgetPicoUSD
+	e := &explainer{problem: p, request: r, document: document}
+	switch {
+	case p.result.Status == solve.Stopped: // solving more of the same would be stopped as well
+	case document.Status == plan.Infeasible:
+		e.remedies()
+	default:
+		e.bonds()
+	}
+	document.Reasons = e.reasons
+}
+
+// explainer tries changes of a request.
+type explainer struct {
+	problem  *Problem
+	request  Request
+	document *plan.Plan
+	reasons  []plan.Reason
+}
+
+// change is something to try.
+type change struct {
+	constraint string
+	words      string
+	option     string // set to value, when it is an option that changes
+	value      string
+	platform   *platform.Platform // other figures, when it is a limit
+	keepCuts   bool               // the document's cuts stay: the change may bring more than is found, and not less
+}
+
+// triedLabels bounds the work of one attempt to about a second. What an attempt that is stopped has found is a plan all the same.
+const triedLabels = 1 << 23
+
+// try plans with a change.
+func (e *explainer) try(c change) (best solve.Point, feasible bool) {
+	r := e.request
+	if c.option != "" {
+		o, known := OptionNamed(c.option)
+		if !known {
+			panic("planner: a reason changes no option: " + c.option)
+		}
+		if err := o.Parse(&r, c.value); err != nil {
+			return best, false
+		}
+	}
+	if c.keepCuts {
+		stages := e.document.Stages
+		r.Cuts, r.MinStages, r.MaxStages = nil, len(stages), len(stages)
+		for _, s := range stages[:len(stages)-1] {
+			r.Cuts = append(r.Cuts, strconv.Itoa(s.LastLayer))
+		}
+	}
+	bought, err := r.check()
+	if err != nil {
+		return best, false
+	}
+	if c.platform != nil {
+		bought = c.platform
+	}
+	if e.tooSlow(r, bought) {
+		return best, false
+	}
+	changed, err := newProblemOn(e.problem.model, r, bought)
+	if err != nil {
+		return best, false
+	}
+	changed.labels = triedLabels
+	point, why := changed.choose(r)
+	if why != nil {
+		return best, false
+	}
+	return changed.result.Frontier[point], true
+}
+
+// tooSlow tells soon that no plan meets an SLO: every stage is fastest at the largest size, so the sizes below it can be left out.
+func (e *explainer) tooSlow(r Request, p *platform.Platform) bool {
+	if r.SLOUs == 0 || e.document.Status != plan.Infeasible || len(r.Fixed) > 0 {
+		return false
+	}
+	sizes := r.MemoryMB
+	if sizes == nil {
+		sizes = p.Grid(0)
+	}
+	r.MemoryMB = sizes[len(sizes)-1:]
+	largest, err := newProblemOn(e.problem.model, r, p)
+	if err != nil {
+		return false
+	}
+	frontier := largest.Solve().Frontier
+	return largest.result.Status != solve.Stopped && (len(frontier) == 0 || frontier[0].LatencyUs > r.SLOUs)
+}
+
+// helps tries a change, notes it if it helps, and tells whether it does.
+func (e *explainer) helps(c change) bool {
+	best, feasible := e.try(c)
+	return feasible && e.note(c, best)
+}
+
+// note writes a change down if its plan is better than the document's, or the document has none.
+func (e *explainer) note(c change, best solve.Point) bool {
+	reason := plan.Reason{Constraint: c.constraint, Change: c.words, Option: c.option, Value: c.value, LatencyUs: best.LatencyUs, CostPicoUSD: best.CostPicoUSD}
+	d := e.document
+	if d.Status != plan.Infeasible {
+		if e.request.Objective == LeastLatency {
+			reason.SavesUs = max(d.LatencyUs-best.LatencyUs, 0)
+		} else {
+			reason.SavesPicoUSD = max(d.CostPicoUSD-best.CostPicoUSD, 0)
+		}
+		if reason.SavesUs == 0 && reason.SavesPicoUSD == 0 {
+			return false
+		}
+	}
+	e.reasons = append(e.reasons, reason)
+	return true
+}
+
+// bonds tries to loosen each constraint of a feasible plan.
+func (e *explainer) bonds() {
+	p, r := e.problem, e.request
+	e.frontierBonds()
+	set := func(option, value, words string) bool {
+		return e.helps(change{constraint: option, option: option, value: value, words: words})
+	}
+	if r.MaxStages < p.table.Cuts()+1 && len(e.document.Stages) == r.MaxStages {
+		more := strconv.Itoa(r.MaxStages + 1)
+		set("max-stages", more, "allow "+more+" functions")
+	}
+	if r.MinStages > 1 && len(e.document.Stages) == r.MinStages {
+		fewer := strconv.Itoa(r.MinStages - 1)
+		set("min-stages", fewer, "allow as few as "+functions(r.MinStages-1))
+	}
+	if r.MemoryMB != nil {
+		set("memory", "grid", "consider the platform's whole grid of sizes")
+	} else if p.platform.MemoryStepMB < p.platform.PlanningStepMB {
+		value := fmt.Sprintf("%d-%d/%d", p.platform.MinMemoryMB, p.platform.MaxMemoryMB, p.platform.MemoryStepMB)
+		e.helps(change{constraint: "memory", option: "memory", value: value, words: "consider every size on sale", keepCuts: true})
+	}
+	if r.Transport != "" {
+		set("transport", "auto", "let tensors travel the better way at each cut")
+	}
+	e.unpin()
+	e.platformLimits()
+	e.longest()
+}
+
+// frontierBonds looks up what a looser SLO or a larger budget would bring: the least loosening that brings a hundredth, and having
+// none at all.
+func (e *explainer) frontierBonds() {
+	r, frontier := e.request, e.problem.result.Frontier
+	at := sort.Search(len(frontier), func(i int) bool { return frontier[i].LatencyUs >= e.document.LatencyUs })
+	worth := func(was, is int64) bool { return was-is >= max((was+99)/100, 1) }
+	timeout := e.problem.platform.TimeoutUs
+	if r.Objective == LeastCost && r.SLOUs > 0 {
+		last := sort.Search(len(frontier), func(i int) bool { return frontier[i].LatencyUs > timeout }) - 1
+		for i := at + 1; i <= last; i++ {
+			if worth(e.document.CostPicoUSD, frontier[i].CostPicoUSD) && i < last {
+				value := roundUpDuration(frontier[i].LatencyUs, frontier[i+1].LatencyUs)
+				e.note(change{constraint: "slo", option: "slo", value: value, words: "loosen the SLO to " + value}, frontier[i])
+				break
+			}
+		}
+		if last > at {
+			e.note(change{constraint: "slo", option: "slo", value: "none", words: "give up the SLO"}, frontier[last])
+		}
+	}
+	if r.Objective == LeastLatency && r.BudgetPicoUSD > 0 {
+		for i := at - 1; i > 0; i-- {
+			if worth(e.document.LatencyUs, frontier[i].LatencyUs) {
+				value := printMoney(frontier[i].CostPicoUSD)
+				e.note(change{constraint: "budget", option: "budget", value: value, words: "spend up to " + value + " USD per request"}, frontier[i])
+				break
+			}
+		}
+		if at > 0 {
+			e.note(change{constraint: "budget", option: "budget", value: "none", words: "give up the budget"}, frontier[0])
+		}
+	}
+}
+
+// roundUpDuration prints a duration in as few digits as keep it below limit.
+func roundUpDuration(us, limit int64) string {
+	for unit := int64(10_000_000); unit > 1; unit /= 10 {
+		if up := (us + unit - 1) / unit * unit; up < limit {
+			return printDuration(up)
+		}
+	}
+	return printDuration(us)
+}
+
+// unpin tries to give up, one by one, what is fixed by hand.
+func (e *explainer) unpin() {
+	r := e.request
+	const tried = 20 // of each kind
+	for i, c := range r.Cuts[:min(len(r.Cuts), tried)] {
+		rest := slices.Delete(slices.Clone(r.Cuts), i, i+1)
+		e.helps(change{constraint: "cut", option: "cut", value: printLayers(rest), words: "do not cut after layer " + c})
+	}
+	for i, c := range r.NoCuts[:min(len(r.NoCuts), tried)] {
+		rest := slices.Delete(slices.Clone(r.NoCuts), i, i+1)
+		e.helps(change{constraint: "no-cut", option: "no-cut", value: printLayers(rest), words: "allow a cut after layer " + c})
+	}
+	for i, f := range r.Fixed[:min(len(r.Fixed), tried)] {
+		rest := slices.Delete(slices.Clone(r.Fixed), i, i+1)
+		e.helps(change{constraint: "stage-memory", option: "stage-memory", value: printFixed(rest), words: "choose the memory of layer " + printFixed([]FixedMemory{f}) + " freely"})
+	}
+	if r.LayerCap > 0 && e.document.Status != plan.Infeasible {
+		e.helps(change{constraint: "layer-cap", option: "layer-cap", value: "none", words: "allow any number of layers in a function"})
+	}
+}
+
+// limit is a figure of a platform that may be in the way.
+type limit struct {
+	name  string
+	kind  cost.Limit
+	field func(p *platform.Platform) *int64
+	most  int64 // beyond which it bounds nothing
+	unit  int64 // to round to
+	print func(v int64) string
+}
+
+var limits = []limit{
+	{"package limit", cost.PackageLimit, func(p *platform.Platform) *int64 { return &p.PackageLimitBytes }, 1 << 40, 1 << 20, megabytes},
+	{"payload limit", cost.PayloadLimit, func(p *platform.Platform) *int64 { return &p.PayloadLimitBytes }, 1 << 40, 1 << 16, megabytes},
+	{"timeout", cost.TimeLimit, func(p *platform.Platform) *int64 { return &p.TimeoutUs }, 3600 * 1_000_000, 1_000_000, printDuration},
+	{"init timeout", cost.InitLimit, func(p *platform.Platform) *int64 { return &p.InitTimeoutUs }, 3600 * 1_000_000, 100_000, printDuration},
+}
+
+// without gives the platform with a limit at another value.
+func (l *limit) without(p *platform.Platform, value int64) *platform.Platform {
+	changed := *p
+	*l.field(&changed) = value
+	return &changed
+}
+
+// platformLimits tries to lift each limit of the platform that some part of the model reaches, and finds the least value that does as
+// well.
+func (e *explainer) platformLimits() {
+	p := e.problem
+	for i := range limits {
+		l := &limits[i]
+		now := *l.field(p.platform)
+		if now >= l.most || !p.table.Reaches(l.kind) {
+			continue
+		}
+		best, feasible := e.try(change{platform: l.without(p.platform, l.most)})
+		if !feasible || e.document.Status != plan.Infeasible && !e.better(best) {
+			continue
+		}
+		// Values above now that do as well are an interval, since a looser limit only adds plans.
+		units := (l.most - now) / l.unit
+		k := int64(sort.Search(int(units), func(k int) bool {
+			point, ok := e.try(change{platform: l.without(p.platform, now+(int64(k)+1)*l.unit)})
+			return ok && (e.document.Status == plan.Infeasible || point == best)
+		}))
+		value := min(now+(k+1)*l.unit, l.most)
+		point, ok := e.try(change{platform: l.without(p.platform, value)})
+		if !ok {
+			continue
+		}
+		e.note(change{constraint: l.name, words: fmt.Sprintf("a %s of %s instead of %s", l.name, l.print(value), l.print(now))}, point)
+	}
+}
+
+// better tells whether a point beats the document's.
+func (e *explainer) better(point solve.Point) bool {
+	if e.request.Objective == LeastLatency {
+		return point.LatencyUs < e.document.LatencyUs
+	}
+	return point.CostPicoUSD < e.document.CostPicoUSD
+}
+
+// longest puts the reasons in order, those that bring most first. Reasons of one constraint stay together.
+func (e *explainer) longest() {
+	most := map[string]int64{}
+	for _, r := range e.reasons {
+		most[r.Constraint] = max(most[r.Constraint], r.SavesPicoUSD, r.SavesUs)
+	}
+	slices.SortStableFunc(e.reasons, func(a, b plan.Reason) int {
+		if a.Constraint == b.Constraint {
+			return 0
+		}
+		return compareDown(most[a.Constraint], most[b.Constraint])
+	})
+}
+
+func compareDown(a, b int64) int {
+	switch {
+	case a > b:
+		return -1
+	case a < b:
+		return 1
+	}
+	return 0
+}
