@@ -3,6 +3,7 @@ package onnx
 import (
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"google.golang.org/protobuf/encoding/protowire"
@@ -107,21 +108,27 @@ func readFile(r io.ReaderAt, size int64, stripped bool) (*File, error) {
 	if err != nil {
 		return nil, err
 	}
-	switch {
-	case f.Opset < minOpset || f.Opset > maxOpset:
-		found := fmt.Sprintf("its operators are those of opset %d; %d to %d are known", f.Opset, minOpset, maxOpset)
-		if f.Opset == 0 {
-			found = "it does not say which operator set it uses"
-		}
-		return nil, diag.New(diag.Invalid, "onnx.unsupported-opset", doing, found, "export it with opset_version=17, or convert it with onnx.version_converter")
+	if f.Opset != 0 && (f.Opset < minOpset || f.Opset > maxOpset) {
+		return nil, badOpset(fmt.Sprintf("its operators are those of opset %d; %d to %d are known", f.Opset, minOpset, maxOpset))
 	}
 	if err := s.graph(graphs[0], f); err != nil {
 		return nil, err
+	}
+	if f.Opset == 0 {
+		// Exporters of classic machine learning leave out the version of a set that they use no operator of.
+		if len(f.Domains) == 0 || slices.ContainsFunc(f.nodes, func(n fileNode) bool { return n.domain == "" }) {
+			return nil, badOpset("it does not say which operator set it uses")
+		}
+		f.Opset = OpsetVersion
 	}
 	if err := f.flatten(s, known); err != nil {
 		return nil, err
 	}
 	return f, f.check()
+}
+
+func badOpset(found string) error {
+	return diag.New(diag.Invalid, "onnx.unsupported-opset", doing, found, "export it with opset_version=17, or convert it with onnx.version_converter")
 }
 
 func (s *scanner) opset(x field, f *File) error {
