@@ -18,8 +18,12 @@ const (
 )
 
 // Manifest is the list of weights in the model.json of a TensorFlow.js layers model (its member weightsManifest): groups
-// of files, "shards", whose bytes one after the other hold tensors one after the other.
-type Manifest struct{ groups []shardGroup }
+// of files, "shards", whose bytes one after the other hold tensors one after the other. Or it is Keras 3's list of weights in
+// several files of HDF5.
+type Manifest struct {
+	groups []shardGroup
+	index  bool // of files of HDF5
+}
 
 type shardGroup struct {
 	paths   []string
@@ -46,8 +50,8 @@ func badManifest(format string, args ...any) *diag.Error {
 	return diag.New(diag.Invalid, "tfjs.bad-manifest", readingManifest, fmt.Sprintf(format, args...), "convert or save the model again")
 }
 
-// ReadManifest finds the list of weights in a model.json. It is nil when the document is no TensorFlow.js model or has no
-// list.
+// ReadManifest finds the list of weights in a model.json, or reads a .weights.json. It is nil when the document is neither a
+// TensorFlow.js model with a list nor such a list.
 func ReadManifest(document []byte) (*Manifest, error) {
 	tree, err := decodeJSON(document)
 	if err != nil {
@@ -55,7 +59,7 @@ func ReadManifest(document []byte) (*Manifest, error) {
 	}
 	top, _ := tree.(map[string]any)
 	if top["modelTopology"] == nil || top["weightsManifest"] == nil {
-		return nil, nil
+		return readIndex(top)
 	}
 	list, ok := top["weightsManifest"].([]any)
 	if !ok {

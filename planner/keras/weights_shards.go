@@ -22,6 +22,9 @@ type Shard struct {
 // Bind finds the tensors that a model's layers need among those of the manifest, whose files are given by their paths.
 // Like Bind for HDF5 it checks everything and tells all that does not fit in one error.
 func (m *Manifest) Bind(layers []LayerWeights, files map[string]Shard) (weights.Source, error) {
+	if m.index {
+		return m.bindIndex(layers, files)
+	}
 	b := &binder{source: storedTensors{}, layers: layers}
 	byPath := map[string]storedTensor{}
 	var names []string

@@ -194,6 +194,9 @@ func openArchitecture(f File) (*Model, error) {
 			if err != nil {
 				return nil, err
 			}
+			if list, _ := keras.ReadManifest(text); list != nil && list.Index() {
+				return nil, errWeightsOnly
+			}
 			m, err := parsed(keras.Parse(text))(SourceTFJS)
 			if m != nil {
 				m.bundled = true

@@ -3,6 +3,7 @@ package load
 import (
 	"archive/zip"
 	"bytes"
+	"errors"
 	"hash/crc32"
 	"io"
 	"path"
@@ -16,8 +17,8 @@ import (
 // modelJSON is the name of the file with the architecture of a TensorFlow.js model, by convention and in a Bundle.
 const modelJSON = "model.json"
 
-// Shards lists the files that hold the weights of a TensorFlow.js model, by paths relative to its model.json, or the
-// external data of an ONNX model. There are none when f is something else.
+// Shards lists the files that hold the weights of a TensorFlow.js model, by paths relative to its model.json, those that a
+// .weights.json of Keras 3 names, or the external data of an ONNX model. There are none when f is something else.
 func Shards(f File) ([]string, error) {
 	if isONNX(f) {
 		return onnxShards(f)
@@ -39,7 +40,7 @@ func manifestOf(f File) (*keras.Manifest, error) {
 	if n, err := f.Reader.ReadAt(text, 0); n < len(text) {
 		return nil, about(f, unreadable(err))
 	}
-	if !bytes.Contains(text, []byte(`"weightsManifest"`)) {
+	if !bytes.Contains(text, []byte(`"weightsManifest"`)) && !bytes.Contains(text, []byte(`"weight_map"`)) {
 		return nil, nil
 	}
 	m, err := keras.ReadManifest(text)
@@ -87,8 +88,8 @@ func opened(files map[string]*File) map[string]keras.Shard {
 
 func baseName(name string) string { return path.Base(strings.ReplaceAll(name, "\\", "/")) }
 
-// openTFJS opens a TensorFlow.js model given as its model.json and other files, in any order. The model is nil when none
-// of the files is one.
+// openTFJS opens a TensorFlow.js model given as its model.json and other files, in any order, or a Keras model whose weights
+// are in several files that a .weights.json lists. The model is nil when none of the files is such a list.
 func openTFJS(files []File) (*Model, error) {
 	for i, f := range files {
 		manifest, err := manifestOf(f)
@@ -98,11 +99,28 @@ func openTFJS(files []File) (*Model, error) {
 		if manifest == nil {
 			continue
 		}
-		m, err := openArchitecture(f)
-		if err != nil {
+		others := append(append([]File(nil), files[:i]...), files[i+1:]...)
+		var m *Model
+		if manifest.Index() {
+			if m, others, err = architectureAmong(others); err != nil {
+				return nil, err
+			}
+			if m == nil {
+				return nil, about(f, errWeightsOnly)
+			}
+			found, missing := shardsAmong(manifest.Shards(), others)
+			if len(missing) > 0 {
+				return nil, about(f, keras.MissingShards(missing))
+			}
+			if _, err = manifest.Bind(m.layers, opened(found)); err != nil {
+				return nil, about(f, err)
+			}
+			m.HasWeights = true
+			return m, nil
+		}
+		if m, err = openArchitecture(f); err != nil {
 			return nil, about(f, err)
 		}
-		others := append(append([]File(nil), files[:i]...), files[i+1:]...)
 		found, missing := shardsAmong(manifest.Shards(), others)
 		switch {
 		case len(others) == 0:
@@ -123,6 +141,20 @@ func openTFJS(files []File) (*Model, error) {
 		return m, nil
 	}
 	return nil, nil
+}
+
+// architectureAmong finds the architecture among files with weights, and gives the others; no model when there is none.
+func architectureAmong(files []File) (*Model, []File, error) {
+	for i, f := range files {
+		m, err := openArchitecture(f)
+		switch {
+		case err == nil:
+			return m, append(append([]File(nil), files[:i]...), files[i+1:]...), nil
+		case !errors.Is(err, errWeightsOnly):
+			return nil, nil, about(f, err)
+		}
+	}
+	return nil, files, nil
 }
 
 // bundled is a TensorFlow.js model in a zip archive: model.json and, beside it and stored as they are, its shards.
@@ -191,7 +223,7 @@ type BundlePart struct {
 	File  *File
 }
 
-// NewBundle packs a model.json and its shards, or an ONNX model and its external data, which are among files by their
+// NewBundle packs a model.json and its shards, a .weights.json and the files that it lists, or an ONNX model and its external data, which are among files by their
 // paths or names. Each file is read once for its checksum.
 func NewBundle(files ...File) (*Bundle, error) {
 	if b, err := onnxBundle(files); b != nil || err != nil {

@@ -15,6 +15,7 @@ import (
 
 	"partita/internal/fixture"
 	"partita/planner/diag"
+	"partita/planner/hdf5write"
 	"partita/planner/load"
 )
 
@@ -246,4 +247,79 @@ func FuzzBundle(f *testing.F) {
 			t.Error(fmt.Sprintf("the architecture is %s", m.Architecture.Data))
 		}
 	})
+}
+
+// TestWeightsIndex opens weights that Keras 3 cut into several files, one layer's among two of them.
+func TestWeightsIndex(t *testing.T) {
+	part := func(paths map[string][]int64) []byte {
+		root := hdf5write.NewGroup()
+		for path, shape := range paths {
+			if err := root.Dataset(path, shape, func(dst []float32, _ int64) error {
+				for i := range dst {
+					dst[i] = float32(len(path))
+				}
+				return nil
+			}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		var data bytes.Buffer
+		if err := root.Write(&data); err != nil {
+			t.Fatal(err)
+		}
+		return data.Bytes()
+	}
+	model := memory("model.json", []byte(`{"class_name": "Sequential", "keras_version": "3.10.0", "config": {"name": "s", "layers": [
+		{"class_name": "InputLayer", "config": {"batch_shape": [null, 2], "name": "x"}},
+		{"class_name": "Dense", "config": {"name": "a", "units": 3}}, {"class_name": "Dense", "config": {"name": "b", "units": 4, "use_bias": false}}]}}`))
+	index := memory("m.weights.json", []byte(`{"metadata": {"total_size": 84}, "weight_map": {"/layers/dense/vars": ["m_00000.weights.h5", "m_00001.weights.h5"], "/layers/dense_1/vars": "m_00001.weights.h5"}}`))
+	first := memory("m_00000.weights.h5", part(map[string][]int64{"layers/dense/vars/0": {2, 3}}))
+	second := memory("m_00001.weights.h5", part(map[string][]int64{"layers/dense/vars/1": {3}, "layers/dense_1/vars/0": {3, 4}}))
+	damaged := part(map[string][]int64{"layers/dense/vars/1": {3}, "layers/dense_1/vars/0": {3, 4}})[:900]
+	shards, err := load.Shards(index)
+	if err != nil || !slices.Equal(shards, []string{"m_00000.weights.h5", "m_00001.weights.h5"}) {
+		t.Fatal(shards, err)
+	}
+	packed := memory("weights.zip", bundleBytes(t, index, first, second))
+	for _, files := range [][]load.File{{model, index, first, second}, {second, index, model, first}, {model, packed}, {packed, model}} {
+		m, err := load.Open(files...)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if !m.HasWeights || m.Graph.Parameters != 21 {
+			t.Errorf("weights %v, %d parameters", m.HasWeights, m.Graph.Parameters)
+		}
+	}
+	m, err := load.Open(model)
+	if err != nil {
+		t.Fatal(err)
+	}
+	src, err := m.Weights(packed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for key, want := range map[string]float32{"a/kernel": 19, "a/bias": 19, "b/kernel": 21} {
+		tensor, err := src.Tensor(key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		numbers := make([]float32, tensor.Shape().Elements(1))
+		if err := tensor.ReadFloat32s(numbers, 0); err != nil || numbers[0] != want {
+			t.Errorf("%s: %v %v", key, numbers, err)
+		}
+	}
+	for what, c := range map[string]struct {
+		files []load.File
+		code  string
+	}{
+		"no architecture": {[]load.File{index, first, second}, "model.weights-only"},
+		"a file missing":  {[]load.File{model, index, first}, "weights.missing-shards"},
+		"a damaged file":  {[]load.File{model, index, first, memory("m_00001.weights.h5", damaged)}, ""},
+		"a path outside":  {[]load.File{model, memory("m.weights.json", []byte(`{"weight_map": {"/vars": "../m.h5"}}`)), first}, "tfjs.bad-path"},
+		"the same twice":  {[]load.File{model, index, first, memory("m_00001.weights.h5", part(map[string][]int64{"layers/dense/vars/1": {3}}))}, "weights.missing"},
+	} {
+		if _, err := load.Open(c.files...); err == nil || c.code != "" && diag.CodeOf(err) != c.code || diag.As(err) == nil {
+			t.Errorf("%s: %v, want %s", what, err, c.code)
+		}
+	}
 }
