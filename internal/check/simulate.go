@@ -1,0 +1,209 @@
+package check
+
+import (
+	"container/heap"
+	"fmt"
+	"math/big"
+
+	"partita/planner/plan"
+	"partita/planner/platform"
+)
+
+// bill is what an environment is charged for, by the platform's own rule: each invocation rounded up, times memory and
+// price, half a pico-dollar rounded up, and a fee for the request.
+type bill struct {
+	invocations int64
+	billedUs    int64
+	picoUSD     int64
+}
+
+// outcome is what a simulated request took and cost.
+type outcome struct {
+	latencyUs   int64
+	gateway     int64 // pico-dollars
+	stages      []bill
+	costPicoUSD int64
+}
+
+// event is something that happens at a time; events of one time happen in the order they were planned.
+type event struct {
+	atUs, number int64
+	happen       func()
+}
+
+type agenda []event
+
+func (a agenda) Len() int { return len(a) }
+func (a agenda) Less(i, j int) bool {
+	return a[i].atUs < a[j].atUs || a[i].atUs == a[j].atUs && a[i].number < a[j].number
+}
+func (a agenda) Swap(i, j int) { a[i], a[j] = a[j], a[i] }
+func (a *agenda) Push(x any)   { *a = append(*a, x.(event)) }
+func (a *agenda) Pop() any {
+	last := (*a)[len(*a)-1]
+	*a = (*a)[:len(*a)-1]
+	return last
+}
+
+// simulation is one request on its way through a deployment.
+type simulation struct {
+	plan     *plan.Plan
+	platform *platform.Platform
+	now      int64
+	planned  int64
+	agenda   agenda
+	stages   []environment
+	ended    bool
+}
+
+// environment is where a stage runs.
+type environment struct {
+	initBegan, initEnded int64 // negative: not yet
+	called               bool  // the gateway's invocation waits for it or runs
+	woken                bool  // by an invocation of its own
+	bill                 bill
+}
+
+func (s *simulation) after(us int64, happen func()) {
+	s.planned++
+	heap.Push(&s.agenda, event{s.now + us, s.planned, happen})
+}
+
+// simulate sends one request through the deployment of a plan.
+func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
+	s := &simulation{plan: p, platform: on, stages: make([]environment, len(p.Stages))}
+	for k := range s.stages {
+		s.stages[k].initBegan, s.stages[k].initEnded = -1, -1
+		if p.Request.Scenario == "warm" {
+			s.stages[k].initEnded = 0
+		}
+	}
+	s.after(p.Gateway.StartUs, s.ready) // the gateway boots, if it is cold, and decodes the input
+	for len(s.agenda) > 0 {
+		e := heap.Pop(&s.agenda).(event)
+		s.now = e.atUs
+		e.happen()
+	}
+	if !s.ended {
+		return nil, fmt.Errorf("the request never ended")
+	}
+	o := &outcome{latencyUs: s.now}
+	wholeMs := new(big.Int).Div(big.NewInt(s.now+999), big.NewInt(1000)).Int64()
+	perMs := price(on, 1000, p.Gateway.MemoryMB) // the gateway's millisecond has a price in whole pico-dollars
+	o.gateway = wholeMs*perMs + on.RequestPicoUSD
+	o.costPicoUSD = o.gateway
+	for k := range s.stages {
+		b := s.stages[k].bill
+		transfers := p.Stages[k].FeesPicoUSD - p.Stages[k].Invocations*on.RequestPicoUSD
+		if !made(transfers, on.ObjectGetPicoUSD, on.ObjectPutPicoUSD) {
+			return nil, fmt.Errorf("stage %d: fees of %d beside those of %d invocations are no number of objects", k+1, transfers, p.Stages[k].Invocations)
+		}
+		b.picoUSD += transfers
+		o.stages = append(o.stages, b)
+		o.costPicoUSD += b.picoUSD
+	}
+	return o, nil
+}
+
+// ready is when the gateway starts to drive: it wakes all stages at once, if the scenario has it so, and calls the first.
+func (s *simulation) ready() {
+	if s.plan.Request.Scenario == "cold-overlapped" {
+		for k := range s.stages {
+			if k > 0 {
+				s.stages[k].woken = true
+			}
+			s.boot(k)
+		}
+	}
+	s.dispatch(0)
+}
+
+// boot begins the init of a stage.
+func (s *simulation) boot(k int) {
+	s.stages[k].initBegan = s.now
+	s.after(s.plan.Stages[k].InitUs, func() {
+		e := &s.stages[k]
+		e.initEnded = s.now
+		if e.woken { // the wake's own invocation is answered now, and billed
+			s.charge(k, s.initBilled(k)+s.platform.WakeUs)
+		}
+		if e.called {
+			s.run(k)
+		}
+	})
+}
+
+// dispatch has the gateway call a stage, or answer when all have run.
+func (s *simulation) dispatch(k int) {
+	if k == len(s.stages) {
+		s.ended = true
+		return
+	}
+	s.after(s.plan.Gateway.DispatchUs, func() {
+		e := &s.stages[k]
+		e.called = true
+		switch {
+		case e.initEnded >= 0:
+			s.run(k)
+		case e.initBegan < 0:
+			s.boot(k)
+		}
+	})
+}
+
+// run reads, computes and writes, one after the other; then it is the next stage's turn.
+func (s *simulation) run(k int) {
+	began, stage := s.now, &s.plan.Stages[k]
+	s.after(stage.InputUs, func() {
+		s.after(stage.ComputeUs, func() {
+			s.after(stage.OutputUs, func() {
+				us := s.now - began
+				if e := &s.stages[k]; !e.woken && e.initBegan >= 0 {
+					us += s.initBilled(k)
+				}
+				s.charge(k, us)
+				s.dispatch(k + 1)
+			})
+		})
+	})
+}
+
+// initBilled is what the platform charges of a stage's init.
+func (s *simulation) initBilled(k int) int64 {
+	if !s.platform.InitBilled {
+		return 0
+	}
+	return s.stages[k].initEnded - s.stages[k].initBegan
+}
+
+// charge bills an invocation of a stage.
+func (s *simulation) charge(k int, us int64) {
+	p, b := s.platform, &s.stages[k].bill
+	billed := max(us, 1, p.MinBilledUs)
+	if rest := billed % p.GranularityUs; rest > 0 {
+		billed += p.GranularityUs - rest
+	}
+	b.invocations++
+	b.billedUs += billed
+	b.picoUSD = price(p, b.billedUs, s.plan.Stages[k].MemoryMB) + b.invocations*p.RequestPicoUSD
+}
+
+// price is that of a time at a size, in exact fractions and rounded at the end, half up.
+func price(p *platform.Platform, us, memoryMB int64) int64 {
+	perSecond := new(big.Rat).SetFrac(big.NewInt(memoryMB*p.PicoUSDPerGBs), big.NewInt(1024))
+	perSecond.Add(perSecond, new(big.Rat).SetFrac(big.NewInt(p.MilliVCPU(memoryMB)*p.PicoUSDPerVCPUs), big.NewInt(1000)))
+	exact := perSecond.Mul(perSecond, new(big.Rat).SetFrac(big.NewInt(us), big.NewInt(1_000_000)))
+	exact.Add(exact, big.NewRat(1, 2))
+	return new(big.Int).Quo(exact.Num(), exact.Denom()).Int64()
+}
+
+// made reports whether a sum is so many gets and so many puts.
+func made(sum, get, put int64) bool {
+	for puts := int64(0); puts <= 64 && puts*put <= sum; puts++ {
+		rest := sum - puts*put
+		if rest == 0 || get > 0 && rest%get == 0 {
+			return true
+		}
+	}
+	return false
+}

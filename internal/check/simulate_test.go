@@ -1,0 +1,139 @@
+package check
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"partita/planner"
+	"partita/planner/load"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+var scenarios = []solve.Scenario{solve.Warm, solve.ColdSequential, solve.ColdOverlapped}
+
+func mustRandomModel(t *testing.T, rng *rand.Rand) *load.Model {
+	t.Helper()
+	m, err := randomModel(rng)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return m
+}
+
+// someSizes draws sizes that a platform sells.
+func someSizes(rng *rand.Rand, on *platform.Platform, n int) []int64 {
+	all := on.Grid(on.PlanningStepMB)
+	var sizes []int64
+	for range n {
+		sizes = append(sizes, all[rng.IntN(len(all))])
+	}
+	slices.Sort(sizes)
+	return slices.Compact(sizes)
+}
+
+// randomRequest asks anything of a platform.
+func randomRequest(rng *rand.Rand) planner.Request {
+	r := planner.DefaultRequest()
+	names := platform.Names()
+	r.Platform = names[rng.IntN(len(names))]
+	on, err := platform.Get(r.Platform)
+	if err != nil {
+		panic(err)
+	}
+	r.Scenario = string(scenarios[rng.IntN(len(scenarios))])
+	r.MinStages = 1 + rng.IntN(4)
+	r.MaxStages = r.MinStages + rng.IntN(4)
+	r.MemoryMB = someSizes(rng, on, 1+rng.IntN(6))
+	r.Batch = 1 + rng.Int64N(4)
+	r.Transport = []string{"", "inline", "s3"}[rng.IntN(3)]
+	if rng.IntN(2) == 0 {
+		r.GatewayMemoryMB = on.NearestMemory(128 << rng.IntN(5))
+	}
+	return r
+}
+
+// What a plan says a request takes and costs is what its deployment takes and costs when a request is sent through it event by
+// event: at several points of the frontier, and stage by stage.
+func TestPlansComeTrue(t *testing.T) {
+	rng := rand.New(rand.NewPCG(2026, 11))
+	requests, plans, several := 0, 0, 0
+	for range 60 {
+		m := mustRandomModel(t, rng)
+		for range 6 {
+			r := randomRequest(rng)
+			on, err := platform.Get(r.Platform)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p, err := planner.New(m, r)
+			if err != nil {
+				t.Fatalf("%+v: %v", r, err)
+			}
+			requests++
+			points := p.Solve().Frontier
+			for k := 0; k < len(points); k += 1 + len(points)/4 {
+				document, err := p.At(points[k].LatencyUs)
+				if err != nil || document.Status != plan.Optimal {
+					t.Fatalf("%+v: %v %v", r, err, document)
+				}
+				plans++
+				if len(document.Stages) > 1 {
+					several++
+				}
+				holds(t, document, on)
+			}
+		}
+	}
+	if plans < 400 || several < 200 {
+		t.Errorf("%d requests made %d plans, %d of several stages", requests, plans, several)
+	}
+}
+
+func holds(t *testing.T, p *plan.Plan, on *platform.Platform) {
+	t.Helper()
+	o, err := simulate(p, on)
+	if err != nil {
+		t.Fatalf("%+v: %v", p.Request, err)
+	}
+	if o.latencyUs != p.LatencyUs || o.costPicoUSD != p.CostPicoUSD || o.gateway != p.Gateway.CostPicoUSD {
+		t.Errorf("%s %+v: the request takes %d us and costs %d (gateway %d), the plan says %d, %d, %d", p.Platform, p.Request, o.latencyUs, o.costPicoUSD, o.gateway,
+			p.LatencyUs, p.CostPicoUSD, p.Gateway.CostPicoUSD)
+	}
+	for k, b := range o.stages {
+		if s := &p.Stages[k]; b != (bill{s.Invocations, s.BilledUs, s.CostPicoUSD}) {
+			t.Errorf("%s %+v: stage %d is billed %+v, the plan says %d, %d, %d", p.Platform, p.Request, k+1, b, s.Invocations, s.BilledUs, s.CostPicoUSD)
+		}
+	}
+}
+
+// The simulation is no copy of the plan: a request by hand, cold and overlapped, whose second stage is ready long before its
+// turn and whose third is not.
+func TestSimulationByHand(t *testing.T) {
+	on := &platform.Platform{GranularityUs: 1000, InitBilled: true, PicoUSDPerGBs: 1_024_000, RequestPicoUSD: 7, WakeUs: 500, ObjectPutPicoUSD: 50, ObjectGetPicoUSD: 4,
+		MBPerVCPU: 1769, MaxMilliVCPU: 6000}
+	p := &plan.Plan{Request: plan.Request{Scenario: "cold-overlapped"}, Gateway: plan.Gateway{MemoryMB: 1000, StartUs: 300, DispatchUs: 10}, Stages: []plan.Stage{
+		{MemoryMB: 1, InitUs: 1000, InputUs: 100, ComputeUs: 3000, OutputUs: 200, Invocations: 1, FeesPicoUSD: 7 + 50},
+		{MemoryMB: 2, InitUs: 2000, InputUs: 100, ComputeUs: 400, OutputUs: 0, Invocations: 2, FeesPicoUSD: 14 + 4},
+		{MemoryMB: 3, InitUs: 9000, InputUs: 0, ComputeUs: 1, OutputUs: 0, Invocations: 2, FeesPicoUSD: 14},
+	}}
+	o, err := simulate(p, on)
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Ready at 300; stage 1 runs from 1300 to 4600, stage 2 from 4610 to 5110, stage 3 has booted at 9300.
+	if o.latencyUs != 9301 {
+		t.Errorf("%d us", o.latencyUs)
+	}
+	// A millisecond of a MB is a pico-dollar.
+	want := []bill{{1, 5000, 5 + 57}, {2, 3000 + 1000, 8 + 18}, {2, 10_000 + 1000, 33 + 14}}
+	if !slices.Equal(o.stages, want) || o.gateway != 10*1000+7 || o.costPicoUSD != 10_007+62+26+47 {
+		t.Errorf("%+v", o)
+	}
+	p.Stages[1].FeesPicoUSD++
+	if _, err := simulate(p, on); err == nil {
+		t.Error("a pico-dollar is no object")
+	}
+}
