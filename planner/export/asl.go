@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"partita/planner/plan"
+	"partita/planner/report"
 )
 
 // The state machine speaks the events of the runtime's wire format ("partita.event/1" in, "partita.reply/1" out). The
@@ -155,7 +156,7 @@ func (d *deployment) machineComment(overlap, deletes bool) string {
 	if d.plan.LatencyUs > maxExpressUs {
 		kind = "a standard workflow"
 	}
-	comment := fmt.Sprintf("%s in %d stages (plan %s). Create it as %s. ", oneLine(d.plan.Model.Name), len(d.stages), d.plan.Hash, kind) +
+	comment := fmt.Sprintf("%s in %s (plan %s). Create it as %s. ", oneLine(d.plan.Model.Name), report.Count(len(d.stages), "stage"), d.plan.Hash, kind) +
 		`Its input is {"tensors":[{"name","dtype","shape","data" or "object"}]} as the first stage takes them: it decodes and preprocesses nothing. ` +
 		"Its answer is the last stage's tensors: it ranks no classes, and reports neither times nor costs. " +
 		fmt.Sprintf("One execution is one pass of at most %d inputs; it does not split batches. ", max(d.plan.Request.Batch, 1)) +

@@ -3,6 +3,8 @@ package export
 import (
 	"fmt"
 	"strings"
+
+	"partita/planner/report"
 )
 
 // The two forms share parameters, roles, logs and outputs; they differ in how a function is written.
@@ -76,7 +78,7 @@ func (d *deployment) outputs() object {
 }
 
 func (d *deployment) summary() string {
-	return describe(fmt.Sprintf("%s on %d functions", oneLine(d.plan.Model.Name), len(d.stages)))
+	return describe(fmt.Sprintf("%s on %s", oneLine(d.plan.Model.Name), report.Count(len(d.stages), "function")))
 }
 
 func stageComment(f *function) string {

@@ -8,6 +8,7 @@ import (
 	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/platform"
+	"partita/planner/report"
 	"partita/planner/solve"
 )
 
@@ -128,7 +129,7 @@ func (d *deployment) all() []function { return append(append([]function{}, d.sta
 func (d *deployment) heading() []string {
 	p := d.plan
 	lines := []string{
-		fmt.Sprintf("%s in %d functions behind a gateway, planned for %s", oneLine(p.Model.Name), len(p.Stages), p.Platform),
+		fmt.Sprintf("%s in %s behind a gateway, planned for %s", oneLine(p.Model.Name), report.Count(len(p.Stages), "function"), p.Platform),
 		"Plan " + p.Hash,
 	}
 	if p.Platform == "aws-lambda-2020" {

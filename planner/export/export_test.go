@@ -151,7 +151,7 @@ func TestDrawingsAreWellFormed(t *testing.T) {
 		}
 	}
 	graph := string(mustExport(t, sample(t), "svg-graph", Options{}))
-	for _, part := range []string{"602.1 kB", "401.4 kB", "2.0 kB", "4.0 kB", "stage 3: 512 MB", "block1_norm (BatchNormalization)"} {
+	for _, part := range []string{"602 kB", "401 kB", "2.05 kB", "4.00 kB", "stage 3: 512 MB", "block1_norm (BatchNormalization)"} {
 		if !strings.Contains(graph, part) {
 			t.Errorf("the graph does not say %q", part)
 		}

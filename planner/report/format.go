@@ -6,7 +6,7 @@ import (
 	"strings"
 )
 
-// Duration prints microseconds with three figures.
+// Duration prints microseconds with three significant digits and a unit that people read at a glance.
 func Duration(us int64) string {
 	switch {
 	case us == 0:
@@ -15,52 +15,90 @@ func Duration(us int64) string {
 		return "-" + Duration(-us)
 	case us < 1000:
 		return fmt.Sprintf("%d µs", us)
-	case us < 10_000:
-		return fmt.Sprintf("%.2f ms", float64(us)/1e3)
-	case us < 100_000:
-		return fmt.Sprintf("%.1f ms", float64(us)/1e3)
-	case us < 1_000_000:
-		return fmt.Sprintf("%.0f ms", float64(us)/1e3)
+	case us < 999_500:
+		return Significant(float64(us)/1e3) + " ms"
 	}
-	return fmt.Sprintf("%.2f s", float64(us)/1e6)
+	return Significant(float64(us)/1e6) + " s"
 }
 
-// Dollars prints the price of a number of requests.
+// Dollars prints the price of a number of requests with the digits that matter.
 func Dollars(picoUSD, requests int64) string {
 	usd := float64(picoUSD) * float64(requests) / 1e12
 	sign := ""
 	if usd < 0 {
 		sign, usd = "-", -usd
 	}
-	if usd != 0 && usd < 0.1 {
-		return fmt.Sprintf("%s$%.4f", sign, usd)
+	switch {
+	case usd == 0:
+		return "$0"
+	case usd >= 0.0995: // whole cents
+		return sign + "$" + thousands(strconv.FormatFloat(usd, 'f', 2, 64))
 	}
-	return fmt.Sprintf("%s$%.2f", sign, usd)
+	digits := 4 // three of them count
+	for limit := 0.009995; usd < limit && digits < 12; limit /= 10 {
+		digits++
+	}
+	return sign + "$" + strconv.FormatFloat(usd, 'f', digits, 64)
 }
 
-// Bytes prints a size in powers of 1000.
+// Bytes prints a size in powers of 1000, as storage is sold.
 func Bytes(n int64) string {
 	switch {
 	case n < 1000:
 		return fmt.Sprintf("%d B", n)
-	case n < 1_000_000:
-		return fmt.Sprintf("%.1f kB", float64(n)/1e3)
-	case n < 1_000_000_000:
-		return fmt.Sprintf("%.1f MB", float64(n)/1e6)
+	case n < 999_500:
+		return Significant(float64(n)/1e3) + " kB"
+	case n < 999_500_000:
+		return Significant(float64(n)/1e6) + " MB"
 	}
-	return fmt.Sprintf("%.2f GB", float64(n)/1e9)
+	return Significant(float64(n)/1e9) + " GB"
+}
+
+// Millions prints a count of parameters or operations in words.
+func Millions(n int64) string {
+	switch {
+	case n < 1_000_000:
+		return Grouped(n)
+	case n < 999_500_000:
+		return Significant(float64(n)/1e6) + " million"
+	}
+	return Significant(float64(n)/1e9) + " billion"
+}
+
+// Significant prints a number of at least one with three significant digits, and all of a larger one's whole part; of a smaller one
+// two decimals.
+func Significant(x float64) string {
+	digits := 2
+	for limit := 9.995; digits > 0 && x >= limit; limit *= 10 {
+		digits--
+	}
+	return thousands(strconv.FormatFloat(x, 'f', digits, 64))
+}
+
+// Count prints a number of things: 1 function, 2 functions.
+func Count(n int, thing string) string {
+	if n == 1 {
+		return "1 " + thing
+	}
+	return Grouped(int64(n)) + " " + thing + "s"
 }
 
 // Memory prints a function's size.
 func Memory(mb int64) string { return Grouped(mb) + " MB" }
 
 // Grouped prints a number with thousands separated.
-func Grouped(n int64) string {
-	text := strconv.FormatInt(n, 10)
-	for i := len(text) - 3; i > 0 && text[i-1] != '-'; i -= 3 {
-		text = text[:i] + "," + text[i:]
+func Grouped(n int64) string { return thousands(strconv.FormatInt(n, 10)) }
+
+// thousands separates the thousands of a decimal number.
+func thousands(number string) string {
+	whole, fraction, dotted := strings.Cut(number, ".")
+	for i := len(whole) - 3; i > 0 && whole[i-1] != '-'; i -= 3 {
+		whole = whole[:i] + "," + whole[i:]
 	}
-	return text
+	if dotted {
+		whole += "." + fraction
+	}
+	return whole
 }
 
 // Shape prints a shape as the source frameworks do; ? is the batch.

@@ -7,7 +7,8 @@ import (
 )
 
 func TestFigures(t *testing.T) {
-	for us, want := range map[int64]string{0: "0", 7: "7 µs", 1234: "1.23 ms", 12345: "12.3 ms", 123456: "123 ms", 1234567: "1.23 s"} {
+	for us, want := range map[int64]string{0: "0", 7: "7 µs", 1234: "1.23 ms", 12345: "12.3 ms", 123456: "123 ms", 1234567: "1.23 s", 999_499: "999 ms", 999_500: "1.00 s",
+		9_996_000: "10.0 s", 11_460_000: "11.5 s", 754_000_000: "754 s", 9_123_000_000: "9,123 s"} {
 		if got := report.Duration(us); got != want {
 			t.Errorf("Duration(%d) = %s, want %s", us, got, want)
 		}
@@ -17,16 +18,29 @@ func TestFigures(t *testing.T) {
 			t.Errorf("Grouped(%d) = %s, want %s", n, got, want)
 		}
 	}
-	for n, want := range map[int64]string{5: "5 B", 1500: "1.5 kB", 98_000_000: "98.0 MB", 2_500_000_000: "2.50 GB"} {
+	for n, want := range map[int64]string{5: "5 B", 1500: "1.50 kB", 98_000_000: "98.0 MB", 999_600: "1.00 MB", 2_500_000_000: "2.50 GB"} {
 		if got := report.Bytes(n); got != want {
 			t.Errorf("Bytes(%d) = %s, want %s", n, got, want)
 		}
 	}
-	if got := report.Dollars(19_400_000, 100_000); got != "$1.94" {
-		t.Errorf("Dollars: %s", got)
+	for picoUSD, want := range map[int64]string{19_400_000: "$1.94", 0: "$0", 1_234_567: "$0.12", 123_456: "$0.0123", -12_345: "-$0.00123", 9_996_000: "$1.00",
+		45_670_000_000: "$4,567.00", 1: "$0.000000100"} {
+		if got := report.Dollars(picoUSD, 100_000); got != want {
+			t.Errorf("Dollars(%d) = %s, want %s", picoUSD, got, want)
+		}
 	}
-	if got := report.Dollars(-1_000_000, 1); got != "-$0.0000" {
-		t.Errorf("Dollars: %s", got)
+	for n, want := range map[int64]string{999_999: "999,999", 25_636_712: "25.6 million", 3_900_000_000: "3.90 billion"} {
+		if got := report.Millions(n); got != want {
+			t.Errorf("Millions(%d) = %s, want %s", n, got, want)
+		}
+	}
+	for ppm, want := range map[int64]string{0: "0 %", 1: "0.0001 %", 45: "0.004 %", 12_345: "1.2 %", 367_879: "37 %", 1_000_000: "100 %"} {
+		if got := report.Share(ppm); got != want {
+			t.Errorf("Share(%d) = %s, want %s", ppm, got, want)
+		}
+	}
+	if one, two := report.Count(1, "stage"), report.Count(1200, "stage"); one != "1 stage" || two != "1,200 stages" {
+		t.Errorf("Count: %s, %s", one, two)
 	}
 	if got := report.Shape([]int64{-1, 224, 3}); got != "?x224x3" {
 		t.Errorf("Shape: %s", got)

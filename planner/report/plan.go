@@ -16,10 +16,7 @@ func Summary(p *plan.Plan) string {
 	if p.Status == plan.Infeasible {
 		return fmt.Sprintf("%s on %s: infeasible: %s", p.Model.Name, p.Platform, p.Reason)
 	}
-	functions := "1 function"
-	if n := len(p.Stages); n != 1 {
-		functions = fmt.Sprintf("%d functions", n)
-	}
+	functions := Count(len(p.Stages), "function")
 	sizes := ""
 	for i, s := range p.Stages {
 		if i > 0 {

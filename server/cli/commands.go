@@ -35,7 +35,7 @@ func commands() []command {
 			detail: "PLAN is a plan document, or a file with the link to one.", flags: []flag{{name: "summary", help: "print one line only"}, jsonFlag}},
 		{name: "diff", args: "PLAN PLAN", minArgs: 2, maxArgs: 2, summary: "say what differs between two plans", run: diff, flags: []flag{jsonFlag}},
 		{name: "compare", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "hold a plan against other ways to serve its model", run: compare,
-			detail: "The other ways are simpler plans, AMPS-Inf as published, and SageMaker at a rate of requests, with the rate from which it is cheaper.", flags: []flag{
+			detail: "The other ways are simpler plans, AMPS-Inf as published, and SageMaker at a rate of requests, with the rate from which it is cheaper. A plan made for a rate is compared at that rate unless another is given.", flags: []flag{
 				{name: "rate", value: "RATE", standard: "100/h", help: "requests per second, minute, hour or day, as in 2.5/s, 30/m, 100/h or 1000/d"}, jsonFlag}},
 		{name: "export", args: "PLAN", minArgs: 0, maxArgs: 1, summary: "write a plan in a form for other programs", run: exportPlan,
 			detail: exportDetail(), flags: exportFlags()},

@@ -175,6 +175,9 @@ func compare(_ context.Context, a *arguments, env *environment) error {
 	if err != nil {
 		return err
 	}
+	if _, given := a.values["rate"]; !given && p.Traffic != nil {
+		rate = p.Traffic.MicroRequestsPerHour
+	}
 	c, err := planner.Compare(p, rate)
 	if err != nil {
 		return inFile(a.words[0], err)

@@ -47,7 +47,7 @@ func showDeploy(w io.Writer, p *plan.Plan, name, server string) {
 
 func showDeployment(w io.Writer, d *deploy.Deployment) error {
 	page := report.NewPage(w)
-	page.Line("%s is %s: %s in %d stages behind %s", d.Name, d.State, d.Model.Name, len(d.Stages), d.Gateway)
+	page.Line("%s is %s: %s in %s behind %s", d.Name, d.State, d.Model.Name, report.Count(len(d.Stages), "stage"), d.Gateway)
 	for _, s := range d.Stages {
 		page.Line("  %s, %s, %s of weights, %s", s.Function, report.Memory(s.MemoryMB), report.Bytes(s.WeightBytes), s.Layers)
 	}
@@ -77,7 +77,7 @@ func showList(w io.Writer, all []*deploy.Deployment) error {
 }
 
 func showDestroyed(w io.Writer, d *deploy.Destroyed) error {
-	_, err := fmt.Fprintf(w, "%s is gone: %d functions and %d objects were deleted, nothing is left\n", d.Name, len(d.Functions), d.Objects)
+	_, err := fmt.Fprintf(w, "%s is gone: %s and %s were deleted, nothing is left\n", d.Name, report.Count(len(d.Functions), "function"), report.Count(int(d.Objects), "object"))
 	return err
 }
 
