@@ -17,6 +17,7 @@ type modelConfig struct {
 	outputs    []tensorRef
 	first      *layerConfig // of a Sequential: the first layer, which may be an InputLayer
 	input      *inputConfig // of a Sequential: its only input, which is not a layer; its shape may be unknown within a model
+	open       *openings    // of the outermost model
 }
 
 // layerConfig is one layer as configured.
@@ -80,13 +81,16 @@ func readModel(top map[string]any, major int, place string, depth int) (*modelCo
 	if !ok {
 		return nil, badConfig("%sconfig is %s, not an object", place, describe(top["config"]))
 	}
-	m := &modelConfig{major: major}
+	open, err := readOpenings(top)
+	if err != nil {
+		return nil, err
+	}
+	m := &modelConfig{major: major, open: open}
 	m.name, _ = config["name"].(string)
 	layers, ok := config["layers"].([]any)
 	if !ok || len(layers) == 0 {
 		return nil, badConfig("%sconfig.layers is %s, not a list of layers", place, describe(config["layers"]))
 	}
-	var err error
 	if m.layers, err = readLayers(layers, place+"config.layers", major, depth); err != nil {
 		return nil, err
 	}
@@ -170,6 +174,9 @@ func readSequential(top map[string]any, major int, place string, depth int) (*mo
 		buildShape = b["input_shape"]
 	}
 	var err error
+	if m.open, err = readOpenings(top); err != nil {
+		return nil, err
+	}
 	if m.layers, err = readLayers(layers, path, major, depth); err != nil {
 		return nil, err
 	}
@@ -188,7 +195,7 @@ func readSequential(top map[string]any, major int, place string, depth int) (*mo
 			m.input.name += "_input"
 		}
 	case first.class == "InputLayer":
-		if m.input, err = readInput(first); err != nil {
+		if m.input, err = readInput(first, m.open); err != nil {
 			return nil, err
 		}
 	default:
@@ -213,7 +220,7 @@ func readSequential(top map[string]any, major int, place string, depth int) (*mo
 			shape = buildShape
 		}
 		options := map[string]any{"batch_input_shape": shape, "dtype": dtype}
-		if m.input, err = readInput(&layerConfig{name: first.name + "_input", class: "InputLayer", path: first.path, options: options}); err != nil {
+		if m.input, err = readInput(&layerConfig{name: first.name + "_input", class: "InputLayer", path: first.path, options: options}, m.open); err != nil {
 			return nil, err
 		}
 	}

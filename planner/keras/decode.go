@@ -41,20 +41,30 @@ func Parse(config []byte) (*Model, error) { return ParseVersion(config, "") }
 
 // ParseVersion is Parse for an architecture whose Keras version is recorded beside it, as HDF5 files do.
 func ParseVersion(config []byte, kerasVersion string) (*Model, error) {
-	tree, err := decodeJSON(config)
-	if err != nil {
-		return nil, err
-	}
-	return fromTree(tree, kerasVersion)
+	return ParseWith(config, Options{Version: kerasVersion})
 }
 
 // ParseYAML reads an architecture in YAML, as model.to_yaml() of Keras 1 and 2 writes it.
-func ParseYAML(config []byte) (*Model, error) {
-	tree, err := decodeYAML(config)
+func ParseYAML(config []byte) (*Model, error) { return ParseWith(config, Options{YAML: true}) }
+
+// Options say of an architecture what its text does not.
+type Options struct {
+	YAML    bool
+	Version string           // of Keras, as HDF5 files record it; "": unknown
+	Dims    map[string]int64 // sizes of the dimensions that inputs leave open, each known as "input[axis]"; they become part of the model
+}
+
+// ParseWith reads an architecture.
+func ParseWith(config []byte, o Options) (*Model, error) {
+	decode := decodeJSON
+	if o.YAML {
+		decode = decodeYAML
+	}
+	tree, err := decode(config)
 	if err != nil {
 		return nil, err
 	}
-	return fromTree(tree, "")
+	return fromTree(tree, o)
 }
 
 const doing = "reading the Keras architecture"
@@ -108,7 +118,8 @@ func decodeJSON(text []byte) (any, error) {
 	return tree, nil
 }
 
-func fromTree(tree any, kerasVersion string) (*Model, error) {
+func fromTree(tree any, o Options) (*Model, error) {
+	kerasVersion := o.Version
 	tree, inTFJS, err := unwrapTFJS(tree)
 	if err != nil {
 		return nil, err
@@ -121,6 +132,7 @@ func fromTree(tree any, kerasVersion string) (*Model, error) {
 		return nil, err
 	}
 	nameShared(top)
+	settled(top, o.Dims)
 	// The version changes the meaning of some options (hard_sigmoid). It is kept in the canonical form only where the
 	// rest would not tell it, so that JSON, YAML and HDF5 files of one model have one digest.
 	declared := kerasVersion
@@ -142,6 +154,9 @@ func fromTree(tree any, kerasVersion string) (*Model, error) {
 	}
 	if err == nil {
 		text, err = appendPruned(append(text, `,"config":`...), top["config"])
+	}
+	if sizes, ok := top[sizesMember]; ok && err == nil {
+		text, err = appendLeaf(append(text, `,"`+sizesMember+`":`...), sizes)
 	}
 	if inferMajor(top, true) != major {
 		text = fmt.Appendf(text, `,"keras_version":"%d.0.0"`, major)

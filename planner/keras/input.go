@@ -9,8 +9,8 @@ import (
 const maxDimension = 1 << 30
 
 // readInput reads an InputLayer. The batch dimension is symbolic whatever the file says; every other dimension must be
-// known, because plans are made for sizes in bytes.
-func readInput(l *layerConfig) (*inputConfig, error) {
+// known or settled, because plans are made for sizes in bytes.
+func readInput(l *layerConfig, open *openings) (*inputConfig, error) {
 	where := l.path + " (" + l.name + ")"
 	shape := l.options["batch_input_shape"]
 	if shape == nil {
@@ -28,12 +28,10 @@ func readInput(l *layerConfig) (*inputConfig, error) {
 		return nil, badConfig("the input at %s has %d dimensions", where, len(dims))
 	}
 	in := &inputConfig{name: l.name, shape: graph.Shape{graph.Batch}, dtype: graph.Float32}
-	for _, d := range dims[1:] {
+	for i, d := range dims[1:] {
 		n, ok := d.(float64)
 		if d == nil {
-			return nil, diag.New(diag.Invalid, "keras.unknown-size", doing,
-				"the input at "+where+" leaves a dimension other than the batch open, so the sizes of the tensors are unknown",
-				"give the model a fixed input shape, as in Input((224, 224, 3)), and save it again")
+			n, ok = float64(open.size(l.name, i+1)), true
 		}
 		if !ok || n < 1 || n > maxDimension || n != float64(int64(n)) {
 			return nil, badConfig("the input at %s has the dimension %s", where, describe(d))

@@ -98,7 +98,7 @@ func (m *modelConfig) prepare(f *findings, nested bool) (*program, error) {
 				return nil, badConfig("%s (%s) is an input that config.input_layers does not list", l.path, l.name)
 			}
 			if p.inputs[i] = (&inputConfig{name: l.name}); !nested { // within a model, what it is called on has a shape
-				if p.inputs[i], err = readInput(l); err != nil {
+				if p.inputs[i], err = readInput(l, m.open); err != nil {
 					return nil, err
 				}
 			}
@@ -127,6 +127,11 @@ func (m *modelConfig) prepare(f *findings, nested bool) (*program, error) {
 			if programs[i], err = model.prepare(f, true); err != nil {
 				return nil, err
 			}
+		}
+	}
+	if !nested {
+		if err := m.open.check(); err != nil {
+			return nil, err
 		}
 	}
 	return p, nil

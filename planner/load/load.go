@@ -69,14 +69,17 @@ var errWeightsOnly = diag.New(diag.Invalid, "model.weights-only", doing, "this f
 // architectures the first counts, and the other file gives the weights. Weights among the files are matched with the
 // model at once, by names and shapes; no number is read. A TensorFlow.js model is its model.json, alone or with all its
 // shards.
-func Open(files ...File) (*Model, error) {
+func Open(files ...File) (*Model, error) { return OpenWith(Options{}, files...) }
+
+// OpenWith is Open with options.
+func OpenWith(o Options, files ...File) (*Model, error) {
 	if len(files) == 0 {
 		return nil, diag.New(diag.Usage, "model.no-file", doing, "no file is given", "name a model file")
 	}
-	if m, err := openTFJS(files); m != nil || err != nil {
+	if m, err := openTFJS(o, files); m != nil || err != nil {
 		return m, err
 	}
-	if m, err := openONNX(Options{}, files); m != nil || err != nil {
+	if m, err := openONNX(o, files); m != nil || err != nil {
 		return m, err
 	}
 	if len(files) > 2 {
@@ -85,7 +88,7 @@ func Open(files ...File) (*Model, error) {
 	var m *Model
 	holder := -1 // the file that the architecture is from
 	for i, f := range files {
-		found, err := openArchitecture(f)
+		found, err := openArchitecture(o, f)
 		switch {
 		case errors.Is(err, errWeightsOnly):
 			continue
@@ -176,14 +179,14 @@ func (m *Model) Weights(f File) (weights.Source, error) {
 }
 
 // openArchitecture reads the architecture in a file. The error is errWeightsOnly when the file is known and has none.
-func openArchitecture(f File) (*Model, error) {
+func openArchitecture(o Options, f File) (*Model, error) {
 	k, err := sniff(f)
 	if err != nil {
 		return nil, err
 	}
 	switch k {
 	case hdf5File:
-		return openHDF5(f)
+		return openHDF5(o, f)
 	case zipFile:
 		a, err := openArchive(f)
 		if err != nil {
@@ -197,7 +200,7 @@ func openArchitecture(f File) (*Model, error) {
 			if list, _ := keras.ReadManifest(text); list != nil && list.Index() {
 				return nil, errWeightsOnly
 			}
-			m, err := parsed(keras.Parse(text))(SourceTFJS)
+			m, err := parsed(keras.ParseWith(text, keras.Options{Dims: o.Dims}))(SourceTFJS)
 			if m != nil {
 				m.bundled = true
 			}
@@ -207,7 +210,7 @@ func openArchitecture(f File) (*Model, error) {
 		if err != nil {
 			return nil, err
 		}
-		return parsed(keras.ParseVersion(text, a.version))(SourceKerasV3)
+		return parsed(keras.ParseWith(text, keras.Options{Version: a.version, Dims: o.Dims}))(SourceKerasV3)
 	}
 	if f.Size > maxConfigBytes {
 		return nil, diag.New(diag.Limit, "model.too-large", doing, fmt.Sprintf("it is text of %d bytes; at most %d are read", f.Size, maxConfigBytes), "is it the right file?")
@@ -221,25 +224,25 @@ func openArchitecture(f File) (*Model, error) {
 		if keras.IsTFJS(text) {
 			source = SourceTFJS
 		}
-		return parsed(keras.Parse(text))(source)
+		return parsed(keras.ParseWith(text, keras.Options{Dims: o.Dims}))(source)
 	}
 	if !strings.Contains(string(text), "class_name") {
 		return nil, diag.New(diag.Invalid, "model.unknown-format", doing, "it is text, and not the description of a model",
 			known)
 	}
-	return parsed(keras.ParseYAML(text))(SourceKerasYAML)
+	return parsed(keras.ParseWith(text, keras.Options{YAML: true, Dims: o.Dims}))(SourceKerasYAML)
 }
 
-func openHDF5(f File) (m *Model, err error) {
+func openHDF5(o Options, f File) (m *Model, err error) {
 	err = withHDF5(f, func(h *hdf5.File) error {
-		m, err = kerasModel(h)
+		m, err = kerasModel(o, h)
 		return err
 	})
 	return m, err
 }
 
 // kerasModel reads the architecture in an HDF5 file.
-func kerasModel(h *hdf5.File) (*Model, error) {
+func kerasModel(o Options, h *hdf5.File) (*Model, error) {
 	config, there, err := h.Root().Attr("model_config")
 	if err != nil {
 		return nil, err
@@ -266,7 +269,7 @@ func kerasModel(h *hdf5.File) (*Model, error) {
 	if v, there, err := h.Root().Attr("keras_version"); err == nil && there {
 		version, _ = v.Text() // an odd version is no reason to refuse the file: the layers tell it too
 	}
-	return parsed(keras.ParseVersion([]byte(text), version))(SourceKerasH5)
+	return parsed(keras.ParseWith([]byte(text), keras.Options{Version: version, Dims: o.Dims}))(SourceKerasH5)
 }
 
 func parsed(k *keras.Model, err error) func(source string) (*Model, error) {

@@ -22,25 +22,13 @@ const SourceONNX = "onnx"
 
 // Options settle what a model file may leave open.
 type Options struct {
-	Dims map[string]int64 // sizes of dimensions that an ONNX file only names, or as "input[axis]"
+	Dims map[string]int64 // sizes of dimensions that it leaves open, by the name that an ONNX file gives them or as "input[axis]"
 }
 
 // Dimension is one that an ONNX file leaves open and no option settled, other than the batch.
 type Dimension struct {
 	Name string // as in Options
 	Size int64  // that is taken for planning
-}
-
-// OpenWith is Open with options.
-func OpenWith(o Options, files ...File) (*Model, error) {
-	m, err := openONNX(o, files)
-	if m != nil || err != nil {
-		return m, err
-	}
-	if len(o.Dims) > 0 {
-		return nil, diag.New(diag.Usage, "model.no-open-dimensions", doing, "sizes of dimensions are given, and the model is none of ONNX", "leave them out")
-	}
-	return Open(files...)
 }
 
 // isONNX tells whether a file is an ONNX model, by its first bytes or, where they are nothing else's, its name.

@@ -90,7 +90,7 @@ func baseName(name string) string { return path.Base(strings.ReplaceAll(name, "\
 
 // openTFJS opens a TensorFlow.js model given as its model.json and other files, in any order, or a Keras model whose weights
 // are in several files that a .weights.json lists. The model is nil when none of the files is such a list.
-func openTFJS(files []File) (*Model, error) {
+func openTFJS(o Options, files []File) (*Model, error) {
 	for i, f := range files {
 		manifest, err := manifestOf(f)
 		if err != nil {
@@ -102,7 +102,7 @@ func openTFJS(files []File) (*Model, error) {
 		others := append(append([]File(nil), files[:i]...), files[i+1:]...)
 		var m *Model
 		if manifest.Index() {
-			if m, others, err = architectureAmong(others); err != nil {
+			if m, others, err = architectureAmong(o, others); err != nil {
 				return nil, err
 			}
 			if m == nil {
@@ -118,7 +118,7 @@ func openTFJS(files []File) (*Model, error) {
 			m.HasWeights = true
 			return m, nil
 		}
-		if m, err = openArchitecture(f); err != nil {
+		if m, err = openArchitecture(o, f); err != nil {
 			return nil, about(f, err)
 		}
 		found, missing := shardsAmong(manifest.Shards(), others)
@@ -144,9 +144,9 @@ func openTFJS(files []File) (*Model, error) {
 }
 
 // architectureAmong finds the architecture among files with weights, and gives the others; no model when there is none.
-func architectureAmong(files []File) (*Model, []File, error) {
+func architectureAmong(o Options, files []File) (*Model, []File, error) {
 	for i, f := range files {
-		m, err := openArchitecture(f)
+		m, err := openArchitecture(o, f)
 		switch {
 		case err == nil:
 			return m, append(append([]File(nil), files[:i]...), files[i+1:]...), nil

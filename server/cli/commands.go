@@ -13,7 +13,7 @@ type runner func(ctx context.Context, a *arguments, env *environment) error
 var (
 	jsonFlag    = flag{name: "json", help: "print a JSON document"}
 	weightsFlag = flag{name: "weights", value: "FILE", help: "the model's weights, when MODEL has none"}
-	dimFlag     = flag{name: "dim", value: "NAME=SIZE,...", help: "sizes of dimensions that an ONNX model leaves open"}
+	dimFlag     = flag{name: "dim", value: "NAME=SIZE,...", help: "sizes of dimensions that the model leaves open"}
 	serverFlags = []flag{
 		{name: "server", value: "URL", help: "the server to use (default $PARTITA_SERVER, else " + defaultServer + ")"},
 		{name: "token", value: "TOKEN", help: "the server's token (default $PARTITA_TOKEN)"},

@@ -68,7 +68,9 @@ func openModel(a *arguments, env *environment) (m *load.Model, close func(), err
 	dims, err := dimensions(a.text("dim"))
 	switch {
 	case err != nil:
-	case isBuiltIn && len(dims) == 0:
+	case isBuiltIn && len(dims) > 0:
+		err = diag.New(diag.Usage, "model.no-open-dimensions", "opening a model", "sizes of dimensions are given, and a built-in architecture leaves none open", "leave out --dim")
+	case isBuiltIn:
 		m, err = openBuiltIn(builtIn, files)
 	default:
 		m, err = load.OpenWith(load.Options{Dims: dims}, files...)
