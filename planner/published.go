@@ -36,29 +36,18 @@ func PublishedPlan(g *graph.Graph, maxStages int, batch int64) (plan.Baseline, e
 
 // publishedPlan is PublishedPlan at some of the sizes; nil: all 46.
 func publishedPlan(g *graph.Graph, maxStages int, batch int64, sizes []int64) (plan.Baseline, error) {
-	none := plan.Baseline{Name: Published, Status: "infeasible", Stages: []plan.Choice{}}
-	sold, err := platform.Get(publishedPlatform)
+	b := plan.Baseline{Name: Published, Status: "infeasible", Stages: []plan.Choice{}}
+	a, err := newPartition(g, batch, sizes)
 	if err != nil {
-		return none, err
+		return b, err
 	}
-	p := *sold
-	p.LibraryBytes, p.BootstrapBytes, p.RuntimeBaseMB = kerasBytes, 0, kerasBytes>>20
-	if sizes == nil {
-		sizes = p.Grid(p.MemoryStepMB)
-	}
-	table, err := cost.NewTable(g, &p, cost.Settings{Scenario: solve.Warm, MinStages: 1, MaxStages: max(maxStages, 1), MemoryMB: sizes, Batch: batch, Transport: cost.S3,
-		GatewayMemoryMB: p.GatewayMemoryMB})
-	if err != nil {
-		return none, err
-	}
-	a := newPartition(table, &p, sizes)
 	best := a.best(maxStages, len(g.Layers))
 	if best == nil {
-		return none, nil
+		return b, nil
 	}
-	b := plan.Baseline{Name: Published, Status: "feasible"}
+	b.Status = "feasible"
 	for _, s := range best {
-		b.LatencyUs += p.DispatchUs + s.us
+		b.LatencyUs += a.platform.DispatchUs + s.us
 		b.CostPicoUSD += s.picoUSD
 		b.Stages = append(b.Stages, plan.Choice{LastLayer: s.last, MemoryMB: s.memoryMB})
 	}
@@ -79,12 +68,27 @@ type lambda struct {
 	last                  int // layer, from 1
 }
 
-func newPartition(table *cost.Table, p *platform.Platform, sizes []int64) *partition {
-	a := &partition{platform: p, sizes: sizes, lambdas: map[[2]int]lambda{}}
+// newPartition measures a model on the platform of the slides, every function of which holds Keras.
+func newPartition(g *graph.Graph, batch int64, sizes []int64) (*partition, error) {
+	sold, err := platform.Get(publishedPlatform)
+	if err != nil {
+		return nil, err
+	}
+	p := *sold
+	p.LibraryBytes, p.BootstrapBytes, p.RuntimeBaseMB = kerasBytes, 0, kerasBytes>>20
+	if sizes == nil {
+		sizes = p.Grid(p.MemoryStepMB)
+	}
+	table, err := cost.NewTable(g, &p, cost.Settings{Scenario: solve.Warm, MinStages: 1, MaxStages: 1, MemoryMB: sizes, Batch: batch, Transport: cost.S3,
+		GatewayMemoryMB: p.GatewayMemoryMB})
+	if err != nil {
+		return nil, err
+	}
+	a := &partition{platform: &p, sizes: sizes, lambdas: map[[2]int]lambda{}}
 	for c := 0; c <= table.Cuts(); c++ { // with one transport, nodes are cuts
 		a.pieces = append(a.pieces, table.Stage(c, c+1, sizes[len(sizes)-1]))
 	}
-	return a
+	return a, nil
 }
 
 // best finds the cheapest partition: for each k, the cheapest way to reach each cut with so many functions of at most
