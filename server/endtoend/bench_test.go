@@ -28,6 +28,7 @@ func BenchmarkTargets(b *testing.B) {
 		measure func(*testing.B, *targets)
 	}{
 		{"optimiser", benchOptimiser},
+		{"solver", benchSolver},
 		{"open", benchOpen},
 		{"split", benchSplit},
 		{"compute", benchCompute},
