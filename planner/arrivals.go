@@ -28,8 +28,8 @@ func (p *Problem) traffic(document *plan.Plan) *plan.Traffic {
 		return nil
 	}
 	t := &plan.Traffic{MicroRequestsPerHour: p.request.MicroRequestsPH, IdleUs: p.request.idleUs(p.platform), ColdPpm: p.table.Arrivals.ColdPpm}
-	t.ColdLatencyUs, t.ColdCostPicoUSD = p.pure(document, p.coldScenario())
-	t.WarmLatencyUs, t.WarmCostPicoUSD = p.pure(document, solve.Warm)
+	t.ColdLatencyUs, t.ColdCostPicoUSD = p.pure(document, true)
+	t.WarmLatencyUs, t.WarmCostPicoUSD = p.pure(document, false)
 	return t
 }
 
@@ -41,23 +41,33 @@ func (p *Problem) coldScenario() solve.Scenario {
 	return solve.ColdSequential
 }
 
-// pure tells what a request takes and costs when it finds everything as a scenario says. Where stages are woken, warm ones are as
-// well.
-func (p *Problem) pure(document *plan.Plan, scenario solve.Scenario) (latencyUs, picoUSD int64) {
-	cold := scenario != solve.Warm
-	settings := p.table.Settings
-	share := int64(0)
-	if cold {
-		share = 1_000_000
+// pureTable gives the law for requests that find everything cold, or warm, made once: a plan at another SLO needs it again at once.
+func (p *Problem) pureTable(cold bool) *cost.Table {
+	if known := p.pureTables[cold]; known != nil {
+		return known
 	}
-	settings.Arrivals = &cost.Arrivals{ColdPpm: share}
-	if settings.Scenario = scenario; !cold && p.table.Scenario == solve.ColdOverlapped {
+	settings := p.table.Settings
+	settings.Arrivals, settings.Scenario = &cost.Arrivals{}, solve.Warm
+	switch {
+	case cold:
+		settings.Arrivals.ColdPpm, settings.Scenario = 1_000_000, p.coldScenario()
+	case p.table.Scenario == solve.ColdOverlapped:
 		settings.Scenario = solve.ColdOverlapped // the wakes of what is warm cost as well
 	}
 	table, err := cost.NewTable(p.model.graph, p.platform, settings)
 	if err != nil {
 		panic("planner: the settings of a plan no longer make sense: " + err.Error())
 	}
+	if p.pureTables == nil {
+		p.pureTables = map[bool]*cost.Table{}
+	}
+	p.pureTables[cold] = table
+	return table
+}
+
+// pure tells what a request takes and costs when it finds everything cold, or warm.
+func (p *Problem) pure(document *plan.Plan, cold bool) (latencyUs, picoUSD int64) {
+	table := p.pureTable(cold)
 	finish := int64(0)
 	for k := range document.Stages {
 		s := &document.Stages[k]
@@ -67,7 +77,7 @@ func (p *Problem) pure(document *plan.Plan, scenario solve.Scenario) (latencyUs,
 		picoUSD += o.CostPicoUSD
 		begin := finish + p.platform.DispatchUs
 		if cold {
-			if begin += o.InitUs; scenario == solve.ColdOverlapped {
+			if begin += o.InitUs; p.coldScenario() == solve.ColdOverlapped {
 				begin = max(finish+p.platform.DispatchUs, o.InitUs)
 			}
 		}

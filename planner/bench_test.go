@@ -86,3 +86,28 @@ func BenchmarkMoveSLO(b *testing.B) {
 		})
 	}
 }
+
+// The same where cold and warm requests mix.
+func BenchmarkMoveSLOAtARate(b *testing.B) {
+	p := mustProblem(b, mustModel(b, fixture.Shared(b, "zoo", "keras2", "ResNet50.json.gz")), "rate=10/h")
+	p.Solve()
+	frontier := p.result.Frontier
+	for i := 0; b.Loop(); i++ {
+		if _, err := p.At(frontier[i%len(frontier)].LatencyUs); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
+
+// Why a plan is as it is: several plans.
+func BenchmarkExplain(b *testing.B) {
+	m := mustModel(b, fixture.Shared(b, "zoo", "keras2", "ResNet50.json.gz"))
+	for _, slo := range []string{"2500ms", "1s"} {
+		b.Run(slo, func(b *testing.B) {
+			for b.Loop() {
+				p := mustProblem(b, m, "slo="+slo)
+				p.Explain(mustPlan(b, p))
+			}
+		})
+	}
+}

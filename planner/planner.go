@@ -49,6 +49,8 @@ type Problem struct {
 	frontier []plan.Point // of result
 	simple   *simplePlans // baselines, once asked for
 	labels   int          // limit of the optimiser's work; 0: its own
+
+	pureTables map[bool]*cost.Table // of cold and of warm requests alone, once asked for
 }
 
 func newProblem(m model, r Request) (*Problem, error) {
