@@ -150,7 +150,7 @@ func TestRemedies(t *testing.T) {
 		{"a small budget", 0, []string{"budget=0.000000001"}, []string{"budget"}},
 		{"too few functions", 5, []string{"max-stages=1"}, []string{"max-stages"}},
 		{"too many functions", 0, []string{"min-stages=500", "max-stages=500"}, []string{"min-stages"}},
-		{"too little memory", 5, []string{"memory=128,256"}, []string{"memory"}},
+		{"too little memory", 5, []string{"memory=128,192"}, []string{"memory"}},
 		{"a pin that is too small", 5, []string{"stage-memory=1..2=128"}, []string{"stage-memory"}},
 		{"a cap that nothing keeps", 0, []string{"layer-cap=1"}, []string{"layer-cap"}},
 		{"forbidden cuts", 5, []string{"no-cut=1..3"}, []string{"no-cut"}},
