@@ -51,7 +51,7 @@ func readInput(l *layerConfig, open *openings) (*inputConfig, error) {
 		name = policyName(l.options["input_dtype"])
 	}
 	switch name {
-	case "", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16": // served in float32
+	case "", "float16", "bfloat16", "float64", "mixed_float16", "mixed_bfloat16", "half", "float", "double": // served in float32
 	default:
 		dtype, ok := graph.ParseDType(name)
 		if !ok || dtype == graph.String {

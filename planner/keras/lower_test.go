@@ -375,6 +375,15 @@ func TestInputTypes(t *testing.T) {
 	if got := m.Graph.Text(); !strings.Contains(got, "input x = x ?x5x6x4 uint8\n") || !strings.Contains(got, "l1/Cast = Cast(x) to=1 | ?x5x6x4\n") {
 		t.Errorf("got\n%s", got)
 	}
+	// TensorFlow has several names for some types; numbers with a point are all served as float32.
+	for name, want := range map[string]string{"float": "", "half": "", "double": "", "float64": "", "int32": " int32"} {
+		m, err := keras.Parse([]byte(strings.Replace(text, `"uint8"`, `"`+name+`"`, 1)))
+		if err != nil {
+			t.Errorf("%s: %v", name, err)
+		} else if got := m.Graph.Text(); !strings.Contains(got, "input x = x ?x5x6x4"+want+"\n") {
+			t.Errorf("%s:\n%s", name, got)
+		}
+	}
 }
 
 // fuzz checks what must hold for any text: a diagnostic for the user, or a valid model whose canonical form is itself.
