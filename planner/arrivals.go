@@ -72,7 +72,7 @@ func (p *Problem) pure(document *plan.Plan, cold bool) (latencyUs, picoUSD int64
 	for k := range document.Stages {
 		s := &document.Stages[k]
 		i, j := p.nodeOf(s.FirstLayer-1, s.TransportIn), p.nodeOf(s.LastLayer, s.TransportOut)
-		account := table.Stage(i, j, s.MemoryMB)
+		account := table.StageAs(p.variantOf(s), i, j, s.MemoryMB)
 		o := account.Option()
 		picoUSD += o.CostPicoUSD
 		begin := finish + p.platform.DispatchUs

@@ -21,7 +21,7 @@ const (
 func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
 	if p.simple == nil {
 		p.simple = &simplePlans{
-			whole: p.wholeSegment(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
+			whole: p.wholeSegments(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
 		}
 	}
 	stages = max(stages, 2, p.numbers.MinStages)
@@ -35,7 +35,7 @@ func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
 
 // simplePlans are the baselines computed so far.
 type simplePlans struct {
-	whole          int // segment of the whole model; -1: none
+	whole          []int // segments of the whole model, one per variant
 	greedy, random plan.Baseline
 	equal          map[int]plan.Baseline // by number of stages
 }
@@ -53,34 +53,34 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 	return b
 }
 
-// wholeSegment finds the segment of the whole model.
-func (p *Problem) wholeSegment() int {
+// wholeSegments finds the segments of the whole model.
+func (p *Problem) wholeSegments() (all []int) {
 	for s := range p.numbers.Stages {
 		if stage := &p.numbers.Stages[s]; stage.I == 0 && int(stage.J) == len(p.numbers.Nodes)-1 {
-			return s
+			all = append(all, s)
 		}
 	}
-	return -1
+	return all
 }
 
 // oneFunction takes the cheapest size within the SLO, or the fastest when none is.
 func (p *Problem) oneFunction(r Request) []solve.Choice {
-	s := p.simple.whole
-	if s < 0 {
-		return nil
-	}
-	best, bestTotal := -1, solve.Point{}
-	for o := int(p.numbers.Stages[s].Low); o < int(p.numbers.Stages[s].High); o++ {
-		total, err := p.numbers.Evaluate([]solve.Choice{{Segment: s, Option: o}})
-		if err != nil {
-			return nil // one stage is too few
+	var best []solve.Choice
+	bestTotal := solve.Point{}
+	for _, s := range p.simple.whole {
+		for o := int(p.numbers.Stages[s].Low); o < int(p.numbers.Stages[s].High); o++ {
+			path := []solve.Choice{{Segment: s, Option: o}}
+			total, err := p.numbers.Evaluate(path)
+			if err != nil {
+				return nil // one stage is too few
+			}
+			late, bestLate := r.SLOUs > 0 && total.LatencyUs > r.SLOUs, r.SLOUs > 0 && bestTotal.LatencyUs > r.SLOUs
+			if best == nil || bestLate && total.LatencyUs < bestTotal.LatencyUs || !late && !bestLate && total.CostPicoUSD < bestTotal.CostPicoUSD {
+				best, bestTotal = path, total
+			}
 		}
-		late, bestLate := r.SLOUs > 0 && total.LatencyUs > r.SLOUs, r.SLOUs > 0 && bestTotal.LatencyUs > r.SLOUs
-		if best < 0 || bestLate && total.LatencyUs < bestTotal.LatencyUs || !late && !bestLate && total.CostPicoUSD < bestTotal.CostPicoUSD {
-			best, bestTotal = o, total
-		}
 	}
-	return []solve.Choice{{Segment: s, Option: best}}
+	return best
 }
 
 // greedy goes from each node as far as a stage reaches.

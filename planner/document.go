@@ -4,6 +4,7 @@ import (
 	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/platform"
+	"partita/planner/precision"
 	"partita/planner/solve"
 )
 
@@ -14,13 +15,17 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	if transport == "" {
 		transport = "auto"
 	}
+	packaging := r.Packaging
+	if packaging == "" {
+		packaging = auto
+	}
 	times := "predicted"
 	if r.Calibration != nil {
 		times = "calibrated"
 	}
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
-		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: transport, Packaging: cost.PackagingZip, Quantization: "none",
+		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: transport, Packaging: packaging, Quantization: r.quantization(), SplitLayers: r.SplitLayers,
 		GatewayMemoryMB: p.table.GatewayMemoryMB, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
 	}
 	if p.table.Arrivals != nil {
@@ -51,14 +56,14 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 	for k, choice := range p.result.Stages(point) {
 		stage := &p.numbers.Stages[choice.Segment]
 		option := p.numbers.Option(choice.Segment, choice.Option)
-		s := p.table.Stage(int(stage.I), int(stage.J), option.MemoryMB)
+		s := p.table.StageAs(int(stage.Variant), int(stage.I), int(stage.J), option.MemoryMB)
 		if s.Option() != option {
 			panic("planner: the account of a stage differs from its option in the problem")
 		}
 		document.Stages = append(document.Stages, plan.Stage{
 			Index: k + 1, FirstLayer: s.First + 1, LastLayer: s.Last, Layers: p.layers(s.First, s.Last), MemoryMB: s.MemoryMB,
 			MemoryNeededMB: s.MemoryNeededMB, WeightBytes: s.WeightBytes, PackageBytes: s.PackageBytes, InputBytes: s.InputBytes, OutputBytes: s.OutputBytes,
-			TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: cost.PackagingZip, InitUs: s.InitUs, InputUs: s.InputUs,
+			TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: s.Variant.Packaging, Precision: stored(s.Variant), InitUs: s.InitUs, InputUs: s.InputUs,
 			ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
 		})
 		sum += s.CostPicoUSD
@@ -87,7 +92,22 @@ func (p *Problem) layers(first, last int) string {
 func (p *Problem) choices(path []solve.Choice) []plan.Choice {
 	short := make([]plan.Choice, len(path))
 	for i, c := range path {
-		short[i] = plan.Choice{LastLayer: p.numbers.Nodes[p.numbers.Stages[c.Segment].J].Cut, MemoryMB: p.numbers.Sizes[c.Option].MemoryMB}
+		stage := &p.numbers.Stages[c.Segment]
+		short[i] = plan.Choice{LastLayer: p.numbers.Nodes[stage.J].Cut, MemoryMB: p.numbers.Sizes[c.Option].MemoryMB}
+		if v := p.table.Variants[stage.Variant]; v != cost.Plain {
+			short[i].Precision = stored(v)
+			if v.Packaging != cost.PackagingZip {
+				short[i].Packaging = v.Packaging
+			}
+		}
 	}
 	return short
+}
+
+// stored is what a plan says of a variant's precision: nothing where it is float32.
+func stored(v cost.Variant) string {
+	if v.Precision == precision.Float32 {
+		return ""
+	}
+	return string(v.Precision)
 }

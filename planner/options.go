@@ -10,6 +10,7 @@ import (
 	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/planner/platform"
+	"partita/planner/precision"
 	"partita/planner/solve"
 )
 
@@ -32,6 +33,10 @@ type Request struct {
 	Batch           int64   // inputs per request
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64   // 0: the platform's default
+
+	Packaging   string                // cost.PackagingZip, cost.PackagingS3, or "" for whichever is better for each function
+	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
+	SplitLayers string                // off: no layer is computed in parts, though it fits no function
 
 	// A mean rate of requests, in millionths per hour, mixes cold and warm ones; 0: all are as the scenario says. An environment
 	// ends when it has been idle for IdleUs; 0: the platform's figure.
@@ -118,6 +123,39 @@ var options = []Option{
 				return "auto"
 			}
 			return r.Transport
+		}},
+	{Name: "packaging", Key: "pack", Default: auto, Help: "where weights are: in each function's package, in S3 to be fetched when it starts, or whichever is better",
+		Values: []string{auto, cost.PackagingZip, cost.PackagingS3},
+		parse: func(r *Request, text string) error {
+			r.Packaging = text
+			if text == auto {
+				r.Packaging = ""
+			}
+			return nil
+		},
+		print: func(r *Request) string {
+			if r.Packaging == "" {
+				return auto
+			}
+			return r.Packaging
+		}},
+	{Name: "precision", Key: "w", Default: string(precision.Float32), Help: "how weights may be stored: float32, float16, int8, a list of them, or auto for any; less than float32 changes answers a little",
+		parse: func(r *Request, text string) (err error) { r.Precisions, err = parsePrecisions(text); return err },
+		print: func(r *Request) string { return printPrecisions(r.Precisions) }},
+	{Name: "split-layers", Key: "parts", Default: auto, Help: "whether a layer that fits no function is computed in parts by several",
+		Values: []string{auto, off},
+		parse: func(r *Request, text string) error {
+			r.SplitLayers = text
+			if text == auto {
+				r.SplitLayers = ""
+			}
+			return nil
+		},
+		print: func(r *Request) string {
+			if r.SplitLayers == "" {
+				return auto
+			}
+			return r.SplitLayers
 		}},
 	{Name: "gateway-memory", Key: "gmb", Default: "default", Help: "memory of the gateway in MB, or the platform's default",
 		parse: func(r *Request, text string) error {

@@ -40,7 +40,8 @@ type model struct {
 
 // Problem is a request for a model, and once solved its answers. It is not safe for concurrent use.
 type Problem struct {
-	model    model
+	given    model // as it came
+	model    model // with its layers in parts, where some fit no function
 	request  Request
 	platform *platform.Platform
 	table    *cost.Table
@@ -70,6 +71,7 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 	settings := cost.Settings{
 		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB, Batch: r.Batch,
 		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
+		Variants: r.variants(p),
 	}
 	if settings.GatewayMemoryMB == 0 {
 		settings.GatewayMemoryMB = p.GatewayMemoryMB
@@ -78,7 +80,11 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Problem{model: m, request: r, platform: p, table: table, numbers: table.Problem()}, nil
+	whole, table, err := r.inParts(m, p, settings, table)
+	if err != nil {
+		return nil, err
+	}
+	return &Problem{given: m, model: whole, request: r, platform: p, table: table, numbers: table.Problem()}, nil
 }
 
 // check finds the platform and refuses what no model could make sense of.
@@ -116,6 +122,9 @@ func (r *Request) check() (*platform.Platform, error) {
 			return nil, bad("planner.bad-choice", fmt.Sprintf("the %s is %.40q", choice.name, choice.value), "use one of "+strings.Join(o.Values, ", "))
 		}
 	}
+	if err := r.checkLevers(p); err != nil {
+		return nil, err
+	}
 	return p, r.checkMemory(p, bad)
 }
 
@@ -143,7 +152,7 @@ func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix st
 }
 
 // With asks something else about the same model.
-func (p *Problem) With(r Request) (*Problem, error) { return newProblem(p.model, r) }
+func (p *Problem) With(r Request) (*Problem, error) { return newProblem(p.given, r) }
 
 // Request gives the request that the problem answers.
 func (p *Problem) Request() Request { return p.request }

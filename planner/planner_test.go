@@ -197,7 +197,7 @@ func TestBaselines(t *testing.T) {
 			}
 		}
 	}
-	d := mustPlan(t, mustProblem(t, perceptron(t, 5)))
+	d := mustPlan(t, mustProblem(t, perceptron(t, 5), "packaging=zip"))
 	if d.Baselines[0].Status != "infeasible" || d.Baselines[1].Status != "feasible" || len(d.Baselines[1].Stages) != 3 {
 		t.Errorf("a model too large for one function: %+v", d.Baselines)
 	}
@@ -401,15 +401,15 @@ func perceptron(t testing.TB, layers int) *load.Model {
 
 func TestTooFewFunctionsAllowed(t *testing.T) {
 	m := perceptron(t, 5) // two layers fit one package
-	d := mustPlan(t, mustProblem(t, m, "max-stages=2"))
+	d := mustPlan(t, mustProblem(t, m, "packaging=zip", "max-stages=2"))
 	if d.Status != plan.Infeasible || d.Advice == nil || *d.Advice != (plan.Advice{Option: "max-stages", Value: "3"}) ||
 		!strings.Contains(d.Reason, "at least 3 functions are needed") || !strings.Contains(d.Reason, "package") {
 		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
 	}
-	p := mustProblem(t, m, "max-stages=3")
+	p := mustProblem(t, m, "packaging=zip", "max-stages=3")
 	whole(t, p, mustPlan(t, p))
 	// More functions than layers, on a model whose cuts all fit.
-	d = mustPlan(t, mustProblem(t, m, "min-stages=6", "max-stages=9"))
+	d = mustPlan(t, mustProblem(t, m, "min-stages=6", "max-stages=9", "packaging=zip"))
 	if d.Status != plan.Infeasible || d.Advice == nil || d.Advice.Value != "5" || !strings.Contains(d.Reason, "4 places to cut") {
 		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
 	}
@@ -417,7 +417,7 @@ func TestTooFewFunctionsAllowed(t *testing.T) {
 
 func TestUnfitLayersAreNamed(t *testing.T) {
 	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
-	d := mustPlan(t, mustProblem(t, m))
+	d := mustPlan(t, mustProblem(t, m, "packaging=zip", "split-layers=off"))
 	if d.Status != plan.Infeasible || !strings.Contains(d.Reason, "fc1") || !strings.Contains(d.Reason, "250.0 MB") || d.Advice != nil {
 		t.Errorf("%s: %q, %+v", d.Status, d.Reason, d.Advice)
 	}

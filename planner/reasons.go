@@ -79,7 +79,7 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 	if e.tooSlow(r, bought) {
 		return best, false
 	}
-	changed, err := newProblemOn(e.problem.model, r, bought)
+	changed, err := newProblemOn(e.problem.given, r, bought)
 	if err != nil {
 		return best, false
 	}
@@ -101,7 +101,7 @@ func (e *explainer) tooSlow(r Request, p *platform.Platform) bool {
 		sizes = p.Grid(0)
 	}
 	r.MemoryMB = sizes[len(sizes)-1:]
-	largest, err := newProblemOn(e.problem.model, r, p)
+	largest, err := newProblemOn(e.problem.given, r, p)
 	if err != nil {
 		return false
 	}
@@ -157,6 +157,7 @@ func (e *explainer) bonds() {
 	if r.Transport != "" {
 		set("transport", "auto", "let tensors travel the better way at each cut")
 	}
+	e.levers(set)
 	e.unpin()
 	e.platformLimits()
 	e.longest()

@@ -117,7 +117,7 @@ func TestReasonsOfFeasiblePlans(t *testing.T) {
 		{"the least latency in a budget", []string{"objective=latency", "budget=0.0000022", "scenario=warm"}, []string{"budget"}},
 		{"at a rate", []string{"rate=1/h", "slo=1.6s", "max-stages=2"}, []string{"slo"}},
 		{"warm at a rate", []string{"rate=2/h", "scenario=warm", "memory=1024", "max-stages=2"}, []string{"memory"}},
-		{"nothing in the way", []string{"platform=azure-functions-flex"}, nil},
+		{"nothing in the way", []string{"platform=azure-functions-flex", "precision=auto"}, nil},
 	} {
 		p := mustProblem(t, tiny(t), c.request...)
 		d := explained(t, p)
@@ -148,12 +148,12 @@ func TestRemedies(t *testing.T) {
 		{"an SLO under the physical minimum", 0, []string{"slo=10ms"}, []string{"slo"}},
 		{"an SLO that a list of sizes misses", 0, []string{"slo=150ms", "scenario=warm", "memory=128,192"}, []string{"slo", "memory"}},
 		{"a small budget", 0, []string{"budget=0.000000001"}, []string{"budget"}},
-		{"too few functions", 5, []string{"max-stages=1"}, []string{"max-stages"}},
+		{"too few functions", 5, []string{"max-stages=1", "packaging=zip"}, []string{"max-stages", "packaging", "precision"}},
 		{"too many functions", 0, []string{"min-stages=500", "max-stages=500"}, []string{"min-stages"}},
-		{"too little memory", 5, []string{"memory=128,192"}, []string{"memory"}},
-		{"a pin that is too small", 5, []string{"stage-memory=1..2=128"}, []string{"stage-memory"}},
+		{"too little memory", 5, []string{"memory=128,192", "packaging=zip", "split-layers=off"}, []string{"memory"}},
+		{"a pin that is too small", 5, []string{"stage-memory=1..2=128", "packaging=zip", "split-layers=off"}, []string{"stage-memory"}},
 		{"a cap that nothing keeps", 0, []string{"layer-cap=1"}, []string{"layer-cap"}},
-		{"forbidden cuts", 5, []string{"no-cut=1..3"}, []string{"no-cut"}},
+		{"forbidden cuts", 5, []string{"no-cut=1..3", "packaging=zip", "split-layers=off"}, []string{"no-cut"}},
 	} {
 		m := tiny(t)
 		if c.model > 0 {
@@ -187,11 +187,11 @@ func TestRemediesAreSmallest(t *testing.T) {
 		t.Fatalf("no remedy for %s in %+v", constraint, d.Reasons)
 		return plan.Reason{}
 	}
-	d := explained(t, mustProblem(t, perceptron(t, 5), "max-stages=1"))
+	d := explained(t, mustProblem(t, perceptron(t, 5), "max-stages=1", "packaging=zip"))
 	if r := find(d, "max-stages"); r.Value != "3" {
 		t.Errorf("%+v", r)
 	}
-	if mustPlan(t, mustProblem(t, perceptron(t, 5), "max-stages=2")).Status != plan.Infeasible {
+	if mustPlan(t, mustProblem(t, perceptron(t, 5), "max-stages=2", "packaging=zip")).Status != plan.Infeasible {
 		t.Error("two functions would do")
 	}
 	d = explained(t, mustProblem(t, tiny(t), "layer-cap=1"))

@@ -40,6 +40,7 @@ func (e *explainer) remedies() {
 	if r.Transport != "" {
 		set("transport", "auto", "let tensors travel the better way at each cut")
 	}
+	e.levers(set)
 	if r.Scenario == string(solve.ColdSequential) {
 		set("scenario", string(solve.ColdOverlapped), "wake all functions at once")
 	}

@@ -22,7 +22,6 @@ func (p *Page) stages() app.UI {
 	if len(rows) == 0 {
 		return app.Div()
 	}
-	layers := p.session.Model.Layers
 	return app.Section().Class("card").Body(
 		app.H2().Text("Functions, predicted"),
 		app.Div().Class("scroll").Body(app.Table().ID("stages").Body(
@@ -35,7 +34,7 @@ func (p *Page) stages() app.UI {
 				s := rows[i]
 				return app.Tr().Body(
 					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(i+1)),
-					app.Td().Class("words").Text(layerSpan(layers[s.FirstLayer-1].Name, layers[s.LastLayer-1].Name, s.LastLayer-s.FirstLayer+1)),
+					app.Td().Class("words").Text(layerSpan(&s)),
 					app.Td().Text(count(s.MemoryMB)+" MB"),
 					app.Td().Text(bytes(s.WeightBytes)),
 					app.Td().Text(bytes(s.InputBytes)),
@@ -51,11 +50,11 @@ func (p *Page) stages() app.UI {
 	)
 }
 
-func layerSpan(first, last string, layers int) string {
-	if layers == 1 {
-		return first
+func layerSpan(s *plan.Stage) string {
+	if s.LastLayer == s.FirstLayer {
+		return s.Layers
 	}
-	return fmt.Sprintf("%s … %s (%d)", first, last, layers)
+	return fmt.Sprintf("%s (%d)", strings.Replace(s.Layers, " .. ", " … ", 1), s.LastLayer-s.FirstLayer+1)
 }
 
 // Size of the timeline's drawing in its own units.

@@ -12,6 +12,7 @@ import (
 
 	"partita/app/state"
 	"partita/planner/plan"
+	"partita/planner/rewrite"
 )
 
 // Size of the model's drawing in its own units: bars of weights above the line, what crosses each position below it.
@@ -97,14 +98,15 @@ func stagesSVG(m *state.Model, document *plan.Plan) string {
 	if len(document.Stages) == 0 {
 		bars("edge", 0, layers)
 	}
+	at := places(m, document)
 	for i, s := range document.Stages {
-		bars(stageClass(i), s.FirstLayer-1, min(s.LastLayer, layers))
+		bars(stageClass(i), at(s.FirstLayer-1), at(s.LastLayer))
 	}
 	for i, s := range document.Stages {
 		if i == 0 {
 			continue
 		}
-		x := float64(s.FirstLayer-1) * width
+		x := float64(at(s.FirstLayer-1)) * width
 		anchor, offset := "start", 4.0
 		if x > stripWidth*0.8 {
 			anchor, offset = "end", -4
@@ -114,4 +116,24 @@ func stagesSVG(m *state.Model, document *plan.Plan) string {
 	}
 	b.WriteString(`</svg>`)
 	return b.String()
+}
+
+// places gives how many of the model's layers lie before a position of the plan, which counts the parts of a layer that is
+// computed in parts: within them it is the layer's own place.
+func places(m *state.Model, document *plan.Plan) func(position int) int {
+	names := make([]string, len(m.Layers))
+	for i := range m.Layers {
+		names[i] = m.Layers[i].Name
+	}
+	splits := make([]rewrite.Split, len(document.Model.Splits))
+	for i, s := range document.Model.Splits {
+		splits[i] = rewrite.Split(s)
+	}
+	sources := rewrite.Sources(names, splits)
+	return func(position int) int {
+		if position < len(sources) {
+			return sources[position]
+		}
+		return len(names)
+	}
 }

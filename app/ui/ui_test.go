@@ -164,3 +164,27 @@ func TestSinceLink(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 }
+
+// A layer in parts is one bar, in whose place the functions between its parts begin.
+func TestStripOfALayerInParts(t *testing.T) {
+	document := twoStages(solve.Warm)
+	document.Model.Splits = []plan.Split{{Layer: "b", Parts: 2}}
+	document.Stages = []plan.Stage{
+		{Index: 1, FirstLayer: 1, LastLayer: 2, Layers: "a .. b (1 of 2)"}, {Index: 2, FirstLayer: 3, LastLayer: 3, Layers: "b (2 of 2)"}, {Index: 3, FirstLayer: 4, LastLayer: 4, Layers: "b"},
+	}
+	model := twoLayers()
+	at := places(model, document)
+	for position, want := range []int{0, 1, 1, 1, 2} {
+		if got := at(position); got != want {
+			t.Errorf("position %d is at layer %d, want %d", position, got, want)
+		}
+	}
+	if picture := stagesSVG(model, document); strings.Count(picture, `class="cut"`) != 2 {
+		t.Errorf("the picture is %s", picture)
+	}
+	for i, want := range []string{"a … b (1 of 2) (2)", "b (2 of 2)", "b"} {
+		if got := layerSpan(&document.Stages[i]); got != want {
+			t.Errorf("stage %d holds %q, want %q", i+1, got, want)
+		}
+	}
+}

@@ -78,9 +78,10 @@ type Request struct {
 	MaxStages       int     `json:"maxStages"`
 	MemoryMB        []int64 `json:"memoryMB"` // the sizes considered
 	Batch           int64   `json:"batch"`
-	Transport       string  `json:"transport"` // "auto", "inline" or "s3"
-	Packaging       string  `json:"packaging"`
-	Quantization    string  `json:"quantization"`
+	Transport       string  `json:"transport"`             // "auto", "inline" or "s3"
+	Packaging       string  `json:"packaging"`             // "auto", "zip" or "s3"
+	Quantization    string  `json:"quantization"`          // how weights may be stored: "none", "auto", or a list of precisions
+	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
 
 	MicroRequestsPerHour int64       `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests

@@ -374,3 +374,23 @@ func (e *editor) slice(id graph.ValueID, axis, stored int, from, to int64) graph
 	}
 	return e.add(v)
 }
+
+// Sources tells for each layer of a graph in which some are computed in parts which layer of the given ones it came from.
+// Names that are not among the given ones are passed over.
+func Sources(layers []string, splits []Split) []int {
+	parts := map[string]int{}
+	for _, s := range splits {
+		if s.Parts >= 2 && s.Parts <= MaxParts {
+			parts[s.Layer] = s.Parts
+		}
+	}
+	var all []int
+	for i, name := range layers {
+		for range parts[name] {
+			all = append(all, i)
+		}
+		delete(parts, name) // the first layer of a name is the one in parts
+		all = append(all, i)
+	}
+	return all
+}

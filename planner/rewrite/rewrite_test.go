@@ -127,6 +127,30 @@ func TestEveryLayerOfTheZoo(t *testing.T) {
 	}
 }
 
+func TestSources(t *testing.T) {
+	g := network(t, "VGG16").Graph
+	names := func(g *graph.Graph) (all []string) {
+		for _, l := range g.Layers {
+			all = append(all, l.Name)
+		}
+		return all
+	}
+	splits := []rewrite.Split{{Layer: "fc1", Parts: 3}, {Layer: "block1_conv1", Parts: 2}, {Layer: "absent", Parts: 4}}
+	inParts, err := rewrite.Apply(g, splits[:2])
+	if err != nil {
+		t.Fatal(err)
+	}
+	sources := rewrite.Sources(names(g), splits)
+	if len(sources) != len(inParts.Layers) {
+		t.Fatalf("%d layers, want %d", len(sources), len(inParts.Layers))
+	}
+	for i, name := range names(inParts) {
+		if from := g.Layers[sources[i]].Name; name != from && !strings.HasPrefix(name, from+" (") {
+			t.Errorf("%s comes from %s", name, from)
+		}
+	}
+}
+
 func TestRefuses(t *testing.T) {
 	g := network(t, "MobileNet").Graph
 	for _, c := range []struct {

@@ -1,0 +1,159 @@
+package planner
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"partita/internal/fixture"
+	"partita/planner/cost"
+	"partita/planner/diag"
+	"partita/planner/plan"
+	"partita/planner/precision"
+	"partita/planner/rewrite"
+	"partita/planner/solve"
+)
+
+func vgg(t *testing.T, options ...string) *plan.Plan {
+	t.Helper()
+	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
+	return mustPlan(t, mustProblem(t, m, append(options, "scenario=cold-sequential", "max-stages=5")...))
+}
+
+// VGG16's layer of 411 MB fits no package. Every lever by itself makes it fit, and the plan says which was used.
+func TestLeversLetVGG16Fit(t *testing.T) {
+	if d := vgg(t, "packaging=zip", "split-layers=off"); d.Status != plan.Infeasible || d.Request.SplitLayers != "off" || d.Request.Packaging != "zip" {
+		t.Errorf("without levers: %s, %+v", d.Status, d.Request)
+	}
+	inParts := vgg(t, "packaging=zip")
+	if inParts.Status != plan.Optimal || len(inParts.Model.Splits) != 1 || inParts.Model.Splits[0].Layer != "fc1" {
+		t.Fatalf("in parts: %s, %+v", inParts.Status, inParts.Model.Splits)
+	}
+	m, err := rewrite.Model(inParts)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if last := inParts.Stages[len(inParts.Stages)-1].LastLayer; last != len(m.Graph.Layers) || len(m.Graph.Layers) != inParts.Model.Layers+inParts.Model.Splits[0].Parts {
+		t.Errorf("the plan ends at layer %d of %d", last, len(m.Graph.Layers))
+	}
+	for _, s := range inParts.Stages {
+		if s.PackageBytes > 262_144_000 || s.Packaging != "zip" || s.Precision != "" {
+			t.Errorf("stage %d: %d bytes, %s, %s", s.Index, s.PackageBytes, s.Packaging, s.Precision)
+		}
+	}
+	fetched := vgg(t, "packaging=s3", "split-layers=off")
+	if fetched.Status != plan.Optimal || fetched.Model.Splits != nil {
+		t.Fatalf("fetched: %s, %+v", fetched.Status, fetched.Model.Splits)
+	}
+	for _, s := range fetched.Stages {
+		if s.Packaging != "s3" || s.WeightBytes > 496<<20 {
+			t.Errorf("stage %d: %s, %d bytes", s.Index, s.Packaging, s.WeightBytes)
+		}
+	}
+	for _, w := range []string{"float16", "int8"} {
+		d := vgg(t, "packaging=zip", "split-layers=off", "precision="+w)
+		if w == "float16" { // 206 MB fit beside the library
+			if d.Status != plan.Optimal {
+				t.Errorf("%s: %s", w, d.Reason)
+			}
+		}
+		for _, s := range d.Stages {
+			if s.Precision != w {
+				t.Errorf("stage %d is in %q, want %s", s.Index, s.Precision, w)
+			}
+		}
+	}
+	// All together are no dearer than any of them.
+	all := vgg(t, "precision=auto")
+	for _, d := range []*plan.Plan{inParts, fetched} {
+		if all.CostPicoUSD > d.CostPicoUSD {
+			t.Errorf("with every lever it costs %d, with one %d", all.CostPicoUSD, d.CostPicoUSD)
+		}
+	}
+	// The document survives the way through its bytes.
+	text, err := inParts.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := plan.Decode(text); err != nil || !slices.Equal(back.Model.Splits, inParts.Model.Splits) {
+		t.Errorf("%v", err)
+	}
+}
+
+// A request for something else starts from the model as it came.
+func TestWithUndoesParts(t *testing.T) {
+	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
+	p := mustProblem(t, m, "packaging=zip")
+	r := p.Request()
+	r.SplitLayers = off
+	q, err := p.With(r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(q.model.graph.Layers) != len(m.Graph.Layers) || len(p.model.graph.Layers) <= len(m.Graph.Layers) || mustPlan(t, q).Status != plan.Infeasible {
+		t.Errorf("%d layers, %d in parts, %d without", len(m.Graph.Layers), len(p.model.graph.Layers), len(q.model.graph.Layers))
+	}
+}
+
+// The measured time of a layer is shared out among its parts.
+func TestPartsShareMeasuredTime(t *testing.T) {
+	c := &cost.Calibration{Batch: 2, LayerNs: []int64{5, 100, -1, 7}}
+	got, err := spread(c, 1, 3)
+	if err != nil || got.Batch != 2 || !slices.Equal(got.LayerNs, []int64{5, 33, 33, 34, 0, -1, 7}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err = spread(c, 2, 2); err != nil || !slices.Equal(got.LayerNs, []int64{5, 100, -1, -1, -1, 7}) {
+		t.Errorf("%+v, %v", got, err)
+	}
+	if got, err := spread(nil, 2, 2); got != nil || err != nil {
+		t.Error("nothing measured is something")
+	}
+	if _, err := spread(c, 4, 2); err == nil {
+		t.Error("another model's times are taken")
+	}
+}
+
+// On a real network fetched weights start sooner, and what each lever brings adds up: more choice never costs more.
+func TestMoreChoiceNeverCostsMore(t *testing.T) {
+	m := tiny(t)
+	for _, scenario := range []solve.Scenario{solve.ColdSequential, solve.ColdOverlapped, solve.Warm} {
+		var last int64
+		for i, choice := range [][]string{{"packaging=zip"}, {"packaging=auto"}, {"precision=float32,float16"}, {"precision=auto"}} {
+			d := mustPlan(t, mustProblem(t, m, append(choice, "scenario="+string(scenario))...))
+			if i > 0 && d.CostPicoUSD > last {
+				t.Errorf("%s, %v: %d, with less choice %d", scenario, choice, d.CostPicoUSD, last)
+			}
+			last = d.CostPicoUSD
+		}
+	}
+}
+
+func TestLeverOptions(t *testing.T) {
+	for text, want := range map[string]string{"float32": "float32", "auto": "auto", "int8": "int8", "int8,float32": "float32,int8", "float16, int8,float16": "float16,int8", "int8,float16,float32": "auto"} {
+		list, err := parsePrecisions(text)
+		if err != nil || printPrecisions(list) != want {
+			t.Errorf("%s is read as %v and printed %s: %v", text, list, printPrecisions(list), err)
+		}
+	}
+	for _, text := range []string{"", "int4", "float32,", "none"} {
+		if _, err := parsePrecisions(text); err == nil {
+			t.Errorf("%q is read", text)
+		}
+	}
+	base := DefaultRequest()
+	for _, c := range []func(r *Request){
+		func(r *Request) { r.Packaging = "image" }, func(r *Request) { r.SplitLayers = "on" }, func(r *Request) { r.Precisions = []precision.Precision{"int2"} },
+		func(r *Request) { r.Packaging, r.Platform = "s3", "azure-functions-flex" },
+	} {
+		r := base
+		c(&r)
+		if _, err := New(tiny(t), r); diag.CodeOf(err) != "planner.bad-choice" || strings.TrimSpace(err.Error()) == "" {
+			t.Errorf("%+v: %v", r, err)
+		}
+	}
+	r := base
+	r.Platform = "azure-functions-flex"
+	if v := r.variants(mustProblem(t, tiny(t), "platform=azure-functions-flex").platform); len(v) != 1 || v[0] != cost.Plain {
+		t.Errorf("%+v", v)
+	}
+}
