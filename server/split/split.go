@@ -35,6 +35,9 @@ func Stages(g *graph.Graph, cuts []int, deployment string, precisions ...precisi
 	if len(precisions) != 0 && len(precisions) != len(cuts)+1 {
 		panic(fmt.Sprintf("split: %d precisions for %d stages", len(precisions), len(cuts)+1))
 	}
+	if err := checkServed(g, doing); err != nil {
+		return nil, err
+	}
 	encodings := map[precision.Precision][]precision.Encoding{}
 	live := g.Live()
 	bounds := make([]int, 0, len(cuts)+2)
