@@ -1,6 +1,9 @@
 package graph
 
-import "fmt"
+import (
+	"fmt"
+	"slices"
+)
 
 // operators are the rules of domain ai.onnx. A rule speaks for every version of its operator; those that differ ask for
 // the operator set. Sources: ONNX's Operators.md and Changelog.md, opsets 7 to 24.
@@ -126,6 +129,9 @@ func ruleCastLike(c *call) error {
 func ruleDropout(c *call) error {
 	if err := ruleSame(c); err != nil {
 		return err
+	}
+	if len(c.in) > 2 && c.in[2] != nil && c.in[2].Filled && slices.Contains(c.in[2].Ints, 1) {
+		return fmt.Errorf("it is in training mode, so that its answers are drawn by chance: export the model for inference")
 	}
 	c.set(1, Bool, c.in[0].Shape...)
 	return nil

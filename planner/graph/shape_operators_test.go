@@ -56,6 +56,8 @@ func TestEvaluate(t *testing.T) {
 		{"GlobalAveragePool", 1, nil, []*Known{sized(2, 3, 7, 7)}, "[2x3x1x1]"},
 		{"BatchNormalization", 9, nil, []*Known{sized(2, 3, 7), sized(3), sized(3), sized(3), sized(3)}, "[2x3x7]"},
 		{"BatchNormalization", 14, attrs{"training_mode": 1}, []*Known{sized(2, 3, 7), sized(3), sized(3), sized(3), sized(3)}, "an error"},
+		{"Dropout", 13, nil, []*Known{sized(2, 5), nil, {DType: Bool, Filled: true, Ints: []int64{1}}}, "an error"},
+		{"Dropout", 13, nil, []*Known{sized(2, 5), nil, {DType: Bool, Filled: true, Ints: []int64{0}}}, "[2x5]"},
 		{"Resize", 10, nil, []*Known{sized(1, 1, 2, 4), floats(1, 1, 0.6, 0.6)}, "[1x1x1x2]"},
 		{"Resize", 13, nil, []*Known{sized(1, 1, 2, 4), nil, floats(), list(1, 1, 7, 8)}, "[1x1x7x8]"},
 		{"Resize", 18, attrs{"axes": []int64{3, 2}}, []*Known{sized(1, 1, 2, 4), nil, nil, list(8, 7)}, "[1x1x7x8]"},
