@@ -6,6 +6,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"strconv"
+	"strings"
 	"sync"
 	"unsafe"
 
@@ -91,9 +92,19 @@ func openSession(folder, library string, s settings) (*session, error) {
 	defer options.Destroy()
 	o, err := ort.NewDynamicAdvancedSession(path, inputs, outputs, options)
 	if err != nil {
-		return nil, loading("stage.bad-model", "ONNX Runtime cannot load its "+wire.ModelFile, "deploy again").Because(err)
+		return nil, loading("stage.bad-model", "ONNX Runtime cannot load its "+wire.ModelFile, remedy(err)).Because(err)
 	}
 	return &session{ort: o, inputs: inputs, outputs: outputs}, nil
+}
+
+// remedy says what helps where ONNX Runtime refuses a model: to deploy again, unless the model itself is at fault.
+func remedy(err error) string {
+	for _, sign := range []string{"Could not find an implementation", "is not a registered function", "No Op registered", "are not supported"} {
+		if strings.Contains(err.Error(), sign) {
+			return "export the model with operators that ONNX Runtime runs on processors, or with other types of elements (float32, int64)"
+		}
+	}
+	return "deploy again"
 }
 
 func (s *settings) options() (*ort.SessionOptions, error) {

@@ -243,6 +243,27 @@ func TestOpenRefuses(t *testing.T) {
 	}
 }
 
+// TestOpenTellsWhatHelps opens models that no other deployment would make run: the advice is about the model.
+func TestOpenTellsWhatHelps(t *testing.T) {
+	library := fixture.Library(t)
+	for name, c := range map[string]struct {
+		change func(m *onnx.Model)
+		again  bool
+	}{
+		"no code for this version":     {func(m *onnx.Model) { m.Nodes[0].Op, m.Nodes[0].Inputs = "LpNormalization", []string{"a"} }, false},
+		"operators of its own":         {func(m *onnx.Model) { m.Nodes[0].Op, m.Nodes[0].Domain = "Quant", "onnx.brevitas" }, false},
+		"a tensor that nobody defines": {func(m *onnx.Model) { m.Nodes[0].Inputs[0] = "nothing" }, true},
+	} {
+		m := testModel()
+		m.Opset = 24
+		c.change(m)
+		_, err := open(writePackage(t, testManifest(), m.Encode()), library, nil, defaults(512, 1))
+		if diag.CodeOf(err) != "stage.bad-model" || strings.Contains(diag.As(err).Fix, "deploy again") != c.again {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
 func TestThreads(t *testing.T) {
 	for _, c := range []struct {
 		memory int64
