@@ -12,9 +12,25 @@ import (
 // usage tells how a template's parameters come to fit.
 func (d *deployment) usage() []string {
 	return append(d.heading(),
-		"The packages (stage-1.zip ... gateway.zip) must be in the bucket under PackagePrefix. The gateway's package names the",
+		"The packages ("+d.files()+") must be in the bucket under PackagePrefix. The gateway's package names the",
 		"bucket for hand-overs, so Bucket must be the one that it was made for; partita package writes them.",
 		"The roles have names, so creating the stack needs the capability CAPABILITY_NAMED_IAM.")
+}
+
+// files names the files that a deployment's packages are in.
+func (d *deployment) files() string {
+	if d.fetches() {
+		return "stage-1.zip ... gateway.zip, and the weights that are not in them, stage-N.weights"
+	}
+	return "stage-1.zip ... gateway.zip"
+}
+
+// variables is the environment of a function, if it needs one.
+func variables(f *function) object {
+	if !f.fetches {
+		return nil
+	}
+	return object{m("Environment", object{m("Variables", object{m(weightsVariable, sub("s3://${Bucket}/${PackagePrefix}/"+f.key+".weights"))})})}
 }
 
 func sub(text string) object { return object{m("Fn::Sub", text)} }
@@ -24,7 +40,7 @@ func subResource(r string) any {
 	if !strings.Contains(r, "{") {
 		return r
 	}
-	return sub(places{"${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}", "${Bucket}"}.fill(r))
+	return sub(places{"${AWS::Partition}", "${AWS::Region}", "${AWS::AccountId}", "${Bucket}", "${PackagePrefix}"}.fill(r))
 }
 
 func reference(name string) object { return object{m("Ref", name)} }
@@ -94,11 +110,11 @@ func stageComment(f *function) string {
 func cloudFormationTemplate(d *deployment) ([]byte, error) {
 	resources := d.roles()
 	for _, f := range d.all() {
-		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Lambda::Function"), m("DependsOn", f.id+"Logs"), m("Properties", object{
+		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Lambda::Function"), m("DependsOn", f.id+"Logs"), m("Properties", append(object{
 			m("FunctionName", f.name), m("Description", f.description), m("PackageType", "Zip"), m("Runtime", "provided.al2023"), m("Handler", "bootstrap"),
 			m("Architectures", list{d.architecture}), m("MemorySize", f.memoryMB), m("Timeout", f.timeoutSeconds), m("EphemeralStorage", object{m("Size", f.temporaryMB)}),
 			m("Role", roleOf(&f)), m("Code", object{m("S3Bucket", reference("Bucket")), m("S3Key", packageKey(&f))}), m("Tags", d.tags()),
-		})}, stageComment(&f)})
+		}, variables(&f)...))}, stageComment(&f)})
 	}
 	return asYAML(d.usage(), object{
 		m("AWSTemplateFormatVersion", "2010-09-09"), m("Description", d.summary()),
@@ -110,10 +126,10 @@ func samTemplate(d *deployment) ([]byte, error) {
 	tags := object{m("partita:deployment", d.name), m("partita:plan", d.plan.Hash)}
 	resources := d.roles()
 	for _, f := range d.all() {
-		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Serverless::Function"), m("DependsOn", f.id+"Logs"), m("Properties", object{
+		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Serverless::Function"), m("DependsOn", f.id+"Logs"), m("Properties", append(object{
 			m("FunctionName", f.name), m("Description", f.description), m("MemorySize", f.memoryMB), m("Timeout", f.timeoutSeconds), m("EphemeralStorage", object{m("Size", f.temporaryMB)}),
 			m("Role", roleOf(&f)), m("CodeUri", object{m("Bucket", reference("Bucket")), m("Key", packageKey(&f))}),
-		})}, stageComment(&f)})
+		}, variables(&f)...))}, stageComment(&f)})
 	}
 	return asYAML(d.usage(), object{
 		m("AWSTemplateFormatVersion", "2010-09-09"), m("Transform", "AWS::Serverless-2016-10-31"), m("Description", d.summary()),

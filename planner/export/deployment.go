@@ -3,8 +3,10 @@ package export
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
+	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/platform"
@@ -36,6 +38,7 @@ type function struct {
 	timeoutSeconds int64
 	temporaryMB    int64
 	stage          *plan.Stage // nil for the gateway
+	fetches        bool        // its weights are not in its package
 }
 
 // A stage may take so much longer than predicted before it is stopped, as when the server deploys it.
@@ -91,12 +94,13 @@ func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
 	limit := bought.TimeoutUs / 1_000_000
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		if s.Packaging != "zip" {
-			return nil, diag.New(diag.Usage, "export.unsupported-packaging", describing, fmt.Sprintf("stage %d is packaged as %s, and this form describes zip packages", s.Index, s.Packaging), "plan with zip packages")
+		if s.Packaging != cost.PackagingZip && s.Packaging != cost.PackagingS3 {
+			return nil, diag.New(diag.Usage, "export.unsupported-packaging", describing, fmt.Sprintf("stage %d is packaged as %s, and this form describes zip packages", s.Index, s.Packaging), "plan with packaging zip or s3")
 		}
 		key := fmt.Sprintf("stage-%d", s.Index)
 		d.stages = append(d.stages, function{
-			id: fmt.Sprintf("Stage%d", s.Index), key: key, name: d.functions() + key, stage: s, memoryMB: s.MemoryMB, temporaryMB: bought.TemporaryMB,
+			id: fmt.Sprintf("Stage%d", s.Index), key: key, name: d.functions() + key, stage: s, memoryMB: s.MemoryMB, temporaryMB: max(bought.TemporaryMB, s.TemporaryMB),
+			fetches:        s.Packaging == cost.PackagingS3 && s.WeightBytes > 0,
 			description:    describe(fmt.Sprintf("%s: stage %d of %d, %s", d.name, s.Index, len(p.Stages), s.Layers)),
 			timeoutSeconds: min(timeoutFloorSeconds+timeoutFactor*(s.InitUs+s.InputUs+s.ComputeUs+s.OutputUs)/1_000_000, limit),
 		})
@@ -120,6 +124,14 @@ func Place(p *plan.Plan, o Options) (name, bucket string, err error) {
 		return "", "", err
 	}
 	return d.name, d.bucket, nil
+}
+
+// weightsVariable is the variable that tells a stage where the weights are which its package lacks.
+const weightsVariable = "PARTITA_WEIGHTS"
+
+// fetches tells whether some stage fetches its weights.
+func (d *deployment) fetches() bool {
+	return slices.ContainsFunc(d.stages, func(f function) bool { return f.fetches })
 }
 
 // all lists the functions, the gateway last: it needs the others.

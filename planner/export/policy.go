@@ -6,7 +6,7 @@ import "strings"
 type policy []statement
 
 // statement allows actions on resources. Resources name the places that each form fills in its own way: {partition},
-// {region}, {account} and {bucket}.
+// {region}, {account}, {bucket} and {packages}.
 type statement struct {
 	sid       string
 	actions   []string
@@ -47,10 +47,18 @@ func (d *deployment) machineRole() string  { return d.functions() + "state-machi
 // stagePolicy is what a stage needs: a log, and the objects that it takes and hands over. An answer that is too large for
 // a payload goes through S3 whatever the plan says.
 func (d *deployment) stagePolicy() policy {
-	return policy{
+	return append(policy{
 		{sid: "WriteLogs", actions: []string{"logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{d.logARN(d.functions() + "stage-*")}},
 		{sid: "HandOverTensors", actions: []string{"s3:GetObject", "s3:PutObject"}, resources: []string{d.objectsARN(d.runs())}},
+	}, d.fetchWeights()...)
+}
+
+// fetchWeights is what stages need whose weights are not in their packages.
+func (d *deployment) fetchWeights() policy {
+	if !d.fetches() {
+		return nil
 	}
+	return policy{{sid: "FetchWeights", actions: []string{"s3:GetObject"}, resources: []string{"arn:{partition}:s3:::{bucket}/{packages}/*.weights"}}}
 }
 
 // gatewayPolicy is what the gateway needs: a log, the stages, and the objects of requests, which it removes.
@@ -73,12 +81,12 @@ func (d *deployment) listRuns() statement {
 
 // functionPolicy is what the one role needs under which the server runs gateways and stages alike.
 func (d *deployment) functionPolicy() policy {
-	return policy{
+	return append(policy{
 		{sid: "WriteLogs", actions: []string{"logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"}, resources: []string{d.logARN(d.functions() + "*")}},
 		{sid: "DriveStages", actions: []string{"lambda:InvokeFunction"}, resources: []string{d.functionARN(d.functions() + "stage-*")}},
 		{sid: "HandOverTensors", actions: []string{"s3:GetObject", "s3:PutObject", "s3:DeleteObject"}, resources: []string{d.objectsARN(d.runs())}},
 		d.listRuns(),
-	}
+	}, d.fetchWeights()...)
 }
 
 // machinePolicy is what the state machine needs that takes the gateway's place.
@@ -125,10 +133,10 @@ func (d *deployment) infrastructurePolicy() policy {
 }
 
 // places fills the places in a resource's name.
-type places struct{ partition, region, account, bucket string }
+type places struct{ partition, region, account, bucket, packages string }
 
 func (at places) fill(resource string) string {
-	return strings.NewReplacer("{partition}", at.partition, "{region}", at.region, "{account}", at.account, "{bucket}", at.bucket).Replace(resource)
+	return strings.NewReplacer("{partition}", at.partition, "{region}", at.region, "{account}", at.account, "{bucket}", at.bucket, "{packages}", at.packages).Replace(resource)
 }
 
 const policyVersion = "2012-10-17" // of IAM's policy language
@@ -170,7 +178,7 @@ const IAMFormat = "partita.iam/1"
 
 // iamDocument writes the policies of all who have to do with a deployment.
 func iamDocument(d *deployment) ([]byte, error) {
-	at := places{"aws", d.region, d.account, d.bucket}
+	at := places{"aws", d.region, d.account, d.bucket, d.packages()}
 	if at.region == "" {
 		at.region = "*"
 	}

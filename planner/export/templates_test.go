@@ -163,7 +163,7 @@ func TestCloudFormationLint(t *testing.T) {
 	lint := tool(t, "cfn-lint")
 	dir := t.TempDir()
 	var files []string
-	for name, p := range map[string]*plan.Plan{"three": sample(t), "hostile": hostile(t)} {
+	for name, p := range map[string]*plan.Plan{"three": sample(t), "hostile": hostile(t), "fetching": fetching(t)} {
 		for _, format := range []string{"cloudformation", "sam"} {
 			file := filepath.Join(dir, name+"-"+format+".yaml")
 			if err := os.WriteFile(file, mustExport(t, p, format, Options{Name: "demo"}), 0o600); err != nil {
@@ -210,7 +210,7 @@ func TestTerraform(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range []*plan.Plan{hostile(t), whole(t), sample(t)} {
+	for _, p := range []*plan.Plan{hostile(t), whole(t), fetching(t), sample(t)} {
 		write(p)
 		run(dir, "fmt", "-check", "-diff", "main.tf")
 	}
@@ -219,6 +219,8 @@ func TestTerraform(t *testing.T) {
 	}
 	run(dir, "init", "-backend=false", "-input=false", "-no-color")
 	run(dir, "validate", "-no-color")
-	write(hostile(t))
-	run(dir, "validate", "-no-color")
+	for _, p := range []*plan.Plan{hostile(t), fetching(t)} {
+		write(p)
+		run(dir, "validate", "-no-color")
+	}
 }

@@ -8,7 +8,7 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 	for _, line := range d.heading() {
 		h.comment(line)
 	}
-	h.comment("The packages (stage-1.zip ... gateway.zip) must be in the bucket under package_prefix. The gateway's package names the")
+	h.comment("The packages (" + d.files() + ") must be in the bucket under package_prefix. The gateway's package names the")
 	h.comment("bucket for hand-overs, so bucket must be the one that it was made for; partita package writes them. Credentials and region")
 	h.comment("are the provider's.")
 	h.comment("When a package changes under the same key, apply with -replace of its function: Terraform does not look into the bucket.")
@@ -30,7 +30,12 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 	h.block("locals", func() {
 		h.block("stages =", func() {
 			for _, f := range d.stages {
-				h.block(text(f.key)+" =", func() { h.size(&f) })
+				h.block(text(f.key)+" =", func() {
+					h.size(&f)
+					if d.fetches() {
+						h.attr("fetches_weights", fmt.Sprint(f.fetches))
+					}
+				})
 			}
 		})
 		h.block("gateway =", func() { h.size(&d.gateway) })
@@ -90,7 +95,7 @@ func (h *hcl) size(f *function) {
 }
 
 func (h *hcl) role(label, name string, p policy) {
-	at := places{"${data.aws_partition.current.partition}", "${data.aws_region.current.name}", "${data.aws_caller_identity.current.account_id}", "${var.bucket}"}
+	at := places{"${data.aws_partition.current.partition}", "${data.aws_region.current.name}", "${data.aws_caller_identity.current.account_id}", "${var.bucket}", "${var.package_prefix}"}
 	h.blank()
 	h.block(`data "aws_iam_policy_document" "`+label+`"`, func() {
 		for i, s := range p {
@@ -170,6 +175,16 @@ func (h *hcl) function(label string, each bool, d *deployment) {
 		h.attr("tags", "local.tags")
 		h.blank()
 		h.block("ephemeral_storage", func() { h.attr("size", of+".temporary_mb") })
+		if each && d.fetches() {
+			h.blank()
+			h.block(`dynamic "environment"`, func() {
+				h.attr("for_each", "each.value.fetches_weights ? [1] : []")
+				h.blank()
+				h.block("content", func() {
+					h.attr("variables", "{ "+weightsVariable+" = "+template("s3://${var.bucket}/${var.package_prefix}/"+key+".weights")+" }")
+				})
+			})
+		}
 		h.blank()
 		h.attr("depends_on", "[aws_cloudwatch_log_group."+label+", aws_iam_role_policy."+label+"]")
 	})

@@ -46,6 +46,9 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 		page.Line("  cold: %s per 100,000 requests, %s; warm: %s, %s", Dollars(t.ColdCostPicoUSD, Requests), Duration(t.ColdLatencyUs),
 			Dollars(t.WarmCostPicoUSD, Requests), Duration(t.WarmLatencyUs))
 	}
+	for _, s := range p.Model.Splits {
+		page.Line("%s fits no function: it is computed in %d parts of its output channels, and joined", s.Layer, s.Parts)
+	}
 	page.Line("")
 	page.Table(stageRows(p))
 	writeReasons(page, p)
@@ -101,10 +104,22 @@ func writeReasons(page *Page, p *plan.Plan) {
 	}
 }
 
+// Weights says how much weights a stage has, and how they are stored and where, if not as float32 in its package.
+func Weights(s *plan.Stage) string {
+	text := Bytes(s.WeightBytes)
+	if s.Precision != "" {
+		text += " " + s.Precision
+	}
+	if s.Packaging == "s3" {
+		text += " in S3"
+	}
+	return text
+}
+
 func stageRows(p *plan.Plan) [][]string {
 	rows := [][]string{{"stage", "memory", "weights", "in", "via", "init", "run", "cost/100k", "layers"}}
 	for _, s := range p.Stages {
-		rows = append(rows, []string{strconv.Itoa(s.Index), Memory(s.MemoryMB), Bytes(s.WeightBytes), Bytes(s.InputBytes), s.TransportIn,
+		rows = append(rows, []string{strconv.Itoa(s.Index), Memory(s.MemoryMB), Weights(&s), Bytes(s.InputBytes), s.TransportIn,
 			Duration(s.InitUs), Duration(s.InputUs + s.ComputeUs + s.OutputUs), Dollars(s.CostPicoUSD, Requests), s.Layers})
 	}
 	g := p.Gateway
