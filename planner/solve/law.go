@@ -90,6 +90,32 @@ func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64
 	return a*fixed + b*(s.InitUs&r.sequential+r.dispatch) + int64(v), lo
 }
 
+// floors is floor for rising slopes of time; a smaller slope picks no larger size.
+func (l *law) floors(s *Stage, r *rule, a int64, slope *[slopes]int64, low, high int32, weight []int64, pick []int32) {
+	fa := float64(a)
+	fixedPerUs := float64(fa * (float64(s.RunPicoUSDPerMs) / 1000))
+	run1, hop := float64(s.Run1Ns)/1000, float64(s.HopUs)
+	x, y := fa*float64(s.FixedUs+s.HopUs), fa*run1
+	fixed, time := a*(s.FixedPicoUSD-roundingPicoUSD), s.InitUs&r.sequential+r.dispatch
+	hi := high - 1
+	for n := slopes - 1; n >= 0; n-- {
+		perUs := float64(slope[n]) + fixedPerUs
+		z := perUs * run1
+		for lo := low; lo < hi; {
+			mid := (lo + hi) >> 1
+			if d := &l.step[mid]; float64(x*d.price)+float64(y*d.both)+float64(z*d.slow) < 0 {
+				lo = mid + 1
+			} else {
+				hi = mid
+			}
+		}
+		k := &l.size[hi]
+		v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*hop)
+		v -= v / (1 << 40)
+		weight[n], pick[n] = fixed+slope[n]*time+int64(v), hi
+	}
+}
+
 // roundingPicoUSD is more than rounding to whole pico-dollars can take off a cost.
 const roundingPicoUSD = 8
 

@@ -72,12 +72,6 @@ func (s *solver) leaf(p, q *plan, list []entry, d direction, limit int64, divisi
 				return bend
 			}
 		}
-		if divisible && ok && len(left) > splitSize {
-			if bend = s.middle(p, q); bend != nil {
-				h.reset(s.states)
-				return bend
-			}
-		}
 	}
 	if ok = ok && s.labelSearch(p, q, d, scale, 0); ok {
 		for i := range h.fronts[s.states-1] {
@@ -110,19 +104,6 @@ func (s *solver) bend(p, q *plan, d direction) *plan {
 	return z
 }
 
-// middle stands for a plan halfway from p to q, of the least cost known so far; nil when there are no steps between.
-func (s *solver) middle(p, q *plan) *plan {
-	steps := (q.time - p.time) / s.clock.step
-	if steps < 2 {
-		return nil
-	}
-	z := &plan{time: p.time + steps/2*s.clock.step, cost: p.cost}
-	if n := s.known.before(z.time + 1); n > 0 {
-		z.cost = min(z.cost, s.known.points[n-1].cost)
-	}
-	return z
-}
-
 // lowest finds the known plan between p and q that is least in a direction.
 func (s *solver) lowest(p, q *plan, d direction) (z *plan) {
 	for n := s.known.before(p.time + 1); n < len(s.known.points) && s.known.points[n].time < q.time; n++ {
@@ -132,8 +113,6 @@ func (s *solver) lowest(p, q *plan, d direction) (z *plan) {
 	}
 	return z
 }
-
-var splitSize = 100000000
 
 const (
 	trialSize = 500 // survivors that are worth a first search

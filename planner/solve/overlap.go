@@ -66,6 +66,7 @@ type overlap struct {
 	envelope
 	weight              []int64 // per entry: least a*cost + slope*time of its corners
 	pick                []int32 // per entry: that corner
+	bound               []int64 // one per entry: of the value of every plan through it
 	via, next           []int32 // per state: the entry
 	viaSlope, nextSlope []int8  // per state: the slope with which via and next go on
 
@@ -111,14 +112,17 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 		s.sketch[k].cost = unreachable
 	}
 	limit := s.known.ceiling(p, q, d)
+	o.bound = grow(o.bound, len(list))
 	for i := range list {
 		e := &list[i]
+		o.bound[i] = unreachable
 		for layer := range s.layers {
 			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
 			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 				continue
 			}
 			bound, at := s.through(e, i, from, to)
+			o.bound[i] = min(o.bound[i], bound)
 			if bound > limit {
 				continue
 			}
@@ -262,13 +266,7 @@ func (s *solver) weighOverlap(list []entry, d direction) {
 	if s.smooth {
 		for i := range list {
 			e := &list[i]
-			stage := s.stage(e.arc)
-			hi := e.hi
-			for k := slopes - 1; k >= 0; k-- { // a smaller slope picks no larger size
-				v, size := s.law.floor(stage, &s.rule, d.a, o.slope[k], e.lo, hi)
-				o.weight[i*slopes+k], o.pick[i*slopes+k] = v, size
-				hi = size + 1
-			}
+			s.law.floors(s.stage(e.arc), &s.rule, d.a, &o.slope, e.lo, e.hi, o.weight[i*slopes:i*slopes+slopes], o.pick[i*slopes:i*slopes+slopes])
 		}
 		return
 	}

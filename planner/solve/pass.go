@@ -309,15 +309,7 @@ func (s *solver) bound(e *entry, i int) int64 {
 	if !s.menus.overlapped {
 		return s.around(e) + s.pass.weight[i]
 	}
-	least := int64(unreachable)
-	for k := range s.layers {
-		from, to := (k*s.step+int(e.tail))*slopes, ((k+1)*s.step+int(e.head))*slopes
-		if s.overlap.ahead[from] < unreachable && s.overlap.behind[to] < unreachable {
-			v, _ := s.through(e, i, from, to)
-			least = min(least, v)
-		}
-	}
-	return least
+	return s.overlap.bound[i]
 }
 
 // trace computes the totals of the paths that the last passes found, from the source and to the sink.
