@@ -21,7 +21,7 @@ const (
 func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
 	if p.simple == nil {
 		p.simple = &simplePlans{
-			whole: p.wholeSegments(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
+			whole: p.wholePlans(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
 		}
 	}
 	stages = max(stages, 2, p.numbers.MinStages)
@@ -33,9 +33,15 @@ func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
 	return []plan.Baseline{p.baseline(OneFunction, p.oneFunction(r)), p.simple.greedy, equal, p.simple.random}
 }
 
+// wholePlan is the whole model in one function.
+type wholePlan struct {
+	choice solve.Choice
+	total  solve.Point
+}
+
 // simplePlans are the baselines computed so far.
 type simplePlans struct {
-	whole          []int // segments of the whole model, one per variant
+	whole          []wholePlan // by variant, then size
 	greedy, random plan.Baseline
 	equal          map[int]plan.Baseline // by number of stages
 }
@@ -53,11 +59,21 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 	return b
 }
 
-// wholeSegments finds the segments of the whole model.
-func (p *Problem) wholeSegments() (all []int) {
+// wholePlans lists the ways to have the whole model in one function; none when one is too few.
+func (p *Problem) wholePlans() []wholePlan {
+	var all []wholePlan
 	for s := range p.numbers.Stages {
-		if stage := &p.numbers.Stages[s]; stage.I == 0 && int(stage.J) == len(p.numbers.Nodes)-1 {
-			all = append(all, s)
+		stage := &p.numbers.Stages[s]
+		if stage.I != 0 || int(stage.J) != len(p.numbers.Nodes)-1 {
+			continue
+		}
+		for o := stage.Low; o < stage.High; o++ {
+			x := wholePlan{choice: solve.Choice{Segment: s, Option: int(o)}}
+			var err error
+			if x.total, err = p.numbers.Evaluate([]solve.Choice{x.choice}); err != nil {
+				return nil
+			}
+			all = append(all, x)
 		}
 	}
 	return all
@@ -65,22 +81,18 @@ func (p *Problem) wholeSegments() (all []int) {
 
 // oneFunction takes the cheapest size within the SLO, or the fastest when none is.
 func (p *Problem) oneFunction(r Request) []solve.Choice {
-	var best []solve.Choice
-	bestTotal := solve.Point{}
-	for _, s := range p.simple.whole {
-		for o := int(p.numbers.Stages[s].Low); o < int(p.numbers.Stages[s].High); o++ {
-			path := []solve.Choice{{Segment: s, Option: o}}
-			total, err := p.numbers.Evaluate(path)
-			if err != nil {
-				return nil // one stage is too few
-			}
-			late, bestLate := r.SLOUs > 0 && total.LatencyUs > r.SLOUs, r.SLOUs > 0 && bestTotal.LatencyUs > r.SLOUs
-			if best == nil || bestLate && total.LatencyUs < bestTotal.LatencyUs || !late && !bestLate && total.CostPicoUSD < bestTotal.CostPicoUSD {
-				best, bestTotal = path, total
-			}
+	var best *wholePlan
+	for k := range p.simple.whole {
+		x := &p.simple.whole[k]
+		late, bestLate := r.SLOUs > 0 && x.total.LatencyUs > r.SLOUs, best != nil && r.SLOUs > 0 && best.total.LatencyUs > r.SLOUs
+		if best == nil || bestLate && x.total.LatencyUs < best.total.LatencyUs || !late && !bestLate && x.total.CostPicoUSD < best.total.CostPicoUSD {
+			best = x
 		}
 	}
-	return best
+	if best == nil {
+		return nil
+	}
+	return []solve.Choice{best.choice}
 }
 
 // greedy goes from each node as far as a stage reaches.

@@ -50,3 +50,45 @@ func TestProblemAgreesWithInstance(t *testing.T) {
 		}
 	}
 }
+
+// Whatever is allowed beside, no SLO costs more; and a frontier falls strictly.
+func TestLooserNeverCostsMore(t *testing.T) {
+	rng := rand.New(rand.NewPCG(23, 9))
+	compared := 0
+	for round := range 60 {
+		g := randomGraph(rng)
+		p := mustPlatform(t, platform.Names()[round%len(platform.Names())])
+		all := p.Grid(0)
+		tight := cost.Settings{Scenario: scenarios[round/2%3], MinStages: 1 + rng.IntN(2), MaxStages: 2 + rng.IntN(2), Transport: cost.S3}
+		for k := rng.IntN(3); k < len(all); k += 1 + rng.IntN(len(all)/3) {
+			tight.MemoryMB = append(tight.MemoryMB, all[k])
+		}
+		frontier := func(s cost.Settings) *solve.Result { return mustTable(t, g, p, s).Problem().Solve(solve.Effort{}) }
+		base := frontier(tight)
+		for k := 1; k < len(base.Frontier); k++ {
+			if a, b := base.Frontier[k-1], base.Frontier[k]; b.LatencyUs <= a.LatencyUs || b.CostPicoUSD >= a.CostPicoUSD {
+				t.Fatalf("round %d: %v follows %v", round, b, a)
+			}
+		}
+		for name, loosen := range map[string]func(*cost.Settings){
+			"more sizes":      func(s *cost.Settings) { s.MemoryMB = all },
+			"more stages":     func(s *cost.Settings) { s.MaxStages += 1 + rng.IntN(8) },
+			"fewer at least":  func(s *cost.Settings) { s.MinStages = 1 },
+			"every transport": func(s *cost.Settings) { s.Transport = "" },
+		} {
+			loose := tight
+			loosen(&loose)
+			r := frontier(loose)
+			for _, point := range base.Frontier {
+				compared++
+				k, ok := r.Cheapest(point.LatencyUs)
+				if !ok || r.Frontier[k].CostPicoUSD > point.CostPicoUSD {
+					t.Fatalf("round %d, %s on %s: with %s %v is gone", round, tight.Scenario, p.Name, name, point)
+				}
+			}
+		}
+	}
+	if compared < 1000 {
+		t.Errorf("only %d points were compared", compared)
+	}
+}
