@@ -55,7 +55,7 @@ func TestProblemAgreesWithInstance(t *testing.T) {
 func TestLooserNeverCostsMore(t *testing.T) {
 	rng := rand.New(rand.NewPCG(23, 9))
 	compared := 0
-	for round := range 60 {
+	for round := range 90 {
 		g := randomGraph(rng)
 		p := mustPlatform(t, platform.Names()[round%len(platform.Names())])
 		all := p.Grid(0)
