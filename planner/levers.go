@@ -254,3 +254,42 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 		}
 	}
 }
+
+// used lists the levers that a plan uses. What each is worth is found by planning without it.
+func (e *explainer) used() []plan.Lever {
+	var all []plan.Lever
+	d := e.document
+	try := func(option, value, use string) {
+		lever := plan.Lever{Lever: option, Use: use}
+		without, feasible := e.try(change{option: option, value: value})
+		switch {
+		case !feasible:
+			lever.Needed = true
+		case e.request.Objective == LeastLatency:
+			lever.SavesUs = max(without.LatencyUs-d.LatencyUs, 0)
+		default:
+			lever.SavesPicoUSD = max(without.CostPicoUSD-d.CostPicoUSD, 0)
+		}
+		all = append(all, lever)
+	}
+	count := func(counts func(s *plan.Stage) bool) int {
+		n := 0
+		for i := range d.Stages {
+			if counts(&d.Stages[i]) {
+				n++
+			}
+		}
+		return n
+	}
+	of := fmt.Sprintf(" of %d", len(d.Stages))
+	if n := count(func(s *plan.Stage) bool { return s.Packaging == cost.PackagingS3 && s.WeightBytes > 0 }); n > 0 {
+		try("packaging", cost.PackagingZip, functions(n)+of+" with weights in S3")
+	}
+	if n := count(func(s *plan.Stage) bool { return s.Precision != "" }); n > 0 {
+		try("precision", string(precision.Float32), functions(n)+of+" with weights in less than float32")
+	}
+	for _, s := range d.Model.Splits {
+		try("split-layers", off, fmt.Sprintf("%s in %d parts", s.Layer, s.Parts))
+	}
+	return all
+}

@@ -80,6 +80,35 @@ func TestLeversLetVGG16Fit(t *testing.T) {
 	}
 }
 
+// The plan says what each lever that it uses is worth, and that is the difference to the plan without it.
+func TestUsedLevers(t *testing.T) {
+	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
+	base := []string{"scenario=cold-sequential", "max-stages=4", "memory=512,1024,2048"}
+	p := mustProblem(t, m, append(base, "packaging=zip")...)
+	d := mustPlan(t, p)
+	p.Explain(d)
+	if len(d.Levers) != 1 || d.Levers[0].Lever != "split-layers" || !d.Levers[0].Needed || !strings.Contains(d.Levers[0].Use, "fc1 in") {
+		t.Errorf("in parts: %+v", d.Levers)
+	}
+	hash := d.Hash
+	if _, err := d.Encode(); err != nil || d.Hash != hash {
+		t.Errorf("explaining changes the hash: %v", err)
+	}
+	p = mustProblem(t, m, append(base, "precision=float32,int8")...)
+	d = mustPlan(t, p)
+	p.Explain(d)
+	for _, l := range d.Levers {
+		change := map[string]string{"packaging": "zip", "precision": "float32", "split-layers": "off"}[l.Lever]
+		without := mustPlan(t, mustProblem(t, m, append(base, "precision=float32,int8", l.Lever+"="+change)...))
+		if l.Needed != (without.Status == plan.Infeasible) || !l.Needed && l.SavesPicoUSD != without.CostPicoUSD-d.CostPicoUSD {
+			t.Errorf("%+v; without it %s at %d, with it %d", l, without.Status, without.CostPicoUSD, d.CostPicoUSD)
+		}
+	}
+	if len(d.Levers) == 0 {
+		t.Error("no lever is used")
+	}
+}
+
 // A request for something else starts from the model as it came.
 func TestWithUndoesParts(t *testing.T) {
 	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))

@@ -25,6 +25,7 @@ func (p *Problem) Explain(document *plan.Plan) {
 		e.remedies()
 	default:
 		e.bonds()
+		document.Levers = e.used()
 	}
 	document.Reasons = e.reasons
 }

@@ -32,7 +32,7 @@ func (p *Plan) Encode() ([]byte, error) {
 // contentHash is the SHA-256 of the canonical form without the hash.
 func (p *Plan) contentHash() (string, error) {
 	bare := *p
-	bare.Hash, bare.Reasons = "", nil // reasons say why the plan is as it is: the plan is the same without them
+	bare.Hash, bare.Reasons, bare.Levers = "", nil, nil // these say why the plan is as it is: the plan is the same without them
 	text, err := bare.canonical()
 	if err != nil {
 		return "", err
@@ -178,8 +178,8 @@ func (p *Plan) check() error {
 			}
 		}
 	}
-	if len(p.Reasons) > maxReasons {
-		return invalid(fmt.Sprintf("it has %d reasons", len(p.Reasons)))
+	if len(p.Reasons) > maxReasons || len(p.Levers) > maxLevers {
+		return invalid(fmt.Sprintf("it has %d reasons and %d levers", len(p.Reasons), len(p.Levers)))
 	}
 	if p.LatencyUs < 0 || p.CostPicoUSD < 0 {
 		return invalid("its latency or cost is negative")

@@ -31,6 +31,7 @@ type Plan struct {
 	Reason      string     `json:"reason,omitempty"`
 	Advice      *Advice    `json:"advice,omitempty"`
 	Reasons     []Reason   `json:"reasons,omitempty"` // what holds the plan back, or would make it feasible; not part of the hash
+	Levers      []Lever    `json:"levers,omitempty"`  // what the plan does out of the ordinary, and what that is worth; not part of the hash
 	GapPicoUSD  int64      `json:"gapPicoUSD,omitempty"`
 	Times       string     `json:"times"` // "predicted", or "calibrated" when measured times replaced predictions
 	Stages      []Stage    `json:"stages"`

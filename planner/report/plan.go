@@ -89,7 +89,27 @@ func fraction(part, whole int64) int64 {
 	return int64(float64(part) / float64(whole) * 1e6)
 }
 
+// Lever says in one line what a lever of a plan is worth.
+func Lever(l *plan.Lever) string {
+	switch {
+	case l.Needed:
+		return l.Use + ": there is no plan without"
+	case l.SavesPicoUSD > 0:
+		return fmt.Sprintf("%s: saves %s per 100,000 requests", l.Use, Dollars(l.SavesPicoUSD, Requests))
+	case l.SavesUs > 0:
+		return fmt.Sprintf("%s: saves %s per request", l.Use, Duration(l.SavesUs))
+	}
+	return l.Use + ": saves next to nothing"
+}
+
 func writeReasons(page *Page, p *plan.Plan) {
+	if len(p.Levers) > 0 {
+		page.Line("")
+		page.Line("what it uses:")
+		for i := range p.Levers {
+			page.Line("  %s", Lever(&p.Levers[i]))
+		}
+	}
 	if len(p.Reasons) == 0 {
 		return
 	}

@@ -21,6 +21,16 @@ func TestWeights(t *testing.T) {
 			t.Errorf("%+v: %q, want %q", c.s, got, c.want)
 		}
 	}
+	for want, l := range map[string]plan.Lever{
+		"fc1 in 8 parts: there is no plan without":     {Use: "fc1 in 8 parts", Needed: true},
+		"a function: saves $0.20 per 100,000 requests": {Use: "a function", SavesPicoUSD: 2_000_000},
+		"a function: saves 30.0 ms per request":        {Use: "a function", SavesUs: 30_000},
+		"a function of two: saves next to nothing":     {Use: "a function of two"},
+	} {
+		if got := Lever(&l); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 	p := &plan.Plan{Status: plan.Optimal, Model: plan.Model{Splits: []plan.Split{{Layer: "fc1", Parts: 8}}}, Stages: []plan.Stage{{Index: 1}}}
 	var b strings.Builder
 	if err := WritePlan(&b, p); err != nil || !strings.Contains(b.String(), "fc1 fits no function: it is computed in 8 parts") {
