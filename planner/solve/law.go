@@ -84,7 +84,7 @@ func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64
 	}
 	k := &l.size[lo]
 	v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*float64(s.HopUs))
-	v -= v / (1 << 40) // what floating point may have lost, and more
+	v -= float64(v / (1 << 40)) // what floating point may have lost, and more
 	// What is exact stays in integers: fees, and the time that no size changes.
 	fixed := s.FixedPicoUSD - roundingPicoUSD
 	return a*fixed + b*(s.InitUs&r.sequential+r.dispatch) + int64(v), lo
@@ -111,7 +111,7 @@ func (l *law) floors(s *Stage, r *rule, a int64, slope *[slopes]int64, low, high
 		}
 		k := &l.size[hi]
 		v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*hop)
-		v -= v / (1 << 40)
+		v -= float64(v / (1 << 40))
 		weight[n], pick[n] = fixed+slope[n]*time+int64(v), hi
 	}
 }
@@ -171,7 +171,7 @@ func (l *law) floorAt(s *Stage, k int32) int64 {
 	run1 := float64(s.Run1Ns) / 1000
 	perUs := float64(s.RunPicoUSDPerMs) / 1000
 	v := float64(float64(s.FixedUs+s.HopUs)*z.price) + float64(run1*z.both) + float64(float64(perUs*run1)*z.slow) + float64(perUs*float64(s.HopUs))
-	v -= v / (1 << 40)
+	v -= float64(v / (1 << 40))
 	return s.FixedPicoUSD - roundingPicoUSD + int64(v)
 }
 

@@ -218,7 +218,7 @@ func (s *solver) allowed(stages int) bool {
 
 // list makes the first list: the arcs that can be part of a plan inside the box, with their items in it.
 func (s *solver) list(p, q *plan) {
-	s.entries = s.entries[:0]
+	s.entries = grow(s.entries, 2*len(s.arcs))[:0] // half of it for the lists of the windows inside
 	for i := range s.arcs {
 		a := &s.arcs[i]
 		keep := false
@@ -233,6 +233,7 @@ func (s *solver) list(p, q *plan) {
 	}
 	s.menus.corners = s.menus.corners[:0]
 	if s.smooth = s.law != nil; s.smooth {
+		s.menus.corners = grow(s.menus.corners, 1<<15)[:0]
 		for i := range s.entries {
 			e := &s.entries[i]
 			stage := s.stage(e.arc)
