@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"strings"
 	"text/tabwriter"
 
 	"partita/planner/plan"
@@ -49,13 +50,28 @@ func showDeployment(w io.Writer, d *deploy.Deployment) error {
 	page := report.NewPage(w)
 	page.Line("%s is %s: %s in %s behind %s", d.Name, d.State, d.Model.Name, report.Count(len(d.Stages), "stage"), d.Gateway)
 	for _, s := range d.Stages {
-		page.Line("  %s, %s, %s of weights, %s", s.Function, report.Memory(s.MemoryMB), report.Bytes(s.WeightBytes), s.Layers)
+		page.Line("  %s, %s, %s of weights%s, %s", s.Function, report.Memory(s.MemoryMB), report.Bytes(s.WeightBytes), storedAs(&s), s.Layers)
 	}
 	for _, in := range d.Inputs {
 		page.Line("input %s %s %s", in.Name, in.DType, report.Shape(in.Shape))
 	}
 	page.Line("partita invoke %s INPUT", d.Name)
 	return nil
+}
+
+// storedAs says how a stage's weights are stored, where that is not as float32 in its package, and how far they are from exact.
+func storedAs(s *deploy.DeployedStage) string {
+	text := ""
+	if s.Packaging != "" {
+		text = " in " + strings.ToUpper(s.Packaging)
+	}
+	if s.Precision != "" {
+		text += " as " + s.Precision
+	}
+	if s.WeightError > 0 {
+		text += fmt.Sprintf(" (measured to be %s off)", report.Share(int64(s.WeightError*1e6)))
+	}
+	return text
 }
 
 func showList(w io.Writer, all []*deploy.Deployment) error {
