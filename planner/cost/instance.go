@@ -45,7 +45,7 @@ func (t *Table) Problem() *solve.Problem {
 	p.Common = len(t.MemoryMB)
 	p.TickUs = t.tickUs()
 	p.Cost = t.runPicoUSD()
-	p.Stages = make([]solve.Stage, 0, min(len(t.nodes)*(len(t.nodes)-1)/2, 1<<19))
+	p.Stages = make([]solve.Stage, 0, min(len(t.nodes)*(len(t.nodes)-1)/2*len(t.Variants), 1<<19))
 	for i := range t.nodes {
 		t.stagesFrom(i, p)
 	}
