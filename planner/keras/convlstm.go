@@ -19,21 +19,13 @@ func init() {
 // ONNX has no operator for it, so every step of time becomes nodes of its own.
 type convLSTM struct {
 	filter
-	filters           int64
-	gate              activation
-	sequences, states bool
-	backwards, zeroed bool
+	direction
+	filters int64
+	gate    activation
 }
 
-func (o *options) convLSTM(rank int) operation {
-	c := &convLSTM{filters: o.required("filters", "nb_filter"), sequences: o.boolean(false, "return_sequences"),
-		states: o.boolean(false, "return_state"), backwards: o.boolean(false, "go_backwards"), zeroed: o.boolean(false, "zero_output_for_mask")}
-	if o.boolean(false, "stateful") {
-		o.unsupported("set stateful to false", "it remembers its state from one call to the next, which functions do not")
-	}
-	if o.boolean(false, "time_major") {
-		o.unsupported("set time_major to false", "it takes the steps of time as its first axis")
-	}
+func (o *options) convLSTM(rank int) *convLSTM {
+	c := &convLSTM{direction: o.direction(), filters: o.required("filters", "nb_filter")}
 	o.ignore("unroll", "implementation", "dropout", "recurrent_dropout", "dropout_W", "dropout_U", "seed", "unit_forget_bias", "forget_bias_init", "inner_init")
 	def := "sigmoid"
 	if o.major < 3 {
@@ -53,12 +45,10 @@ func (o *options) convLSTM(rank int) operation {
 	return c
 }
 
-func (c *convLSTM) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
-	if !c.sequences {
-		return nil, nil
-	}
-	mask, err := l.maskOf(in)
-	return []*tensor{mask}, err
+func (c *convLSTM) mirrored() timed {
+	m := *c
+	m.backwards = !c.backwards
+	return &m
 }
 
 func (c *convLSTM) lower(l *lowering, in []*tensor) (*tensor, error) {
@@ -70,15 +60,12 @@ func (c *convLSTM) lower(l *lowering, in []*tensor) (*tensor, error) {
 }
 
 func (c *convLSTM) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
-	initial, err := l.initialStates(in)
-	if err != nil {
-		return nil, err
-	}
-	mask, err := l.maskOf(in)
-	if err != nil {
-		return nil, err
-	}
-	t, rank := in[0], len(c.size)
+	return throughTime(c, l, in)
+}
+
+// run gives the output and, if wanted, the last states.
+func (c *convLSTM) run(l *lowering, t, mask *tensor, initial []*tensor) ([]*tensor, error) {
+	rank := len(c.size)
 	if err := wantRank(t, rank+3); err != nil {
 		return nil, err
 	}
@@ -89,7 +76,8 @@ func (c *convLSTM) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
 	if len(initial) != 0 && len(initial) != 2 {
 		return nil, fmt.Errorf("it is given %d initial states and has 2", len(initial))
 	}
-	s := &sequence{formula: &formula{l: l}, time: steps, zeroMasked: c.zeroed}
+	s := &sequence{formula: &formula{l: l}, time: steps, zeroMasked: c.zeroMasked}
+	var err error
 	if s.x, err = l.as(t, asSource); err != nil {
 		return nil, err
 	}
@@ -117,17 +105,19 @@ func (c *convLSTM) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
 			s.mask = s.flip(s.mask, steps)
 		}
 	}
-	kernel, err := c.kernelOf(l, "kernel", c.size, channels, 4*c.filters, true, graph.Shape{4 * c.filters, channels})
+	kernel, err := c.kernelOf(l, c.prefix+"kernel", c.size, channels, 4*c.filters, true, graph.Shape{4 * c.filters, channels})
 	if err != nil {
 		return nil, err
 	}
-	recurrent, err := c.kernelOf(l, "recurrent_kernel", c.size, c.filters, 4*c.filters, true, graph.Shape{4 * c.filters, c.filters})
+	recurrent, err := c.kernelOf(l, c.prefix+"recurrent_kernel", c.size, c.filters, 4*c.filters, true, graph.Shape{4 * c.filters, c.filters})
 	if err != nil {
 		return nil, err
 	}
-	bias, err := c.biasOf(l, 4*c.filters)
-	if err != nil {
-		return nil, err
+	bias := graph.None
+	if c.bias {
+		if bias, err = l.vector(c.prefix+"bias", 4*c.filters); err != nil {
+			return nil, err
+		}
 	}
 	h, carry := graph.None, graph.None
 	for i, state := range initial {

@@ -16,15 +16,20 @@ func init() {
 // recurrent is a layer that goes through the steps of time with cells that remember. Several cells lie on top of each
 // other.
 type recurrent struct {
-	cells                 []*cell
+	direction
+	cells []*cell
+}
+
+// direction is how a layer goes through the steps of time.
+type direction struct {
 	sequences, states     bool // the outputs: of every step rather than the last; the last states too
 	backwards, zeroMasked bool
 	prefix                string // of the names of its weights
 }
 
-// recurrent reads LSTM, GRU, SimpleRNN, their CuDNN variants, and RNN with cells.
-func (o *options) recurrent() *recurrent {
-	r := &recurrent{sequences: o.boolean(false, "return_sequences"), states: o.boolean(false, "return_state"),
+// direction reads the options of layers that go through the steps of time, but what their cells are.
+func (o *options) direction() direction {
+	d := direction{sequences: o.boolean(false, "return_sequences"), states: o.boolean(false, "return_state"),
 		backwards: o.boolean(false, "go_backwards"), zeroMasked: o.boolean(false, "zero_output_for_mask")}
 	if o.boolean(false, "stateful") {
 		o.unsupported("set stateful to false", "it remembers its state from one call to the next, which functions do not")
@@ -32,6 +37,14 @@ func (o *options) recurrent() *recurrent {
 	if o.boolean(false, "time_major") {
 		o.unsupported("set time_major to false", "it takes the steps of time as its first axis")
 	}
+	return d
+}
+
+func (d *direction) way() *direction { return d }
+
+// recurrent reads LSTM, GRU, SimpleRNN, their CuDNN variants, and RNN with cells.
+func (o *options) recurrent() *recurrent {
+	r := &recurrent{direction: o.direction()}
 	// How it is computed, and what happens in training.
 	o.ignore("unroll", "implementation", "consume_less", "dropout", "recurrent_dropout", "dropout_W", "dropout_U", "seed", "input_length",
 		"input_dim", "unit_forget_bias", "use_cudnn", "inner_init", "forget_bias_init", "num_constants")
@@ -89,8 +102,18 @@ func (o *options) innerOf(option string, v any) *options {
 	return &options{layer: l, major: o.major, read: map[string]bool{}, outer: o}
 }
 
+func (r *recurrent) mirrored() timed {
+	m := *r
+	m.backwards = !r.backwards
+	return &m
+}
+
 // lowerAll is the layer on its input and, after it or by keyword, its initial states.
 func (r *recurrent) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
+	return throughTime(r, l, in)
+}
+
+func throughTime(r timed, l *lowering, in []*tensor) ([]*tensor, error) {
 	states, err := l.initialStates(in)
 	if err != nil {
 		return nil, err
@@ -126,8 +149,8 @@ func (r *recurrent) lower(l *lowering, in []*tensor) (*tensor, error) {
 	return out[0], nil
 }
 
-func (r *recurrent) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
-	if !r.sequences {
+func (d *direction) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {
+	if !d.sequences {
 		return nil, nil
 	}
 	mask, err := l.maskOf(in)

@@ -168,7 +168,7 @@ var restrictions = map[string]string{
 	"LSTM": recurrentRestrictions, "GRU": recurrentRestrictions, "SimpleRNN": recurrentRestrictions, "CuDNNLSTM": "stateful refused",
 	"CuDNNGRU": "stateful refused", "ConvLSTM1D": convLSTMRestrictions, "ConvLSTM2D": convLSTMRestrictions,
 	"ConvLSTM3D": convLSTMRestrictions, "RNN": "of LSTMCell, GRUCell, SimpleRNNCell and StackedRNNCells of these; as LSTM",
-	"Bidirectional": "of LSTM, GRU, SimpleRNN, RNN; as these", "TimeDistributed": "of a layer, or a model of one input and one output; up to 512 steps where what it holds does not work on the last axis alone",
+	"Bidirectional": "of LSTM, GRU, SimpleRNN, RNN, ConvLSTM; as these", "TimeDistributed": "of a layer, or a model of one input and one output; up to 512 steps where what it holds does not work on the last axis alone",
 	"BatchNormalization": "no renorm; no mode 1 or 2 of Keras 1", "Conv1D": kernelsOfTheano, "Conv2D": kernelsOfTheano, "Conv3D": kernelsOfTheano,
 	"Convolution1D": kernelsOfTheano, "Convolution2D": kernelsOfTheano, "Convolution3D": kernelsOfTheano,
 	"MultiHeadAttention": "on inputs of more than three axes, masks given by hand only", "Discretization": "boundaries in the configuration", "IntegerLookup": "vocabulary in the configuration; one index or none for others",

@@ -44,9 +44,18 @@ func (l *lowering) within(op operation, in ...*tensor) ([]*tensor, error) {
 	return lowerCall(op, l, in)
 }
 
+// timed is a layer that goes through the steps of time, in the direction that it is told.
+type timed interface {
+	operation
+	way() *direction
+	mirrored() timed // the same in the other direction
+	outputMasks(l *lowering, in []*tensor) ([]*tensor, error)
+	run(l *lowering, t, mask *tensor, initial []*tensor) ([]*tensor, error)
+}
+
 // bidirectional goes through time in both directions.
 type bidirectional struct {
-	forward, backward *recurrent
+	forward, backward timed
 	merge             string // "": not at all
 }
 
@@ -65,42 +74,45 @@ func parseBidirectional(o *options) operation {
 	default:
 		o.malformed("merge mode %q", b.merge)
 	}
-	read := func(option string) *recurrent {
+	read := func(option string) timed {
 		inner := o.inner(option)
 		if inner == nil {
 			return nil
 		}
+		var r timed
 		switch inner.layer.class {
 		case "LSTM", "GRU", "SimpleRNN", "CuDNNLSTM", "CuDNNGRU", "RNN":
+			r = inner.recurrent()
+		case "ConvLSTM1D", "ConvLSTM2D", "ConvLSTM3D":
+			r = inner.convLSTM(int(inner.layer.class[len("ConvLSTM")] - '0'))
 		default:
-			inner.unsupported("use LSTM, GRU or SimpleRNN", "it does not go through time")
+			inner.unsupported("use LSTM, GRU, SimpleRNN or ConvLSTM", "it does not go through time")
 			return nil
 		}
-		r := inner.recurrent()
 		inner.finish()
 		// Keras 3 and tf.keras, whose files name the layout of time, set this; Keras 2 knows nothing of it.
 		if _, tf := inner.layer.options["time_major"]; tf || o.major >= 3 {
-			r.zeroMasked = r.sequences
+			r.way().zeroMasked = r.way().sequences
 		}
 		return r
 	}
 	if b.forward = read("layer"); b.forward == nil {
 		return b
 	}
+	there := b.forward.way()
 	if o.layer.options["backward_layer"] != nil {
 		if b.backward = read("backward_layer"); b.backward == nil {
 			return b
 		}
-		if b.backward.backwards == b.forward.backwards || b.backward.sequences != b.forward.sequences || b.backward.states != b.forward.states {
+		back := b.backward.way()
+		if back.backwards == there.backwards || back.sequences != there.sequences || back.states != there.states {
 			o.malformed("backward_layer does not mirror layer")
 		}
 	} else {
 		o.ignore("backward_layer")
-		mirrored := *b.forward
-		mirrored.backwards = !b.forward.backwards
-		b.backward = &mirrored
+		b.backward = b.forward.mirrored()
 	}
-	b.forward.prefix, b.backward.prefix = "forward_", "backward_"
+	there.prefix, b.backward.way().prefix = "forward_", "backward_"
 	return b
 }
 
@@ -122,15 +134,21 @@ func (b *bidirectional) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
+	values, form, err := l.together([]*tensor{forward[0], backward[0]})
+	if err != nil {
+		return nil, err
+	}
 	c := &formula{l: l}
-	y, z := forward[0].values[asSource], backward[0].values[asSource]
-	rank := len(forward[0].shape)
-	if b.forward.sequences {
-		z = c.flip(z, forward[0].shape[1])
+	y, z, shape := values[0], values[1], forward[0].shape
+	if !shape.Equal(backward[0].shape) {
+		return nil, fmt.Errorf("its layers make %s and %s", shape, backward[0].shape)
+	}
+	if b.forward.way().sequences {
+		z = c.flip(z, shape[1])
 	}
 	switch b.merge {
 	case "concat":
-		y = c.with("Concat", []graph.Attr{intAttr("axis", int64(rank-1))}, y, z)
+		y = c.with("Concat", []graph.Attr{intAttr("axis", int64(physical(len(shape)-1, len(shape), form)))}, y, z)
 	case "sum":
 		y = c.op("Add", y, z)
 	case "mul":
@@ -141,9 +159,9 @@ func (b *bidirectional) lowerAll(l *lowering, in []*tensor) ([]*tensor, error) {
 	if c.err != nil {
 		return nil, c.err
 	}
-	out := []*tensor{l.tensorOf(y, asSource)}
+	out := []*tensor{l.tensorOf(y, form)}
 	if b.merge == "" {
-		out = append(out, l.tensorOf(z, asSource))
+		out = append(out, l.tensorOf(z, form))
 	}
 	return append(append(out, forward[1:]...), backward[1:]...), nil
 }

@@ -127,3 +127,113 @@ func TestConvLSTM(t *testing.T) {
 		r.check(fmt.Sprint("a mask, zeroed ", zeroed), all, h, c)
 	}
 }
+
+// TestBidirectionalConvLSTM goes both ways through convolutions, with the channels, which are joined, in either place.
+func TestBidirectionalConvLSTM(t *testing.T) {
+	runtimeReady(t)
+	n := 0
+	for rank, space := range [][]int{1: {5}, 2: {4, 3}, 3: {3, 2, 2}} {
+		if rank == 0 {
+			continue
+		}
+		for _, format := range []string{"channels_last", "channels_first"} {
+			for _, sequences := range []bool{false, true} {
+				for _, masked := range []bool{false, true} {
+					merge, major := []any{"concat", "sum", "mul", "ave"}[n%4], 3-n/4%2
+					n++
+					inner := object{"name": "inner", "filters": 3, "kernel_size": uniform(2, rank), "padding": "same", "data_format": format,
+						"return_sequences": sequences, "recurrent_activation": "sigmoid"}
+					shape, turn, back := append(append([]any{nil, 4}, anys(space)...), 2), []int(nil), []int{0, 1, rank + 2}
+					if format == "channels_first" {
+						shape, turn = append([]any{nil, 4, 2}, anys(space)...), []int{0, 1}
+						for a := range rank {
+							turn = append(turn, a+3)
+						}
+						turn = append(turn, 2)
+					}
+					for a := range rank {
+						back = append(back, a+2)
+					}
+					layer := object{"merge_mode": merge, "layer": object{"class_name": fmt.Sprintf("ConvLSTM%dD", rank), "config": inner}}
+					config, given := "", map[string][]int32(nil)
+					if masked {
+						major = 3
+						config = functional([]any{port("b")}, []any{"InputLayer", "x", object{"batch_shape": shape}}, []any{"InputLayer", "m", object{"batch_shape": []any{nil, 4}}},
+							[]any{"Bidirectional", "b", layer, []any{kerasTensor("x", 0)}, object{"mask": kerasTensor("m", 0)}})
+						given = map[string][]int32{"m": {1, 0, 1, 0, 0, 1, 1, 1, 0, 0, 0, 0}}
+					} else {
+						var fixed []int
+						for _, d := range shape[1:] {
+							fixed = append(fixed, d.(int))
+						}
+						config = sequential(major, "float32", fixed, "Bidirectional", layer)
+					}
+					r := newTrial(t, config, given)
+					name := "l1/"
+					if masked {
+						name = "b/"
+					}
+					x, mask := r.given["x"], r.given["m"]
+					if turn != nil {
+						x = x.turned(turn...)
+					}
+					run := func(direction string, backwards bool) (all, last *array) {
+						w := func(of string) *array { return r.weights[name+direction+of] }
+						all, last, _, _ = refConvLSTM(x, w("kernel"), w("recurrent_kernel"), w("bias"), mask, "same", 1, 1, math.Tanh, sigmoid, backwards, sequences)
+						return all, last
+					}
+					all, a := run("forward_", false)
+					reversed, b := run("backward_", true)
+					if sequences {
+						a, b = all, zeros(reversed.shape...)
+						each(b.shape, func(i []int) {
+							j := append([]int{}, i...)
+							j[1] = b.shape[1] - 1 - i[1]
+							b.set(reversed.at(j...), i...)
+						})
+					}
+					if format == "channels_first" {
+						if sequences {
+							a, b = a.turned(back...), b.turned(back...)
+						} else {
+							a, b = a.channelsFirst(), b.channelsFirst()
+						}
+					}
+					r.check(fmt.Sprintf("ConvLSTM%dD of Keras %d, %s, %v, sequences %v, masked %v", rank, major, format, merge, sequences, masked), mergedWays(a, b, merge))
+				}
+			}
+		}
+	}
+}
+
+func anys(list []int) []any {
+	var out []any
+	for _, d := range list {
+		out = append(out, d)
+	}
+	return out
+}
+
+// mergedWays is what Bidirectional makes of the outputs of both directions.
+func mergedWays(a, b *array, mode any) *array {
+	n := len(a.shape) - 1
+	size := a.shape[n]
+	shape := append([]int{}, a.shape...)
+	if mode == "concat" {
+		shape[n] *= 2
+	}
+	want := zeros(shape...)
+	each(shape, func(i []int) {
+		if mode == "concat" {
+			from, j := a, append([]int{}, i...)
+			if j[n] >= size {
+				from, j[n] = b, j[n]-size
+			}
+			want.set(from.at(j...), i...)
+			return
+		}
+		p, q := a.at(i...), b.at(i...)
+		want.set(map[any]float64{"sum": p + q, "mul": p * q, "ave": (p + q) / 2}[mode], i...)
+	})
+	return want
+}

@@ -272,27 +272,7 @@ func TestBidirectional(t *testing.T) {
 							a, b = all, zeros(back.shape...)
 							each(b.shape, func(i []int) { b.set(back.at(i[0], b.shape[1]-1-i[1], i[2]), i...) })
 						}
-						want := zeros(a.shape...)
-						n := len(a.shape) - 1
-						if merge == "concat" {
-							shape := append([]int{}, a.shape...)
-							shape[n] *= 2
-							want = zeros(shape...)
-						}
-						each(want.shape, func(i []int) {
-							if merge == "concat" {
-								from := a
-								j := append([]int{}, i...)
-								if j[n] >= 5 {
-									from, j[n] = b, j[n]-5
-								}
-								want.set(from.at(j...), i...)
-								return
-							}
-							p, q := a.at(i...), b.at(i...)
-							want.set(map[any]float64{"sum": p + q, "mul": p * q, "ave": (p + q) / 2}[merge], i...)
-						})
-						r.check(fmt.Sprintf("%s of Keras %d, %v, sequences %v, masked %v", kind, major, merge, sequences, masked), want)
+						r.check(fmt.Sprintf("%s of Keras %d, %v, sequences %v, masked %v", kind, major, merge, sequences, masked), mergedWays(a, b, merge))
 					}
 				}
 			}
