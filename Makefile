@@ -18,7 +18,7 @@ go_files = $(shell find $(1) -name '*.go' -not -name '*_test.go' -not -path '*/n
 EMBEDDED := $(shell find planner server web -type f -not -name '*.go' -not -path 'web/dist/*' -not -path '*/testdata/*')
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# The page's program is downloaded: functions are not inlined in it, which makes it smaller by a twelfth, but where planning
+# The page's programs are downloaded: functions are not inlined in it, which makes them smaller by a twelfth, but where planning
 # spends its time.
 WASM_INLINED = runtime internal/runtime/... compress/flate math math/bits partita/planner partita/planner/cost partita/planner/platform partita/planner/solve
 WASM_FLAGS = -gcflags=all=-l $(foreach package,$(WASM_INLINED),-gcflags=$(package)=)
@@ -55,12 +55,15 @@ $(ORT_LIBRARY): runtime/onnxruntime/package-lock.json runtime/onnxruntime/packag
 	cd runtime/onnxruntime && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# The page: one WebAssembly program and its compressed forms, which take long and are made only when it has changed.
+# The page: two WebAssembly programs, the page itself and its planner, and their compressed forms, which take long and are made only
+# when a program has changed.
 web/dist/.built: $(call go_files,planner app) $(EMBEDDED) web/precompress.mjs | tools
 	@mkdir -p $(@D)
 	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' $(WASM_FLAGS) -o web/dist/app.wasm.new ./app
-	@if cmp -s web/dist/app.wasm.new web/dist/app.wasm && [ -f web/dist/app.wasm.br ]; then rm web/dist/app.wasm.new; \
-	else mv web/dist/app.wasm.new web/dist/app.wasm && node web/precompress.mjs web/dist/app.wasm; fi
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' $(WASM_FLAGS) -o web/dist/planner.wasm.new ./app/planner
+	@for program in app planner; do f=web/dist/$$program.wasm; \
+		if cmp -s $$f.new $$f && [ -f $$f.br ]; then rm $$f.new; else mv $$f.new $$f && node web/precompress.mjs $$f; fi || exit 1; \
+	done
 	@touch $@
 
 .PHONY: tools
@@ -129,4 +132,4 @@ bench: build ## measure the design's targets, as ratios in one run, and print th
 
 .PHONY: clean
 clean: ## remove what the build made
-	rm -rf bin web/dist/app.wasm* web/dist/.built runtime/onnxruntime/node_modules planner/export/testdata/asl/node_modules
+	rm -rf bin web/dist/*.wasm* web/dist/.built runtime/onnxruntime/node_modules planner/export/testdata/asl/node_modules

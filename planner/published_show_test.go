@@ -5,7 +5,7 @@ import (
 	"testing"
 
 	"partita/planner"
-	"partita/planner/report"
+	"partita/planner/describe"
 	"partita/planner/zoo"
 )
 
@@ -28,7 +28,7 @@ func TestComparisonShowsTheSlides(t *testing.T) {
 			t.Fatal(err)
 		}
 		var text strings.Builder
-		if err := report.WriteComparison(&text, c); err != nil {
+		if err := describe.Comparison(&text, c); err != nil {
 			t.Fatal(err)
 		}
 		return c, text.String()

@@ -3,7 +3,7 @@ package web
 
 import "embed"
 
-// Files are all files that the page is made of. dist/app.wasm and its compressed forms are there once they are built.
+// Files are all files that the page is made of. dist/app.wasm, dist/planner.wasm and their compressed forms are there once they are built.
 //
 //go:embed all:dist partita.css worker.js icons
 var Files embed.FS

@@ -57,3 +57,10 @@ func (f *File) ReadAt(p []byte, offset int64) (int, error) {
 	}
 	return n, nil
 }
+
+// NewBlob gives bytes to the browser.
+func NewBlob(raw []byte) js.Value {
+	view := js.Global().Get("Uint8Array").New(len(raw))
+	js.CopyBytesToJS(view, raw)
+	return js.Global().Get("Blob").New([]any{view})
+}

@@ -75,6 +75,24 @@ func (*Host) SetValue(elementID, value string) {
 	}
 }
 
+// Extent gives where an element begins in the window and how wide it is, in pixels.
+func (*Host) Extent(elementID string) (left, width float64) {
+	element := js.Global().Get("document").Call("getElementById", elementID)
+	if element.IsNull() {
+		return 0, 0
+	}
+	box := element.Call("getBoundingClientRect")
+	return box.Get("left").Float(), box.Get("width").Float()
+}
+
+// ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
+func (*Host) ScrollTo(elementID string, share float64) {
+	element := js.Global().Get("document").Call("getElementById", elementID)
+	if !element.IsNull() {
+		element.Set("scrollLeft", share*element.Get("scrollWidth").Float()-element.Get("clientWidth").Float()/2)
+	}
+}
+
 // ReadFile reads a whole file.
 func (*Host) ReadFile(ctx context.Context, file state.File) ([]byte, error) {
 	f, ok := file.(*File)
@@ -178,8 +196,8 @@ func (*Host) OnLink(opened func(fragment string)) {
 	}))
 }
 
-// Link gives the whole address of a fragment.
-func (*Host) Link(fragment string) string {
+// Address gives the whole address of a fragment.
+func (*Host) Address(fragment string) string {
 	location := js.Global().Get("location")
 	return location.Get("origin").String() + location.Get("pathname").String() + "#" + fragment
 }
@@ -197,7 +215,7 @@ func (*Host) Copy(ctx context.Context, text string) error {
 // Save offers bytes as a download.
 func (*Host) Save(name string, raw []byte) {
 	document, url := js.Global().Get("document"), js.Global().Get("URL")
-	address := url.Call("createObjectURL", newBlob(raw))
+	address := url.Call("createObjectURL", NewBlob(raw))
 	link := document.Call("createElement", "a")
 	link.Set("href", address)
 	link.Set("download", name)

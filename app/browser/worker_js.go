@@ -8,13 +8,14 @@ import (
 	"time"
 
 	"partita/app/state"
-	"partita/planner"
+	"partita/planner/plan"
 )
 
 // Worker is the planner in a Web Worker. It is started at the first task, and again after it broke or did not end a task
 // that was cancelled.
 type Worker struct {
 	worker  js.Value
+	aside   *Worker // explains plans beside the other, because that takes long
 	last    int
 	waiting map[int]*waiting
 
@@ -109,7 +110,11 @@ func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *
 		return "", err
 	}
 	files := js.Global().Get("Array").New()
-	for _, f := range o.AllFiles() {
+	var all []state.File
+	if o != nil {
+		all = o.AllFiles()
+	}
+	for _, f := range all {
 		own, ok := f.(*File)
 		if !ok {
 			return "", fmt.Errorf("%s is no file of this browser", f.Name())
@@ -148,13 +153,27 @@ func answer[T any](text string, err error) (*T, error) {
 	return reply, json.Unmarshal([]byte(text), reply)
 }
 
+// About implements state.Planner.
+func (w *Worker) About(ctx context.Context) (*state.About, error) {
+	return answer[state.About](w.run(ctx, state.Task{Op: state.OpAbout}, nil, &waiting{}))
+}
+
+// Link implements state.Planner.
+func (w *Worker) Link(ctx context.Context, fragment string) (*state.Link, error) {
+	link, err := answer[state.Link](w.run(ctx, state.Task{Op: state.OpLink, Link: fragment}, nil, &waiting{}))
+	if err == nil {
+		link.Opening = link.Opening.Renewed()
+	}
+	return link, err
+}
+
 // Open implements state.Planner.
 func (w *Worker) Open(ctx context.Context, o *state.Opening, read func(int64)) (*state.Model, error) {
-	return answer[state.Model](w.run(ctx, state.NewTask(state.OpOpen, o, planner.DefaultRequest()), o, &waiting{read: read}))
+	return answer[state.Model](w.run(ctx, state.NewTask(state.OpOpen, o, nil), o, &waiting{read: read}))
 }
 
 // Plan implements state.Planner.
-func (w *Worker) Plan(ctx context.Context, o *state.Opening, r planner.Request) (*state.Answer, error) {
+func (w *Worker) Plan(ctx context.Context, o *state.Opening, r state.Request) (*state.Answer, error) {
 	w.Start()
 	task, worker := state.NewTask(state.OpPlan, o, r), w.worker
 	if w.frontier != nil && w.from.Equal(worker) {
@@ -172,8 +191,25 @@ func (w *Worker) Plan(ctx context.Context, o *state.Opening, r planner.Request) 
 	return a, nil
 }
 
+// Explain implements state.Planner. Its worker opens the model for itself, and is ended when its answer is not wanted any more.
+func (w *Worker) Explain(ctx context.Context, o *state.Opening, r state.Request) ([]plan.Reason, error) {
+	if w.aside == nil {
+		w.aside = &Worker{}
+	}
+	reasons, err := answer[[]plan.Reason](w.aside.run(ctx, state.NewTask(state.OpExplain, o, r), o, &waiting{}))
+	if err != nil {
+		return nil, err
+	}
+	return *reasons, nil
+}
+
+// Bundle implements state.Planner.
+func (w *Worker) Bundle(ctx context.Context, o *state.Opening) (*state.Bundle, error) {
+	return answer[state.Bundle](w.run(ctx, state.NewTask(state.OpBundle, o, nil), o, &waiting{}))
+}
+
 // Document implements state.Planner.
-func (w *Worker) Document(ctx context.Context, o *state.Opening, r planner.Request) ([]byte, error) {
+func (w *Worker) Document(ctx context.Context, o *state.Opening, r state.Request) ([]byte, error) {
 	text, err := w.run(ctx, state.NewTask(state.OpDocument, o, r), o, &waiting{})
 	return []byte(text), err
 }
@@ -181,7 +217,7 @@ func (w *Worker) Document(ctx context.Context, o *state.Opening, r planner.Reque
 // MakeWeights makes up weights for a model, as a file that the browser holds.
 func (w *Worker) MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error) {
 	parts, size := js.Global().Get("Array").New(), int64(0)
-	_, err := w.run(ctx, state.NewTask(state.OpWeights, o, planner.DefaultRequest()), o, &waiting{piece: func(piece js.Value) {
+	_, err := w.run(ctx, state.NewTask(state.OpWeights, o, nil), o, &waiting{piece: func(piece js.Value) {
 		parts.Call("push", piece)
 		size += int64(piece.Get("size").Float())
 		made(size)

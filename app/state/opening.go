@@ -3,13 +3,7 @@
 // is plain Go without a browser, so that all of it is tested natively.
 package state
 
-import (
-	"context"
-	"io"
-	"sync/atomic"
-
-	"partita/planner/load"
-)
+import "sync/atomic"
 
 // Opening says which model to open: a built-in architecture, files, or the architecture that a link carries. It is never
 // changed: another model, other sizes or other weights are another Opening.
@@ -19,7 +13,7 @@ type Opening struct {
 	Files   []File
 	Linked  *Linked
 	Weights File             // the weights of a model that came without; nil when there are none
-	Dims    map[string]int64 // sizes of dimensions that an ONNX file leaves open
+	Dims    map[string]int64 // sizes of dimensions that the file leaves open
 }
 
 // Linked is an architecture that came without a file of its own.
@@ -67,6 +61,9 @@ func (o *Opening) WithDim(name string, size int64) *Opening {
 	})
 }
 
+// Renewed gives an opening that came from another program a key of this one.
+func (o *Opening) Renewed() *Opening { return o.with(func(*Opening) {}) }
+
 // Label names what is opened, before it is known what it is.
 func (o *Opening) Label() string {
 	switch {
@@ -89,21 +86,4 @@ func (o *Opening) AllFiles() []File {
 		files = append(files, o.Weights)
 	}
 	return files
-}
-
-// readable is a file as the planner reads it; its reads fail once ctx is cancelled.
-func readable(ctx context.Context, f File) load.File {
-	return load.File{Name: f.Name(), Size: f.Size(), Reader: cancellable{ctx, f}}
-}
-
-type cancellable struct {
-	ctx context.Context
-	io.ReaderAt
-}
-
-func (c cancellable) ReadAt(p []byte, offset int64) (int, error) {
-	if err := c.ctx.Err(); err != nil {
-		return 0, err
-	}
-	return c.ReaderAt.ReadAt(p, offset)
 }

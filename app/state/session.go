@@ -1,18 +1,12 @@
 package state
 
-import (
-	"context"
-	"slices"
-
-	"partita/planner"
-	"partita/planner/load"
-)
+import "slices"
 
 // View is one state of a visit, to which undo and redo lead back: a model, what was asked about it, and the answer.
 type View struct {
 	Opening *Opening
 	Model   *Model
-	Request planner.Request
+	Request Request
 	Answer  *Answer
 }
 
@@ -77,32 +71,6 @@ func (s *View) WeightsSize() int64 {
 		size += f.Size()
 	}
 	return size
-}
-
-// Upload gives what to send to a server that deploys the model. Where the weights are spread over several files these are
-// read once, for the checksums of the archive they travel in.
-func (s *View) Upload(ctx context.Context) (*Upload, error) {
-	weights := s.Weights()
-	if len(weights) == 1 {
-		return &Upload{Name: weights[0].Name(), Parts: []Part{{File: weights[0]}}}, nil
-	}
-	var files []load.File
-	for _, f := range weights {
-		files = append(files, readable(ctx, f))
-	}
-	bundle, err := load.NewBundle(files...)
-	if err != nil {
-		return nil, err
-	}
-	upload := &Upload{Name: bundle.Name}
-	for _, part := range bundle.Parts {
-		p := Part{Bytes: part.Bytes}
-		if part.File != nil {
-			p.File = part.File.Reader.(cancellable).ReaderAt.(File)
-		}
-		upload.Parts = append(upload.Parts, p)
-	}
-	return upload, nil
 }
 
 // ReadNote says how much of the opened files was read to show them, sizes printed by bytes.

@@ -1,13 +1,12 @@
 package state
 
 import (
+	"strconv"
 	"testing"
-
-	"partita/planner"
 )
 
 // at makes a view that can be told by its SLO.
-func at(sloUs int64) View { return View{Request: planner.Request{SLOUs: sloUs}} }
+func at(sloUs int64) View { return View{Request: Request{"slo": strconv.FormatInt(sloUs, 10)}} }
 
 func TestUndoAndRedo(t *testing.T) {
 	s := NewSession(at(0))
@@ -23,8 +22,8 @@ func TestUndoAndRedo(t *testing.T) {
 	s.Move(at(6), "slo") // another gesture
 	check := func(what string, want int64, undo, redo bool) {
 		t.Helper()
-		if s.Request.SLOUs != want || s.CanUndo() != undo || s.CanRedo() != redo {
-			t.Errorf("%s: at %d, undo %v, redo %v; want %d, %v, %v", what, s.Request.SLOUs, s.CanUndo(), s.CanRedo(), want, undo, redo)
+		if s.Request["slo"] != strconv.FormatInt(want, 10) || s.CanUndo() != undo || s.CanRedo() != redo {
+			t.Errorf("%s: at %s, undo %v, redo %v; want %d, %v, %v", what, s.Request["slo"], s.CanUndo(), s.CanRedo(), want, undo, redo)
 		}
 	}
 	check("at first", 6, true, false)

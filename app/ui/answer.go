@@ -6,9 +6,12 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"partita/planner"
 	"partita/planner/plan"
+	"partita/planner/report"
 )
+
+// oneFunction names the comparison with the whole model in one function; see package planner.
+const oneFunction = "one function"
 
 // answer is what the whole page is for: the price, the latency, and what the alternative would be.
 func (p *Page) answer() app.UI {
@@ -17,22 +20,23 @@ func (p *Page) answer() app.UI {
 		return app.Section().Class("card problem").ID("answer").Body(
 			app.H2().Text("Answer"),
 			app.P().Body(app.Strong().Text("No plan satisfies this. "), app.Text(document.Reason)),
-			app.If(document.Advice != nil, func() app.UI {
-				return app.Button().Type("button").ID("advice").Text("Set " + document.Advice.Option + " to " + document.Advice.Value).OnClick(p.takeAdvice)
+			app.If(document.Advice != nil && len(p.reasons.list) == 0, func() app.UI {
+				return app.Button().Type("button").ID("advice").Text("Set " + p.label(document.Advice.Option) + " to " + document.Advice.Value).OnClick(p.takeAdvice)
 			}),
 		)
 	}
-	stages := fmt.Sprintf("%d functions", len(document.Stages))
-	if len(document.Stages) == 1 {
-		stages = "1 function"
-	}
-	return app.Section().Class("card").ID("answer").DataSet("slo-us", strconv.FormatInt(p.session.Request.SLOUs, 10)).Aria("live", "polite").Body(
+	stages := report.Count(len(document.Stages), "function")
+	return app.Section().Class("card").ID("answer").DataSet("slo-us", strconv.FormatInt(document.Request.SLOUs, 10)).Aria("live", "polite").Body(
 		app.H2().Text("Answer, predicted"),
 		app.Div().Class("headline").ID("cost").Text(perHundredThousand(document.CostPicoUSD)),
 		app.Div().Class("unit").Text("per 100,000 requests"),
 		app.Ul().Class("facts").Body(
-			app.Li().ID("latency").Text(duration(document.LatencyUs)+" "+startWords(document.Request.Scenario)),
+			app.Li().ID("latency").Text(report.Duration(document.LatencyUs)+" "+startWords(document.Request.Scenario)),
 			app.Li().ID("stage-count").Text(stages),
+			app.If(document.Traffic != nil, func() app.UI { return app.Li().ID("traffic").Text(capital(report.Traffic(document)) + ".") }),
+			app.If(document.Status == plan.Stopped, func() app.UI {
+				return app.Li().Text("The search was stopped at its limit: the best plan is at most " + perHundredThousand(document.GapPicoUSD) + " cheaper.")
+			}),
 			app.If(comparison(document) != "", func() app.UI { return app.Li().ID("comparison").Text(comparison(document)) }),
 		),
 	)
@@ -61,7 +65,7 @@ func comparison(document *plan.Plan) string {
 		return "" // one function is not what was asked for
 	}
 	for _, b := range document.Baselines {
-		if b.Name != planner.OneFunction {
+		if b.Name != oneFunction {
 			continue
 		}
 		if b.Status != "feasible" {
@@ -90,9 +94,9 @@ func difference(ours, theirs int64, less, more string) string {
 func slower(us int64) string {
 	switch {
 	case us > 0:
-		return duration(us) + " slower"
+		return report.Duration(us) + " slower"
 	case us < 0:
-		return duration(-us) + " faster"
+		return report.Duration(-us) + " faster"
 	}
 	return "as fast"
 }

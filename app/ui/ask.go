@@ -8,12 +8,12 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/app/state"
-	"partita/planner"
+	"partita/planner/report"
 )
 
 // question is a request that the planner is asked.
 type question struct {
-	request planner.Request
+	request state.Request
 	gesture string // as in state.Session.Move
 	ends    bool   // it is the gesture's last
 	slow    bool   // it takes so long that the page says so
@@ -21,7 +21,7 @@ type question struct {
 }
 
 // wanted is the request as the user last set it, answered or not.
-func (p *Page) wanted() planner.Request {
+func (p *Page) wanted() state.Request {
 	switch {
 	case p.next != nil:
 		return p.next.request
@@ -32,16 +32,15 @@ func (p *Page) wanted() planner.Request {
 }
 
 // change asks the planner something else.
-func (p *Page) change(change func(*planner.Request)) { p.ask(change, "", true) }
+func (p *Page) change(r state.Request) { p.ask(r, "", true) }
 
 // ask changes the request. While one is being answered, only the latest is asked next.
-func (p *Page) ask(change func(*planner.Request), gesture string, ends bool) {
+func (p *Page) ask(r state.Request, gesture string, ends bool) {
 	if p.session == nil {
 		return
 	}
-	q := &question{request: p.wanted(), gesture: gesture, ends: ends}
-	change(&q.request)
-	p.next, p.problem, p.notice = q, "", ""
+	p.next, p.problem, p.notice = &question{request: r, gesture: gesture, ends: ends}, "", ""
+	p.reasons.forget()
 	if p.question == nil {
 		p.askNext()
 	}
@@ -64,7 +63,7 @@ func (p *Page) askNext() {
 				p.problem = explained(err)
 				p.placeInputs()
 			} else {
-				view.Request, view.Answer = q.request, answer
+				view.Request, view.Answer = answer.Request, answer
 				p.session.Move(view, q.gesture)
 				if q.ends {
 					p.session.EndGesture()
@@ -82,13 +81,21 @@ func (p *Page) askNext() {
 // settled follows a change of what is on the screen.
 func (p *Page) settled() {
 	s := p.session
-	p.request = s.Request
-	p.request.SLOUs = 0 // it was chosen on the frontier of this model
+	p.request = carried(s.Request)
 	if p.deployed.phase == undeployed && p.deployed.model != s.Model.Inspect.Digest {
 		p.deployed = deployment{name: suggestedName(s.Model.Inspect.Name), model: s.Model.Inspect.Digest}
 	}
 	p.placeInputs()
-	p.host.Remember(state.EncodeLink(s.Opening, s.Model, s.Request, s.Answer.Plan))
+	p.host.Remember(state.EncodeLink(s.Opening, s.Model, s.Answer.Query, s.Answer.Plan))
+	p.explain()
+}
+
+// carried gives what of a request is about any model: not what was chosen on the frontier of one, or about its layers.
+func carried(r state.Request) state.Request {
+	for _, name := range []string{"slo", "budget", "cut", "no-cut", "stage-memory", "layer-cap"} {
+		r = r.Without(name)
+	}
+	return r
 }
 
 func (p *Page) undo() {
@@ -111,12 +118,16 @@ func (p *Page) redo() {
 
 // openLink opens what a link says. The plan is made anew; where it is not the one that the link showed, the page says so.
 func (p *Page) openLink(fragment string) {
-	link, err := state.DecodeLink(fragment)
-	if err != nil {
-		p.problem = explained(err)
-		return
-	}
-	p.load(link.Opening, link.Request, func() { p.notice = sinceLink(link.Shown, p.session.Answer) })
+	p.ctx.Async(func() {
+		link, err := p.host.Link(context.Background(), fragment)
+		p.dispatch(func() {
+			if err != nil {
+				p.problem = explained(err)
+				return
+			}
+			p.load(link.Opening, link.Request, func() { p.notice = sinceLink(link.Shown, p.session.Answer) })
+		})
+	})
 }
 
 // sinceLink says how an answer differs from what its link showed.
@@ -130,7 +141,7 @@ func sinceLink(shown state.Shown, a *state.Answer) string {
 		why = "This link was made by another version of Partita, which planned differently"
 	}
 	return fmt.Sprintf("%s. It showed %s per 100,000 requests at %s; below is the plan with the prices of %s.",
-		why, perHundredThousand(shown.CostPicoUSD), duration(shown.LatencyUs), now.PriceBook.Date)
+		why, perHundredThousand(shown.CostPicoUSD), report.Duration(shown.LatencyUs), now.PriceBook.Date)
 }
 
 // share copies the link of what is on the screen.
@@ -139,12 +150,12 @@ func (p *Page) share(app.Context, app.Event) {
 	p.withDocument(func(ctx context.Context, _ []byte, hash string) error {
 		shown := *view.Answer.Plan
 		shown.Hash = hash
-		link := p.host.Link(state.EncodeLink(view.Opening, view.Model, view.Request, &shown))
+		link := p.host.Address(state.EncodeLink(view.Opening, view.Model, view.Answer.Query, &shown))
 		if err := p.host.Copy(ctx, link); err != nil {
 			return err
 		}
 		p.dispatch(func() {
-			p.notice = "The link is copied: " + count(int64(len(link))) + " characters. It holds the model's architecture and what you asked, never its weights."
+			p.notice = "The link is copied: " + report.Grouped(int64(len(link))) + " characters. It holds the model's architecture and what you asked, never its weights."
 		})
 		return nil
 	})

@@ -9,6 +9,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/planner/plan"
+	"partita/planner/report"
 )
 
 // Size of the chart's drawing in its own units, and the margins that hold its labels.
@@ -47,10 +48,10 @@ func frontierTable(points []plan.Point) app.UI {
 			point := points[i]
 			var memory []string
 			for _, s := range point.Stages {
-				memory = append(memory, count(s.MemoryMB)+" MB")
+				memory = append(memory, report.Grouped(s.MemoryMB)+" MB")
 			}
 			return app.Tr().Body(
-				app.Td().Text(duration(point.LatencyUs)),
+				app.Td().Text(report.Duration(point.LatencyUs)),
 				app.Td().Text(perHundredThousand(point.CostPicoUSD)),
 				app.Td().Text(len(point.Stages)),
 				app.Td().Class("words").Text(strings.Join(memory, ", ")),
@@ -81,15 +82,15 @@ func chartSVG(document *plan.Plan, points [][2]int64) string {
 
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="Cost per 100,000 requests against latency: from %s at %s to %s at %s">`,
-		chartWidth, chartHeight, html.EscapeString(perHundredThousand(first[1])), html.EscapeString(duration(first[0])),
-		html.EscapeString(perHundredThousand(last[1])), html.EscapeString(duration(last[0])))
+		chartWidth, chartHeight, html.EscapeString(perHundredThousand(first[1])), html.EscapeString(report.Duration(first[0])),
+		html.EscapeString(perHundredThousand(last[1])), html.EscapeString(report.Duration(last[0])))
 	for i := range chartTicks + 1 {
 		share := float64(i) / chartTicks
 		cost := costLow + share*(costHigh-costLow)
 		us := int64(math.Exp(logLow + share*(logHigh-logLow)))
 		fmt.Fprintf(&b, `<line class="axis" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`,
 			chartLeft, chartWidth-chartRight, y(cost), y(cost), chartLeft-6, y(cost)+4, perHundredThousand(int64(cost)))
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%s</text>`, x(us), chartHeight-chartBottom+18, anchorAt(x(us), "middle"), duration(us))
+		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%s</text>`, x(us), chartHeight-chartBottom+18, anchorAt(x(us), "middle"), report.Duration(us))
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="end">latency</text><text x="4" y="12">$ per 100,000 requests</text>`, chartWidth-chartRight, chartHeight-4)
 

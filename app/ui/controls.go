@@ -8,8 +8,9 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
-	"partita/planner"
-	"partita/planner/load"
+	"partita/app/state"
+
+	"partita/planner/report"
 )
 
 // sliderSteps is the slider's range. The slider is logarithmic between the fastest and the cheapest plan, because
@@ -44,12 +45,14 @@ func (p *Page) placeInputs() {
 		if p.session == nil {
 			return
 		}
-		r := p.session.Request
 		if fastest, cheapest, ok := p.session.Answer.Span(); ok {
-			p.host.SetValue(sliderID, strconv.Itoa(positionOf(r.SLOUs, fastest, cheapest)))
+			p.host.SetValue(sliderID, strconv.Itoa(positionOf(p.session.Answer.Plan.Request.SLOUs, fastest, cheapest)))
 		}
-		for _, o := range planner.Options() {
-			p.host.SetValue(optionID(o.Name), o.Print(r))
+		if p.about != nil {
+			for i := range p.about.Options {
+				o := &p.about.Options[i]
+				p.host.SetValue(optionID(o.Name), o.Value(p.session.Request))
+			}
 		}
 		for _, d := range p.openSizes() {
 			p.host.SetValue(dimensionID(d.Name), strconv.FormatInt(d.Size, 10))
@@ -61,44 +64,82 @@ func (p *Page) moveSlider(ctx app.Context, ends bool) {
 	position, err := strconv.Atoi(ctx.JSSrc().Get("value").String())
 	fastest, cheapest, ok := p.session.Answer.Span()
 	if err == nil && ok {
-		p.ask(func(r *planner.Request) { r.SLOUs = sloAt(position, fastest, cheapest) }, sliderID, ends)
+		p.ask(p.wanted().With("slo", strconv.FormatInt(sloAt(position, fastest, cheapest), 10)+"us"), sliderID, ends)
 	}
 }
 
 // set sets an option of the request by its name.
 func (p *Page) set(name, value string) {
-	o, known := planner.OptionNamed(name)
-	if !known {
-		return
+	r := p.wanted().With(name, strings.TrimSpace(value))
+	least, most := p.whole("min-stages", r), p.whole("max-stages", r)
+	switch { // the latest wish counts
+	case name == "min-stages" && least > most:
+		r = r.With("max-stages", r[name])
+	case name == "max-stages" && most > 0 && most < least:
+		r = r.With("min-stages", r[name])
 	}
-	r := p.wanted()
-	if err := o.Parse(&r, value); err != nil {
-		p.problem = explained(err)
-		p.placeInputs()
-		return
-	}
-	p.change(func(to *planner.Request) {
-		*to = r
-		switch { // the latest wish counts
-		case name == "min-stages":
-			to.MaxStages = max(to.MaxStages, to.MinStages)
-		case name == "max-stages":
-			to.MinStages = min(to.MinStages, to.MaxStages)
-		}
-		if name != "slo" && name != "objective" && name != "budget" {
-			to.SLOUs = 0 // it was chosen on another frontier
-		}
-	})
+	p.change(r)
 }
 
-// prime are the options that are always on the screen; the others are one click away. The SLO has a slider besides.
-var prime = []string{"scenario", "platform", "max-stages", "min-stages"}
+// whole gives the value of an option that is a whole number; 0: it is none.
+func (p *Page) whole(name string, r state.Request) int {
+	if p.about == nil {
+		return 0
+	}
+	o, known := p.about.Option(name)
+	if !known {
+		return 0
+	}
+	n, err := strconv.Atoi(o.Value(r))
+	if err != nil {
+		return 0 // the planner says what is wrong with it
+	}
+	return n
+}
+
+// group is a heading of the request's controls with the names of its options.
+type group struct {
+	title string
+	names []string
+}
+
+// prime are the options that are always on the screen; the SLO has a slider besides. The others are one click away.
+var prime = []string{"scenario", "rate", "platform", "max-stages", "min-stages"}
+
+// groups order the options that are not prime; one that none names is in the last.
+var groups = []group{
+	{"Aim", []string{"objective", "slo", "budget"}},
+	{"Functions", []string{"memory", "batch", "packaging", "precision", "transport", "split-layers", "gateway-memory", "idle"}},
+	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "layer-cap"}},
+}
 
 // labels are what people call options; another option is called by its name.
 var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "batch": "Batch", "transport": "Tensors travel",
-	"gateway-memory": "Gateway's memory, MB",
+	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function",
+	"rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "layer-cap": "Layers in a function, up to",
+}
+
+// words are what people call the choices of options; another choice is called by its value.
+var words = map[string]string{
+	"objective cost": "the cost, within the SLO", "objective latency": "the latency, within the budget",
+	"transport auto": "whichever is better at each cut", "transport inline": "in the payload of the call", "transport s3": "through S3",
+	"packaging auto": "whichever is better for each function", "packaging zip": "in each function's package", "packaging s3": "in S3, fetched at the start",
+	"split-layers auto": "are computed in parts by several", "split-layers off": "make it infeasible",
+}
+
+// suggestions are values that text options offer; others can be typed.
+var suggestions = map[string][]string{
+	"rate": {"none", "1/h", "100/h", "1/s", "10/s"}, "idle": {"default", "5m", "15m"}, "precision": {"float32", "float16", "int8", "auto"},
+	"batch": {"1", "8", "32"}, "memory": {"grid", "512,1024,2048"}, "slo": {"none", "500ms", "1s", "2s"}, "layer-cap": {"none", "50", "100"},
+}
+
+func (p *Page) label(name string) string {
+	if label := labels[name]; label != "" {
+		return label
+	}
+	return name
 }
 
 // optionID names the control of an option.
@@ -113,89 +154,110 @@ func (p *Page) controls() app.UI {
 	r := p.wanted()
 	fastest, cheapest, feasible := p.session.Answer.Span()
 	slo := cheapest
-	if r.SLOUs > 0 {
-		slo = r.SLOUs
+	if now := p.session.Answer.Plan.Request.SLOUs; now > 0 {
+		slo = now
 	}
-	var first, more []planner.Option
-	for _, name := range prime {
-		if o, ok := planner.OptionNamed(name); ok {
-			first = append(first, o)
-		}
-	}
-	for _, o := range planner.Options() {
-		if !slices.Contains(prime, o.Name) {
-			more = append(more, o)
-		}
-	}
-	return app.Section().Class("card").Aria("label", "Request").Body(
+	return app.Section().Class("card").ID("request").Aria("label", "Request").Body(
 		app.H2().Text("Ask"),
 		app.Div().Class("control").Body(
 			app.Div().Class("line").Body(
 				app.Label().For(sliderID).Text("Response time at most (SLO)"),
-				app.Output().ID("slo-value").For(sliderID).Text(duration(slo)),
+				app.Output().ID("slo-value").For(sliderID).Text(report.Duration(slo)),
 			),
 			app.Input().ID(sliderID).Type("range").Min("0").Max(strconv.Itoa(sliderSteps)).Step(1).
 				Disabled(!feasible || fastest == cheapest).
-				Aria("valuetext", duration(slo)).
+				Aria("valuetext", report.Duration(slo)).
 				OnInput(func(ctx app.Context, _ app.Event) { p.moveSlider(ctx, false) }).
 				OnChange(func(ctx app.Context, _ app.Event) { p.moveSlider(ctx, true) }),
-			app.Small().Text("fastest possible "+duration(fastest)+", cheapest "+duration(cheapest)),
+			app.Small().Text("fastest possible "+report.Duration(fastest)+", cheapest "+report.Duration(cheapest)),
 		),
-		app.Div().Body(app.Range(first).Slice(func(i int) app.UI { return p.option(first[i], r) })),
-		app.Details().ID("more").Body(
-			app.Summary().Text("More…"),
-			app.Range(more).Slice(func(i int) app.UI { return p.option(more[i], r) }),
-		),
+		app.If(p.about != nil, func() app.UI { return p.options(r) }),
 	)
+}
+
+// options are the controls of the planner's options, the first ones open.
+func (p *Page) options(r state.Request) app.UI {
+	placed := slices.Clone(prime)
+	for _, g := range groups {
+		placed = append(placed, g.names...)
+	}
+	parts := slices.Clone(groups)
+	last := &parts[len(parts)-1]
+	last.names = slices.Clone(last.names)
+	for _, o := range p.about.Options {
+		if !slices.Contains(placed, o.Name) {
+			last.names = append(last.names, o.Name)
+		}
+	}
+	return app.Div().Body(
+		app.Div().Body(p.named(prime, r)...),
+		app.Range(parts).Slice(func(i int) app.UI {
+			changed := 0
+			for _, name := range parts[i].names {
+				if _, there := r[name]; there {
+					changed++
+				}
+			}
+			title := parts[i].title
+			if changed > 0 {
+				title += " (" + strconv.Itoa(changed) + " set)"
+			}
+			return app.Details().Class("group").Body(append([]app.UI{app.Summary().Text(title)}, p.named(parts[i].names, r)...)...)
+		}),
+	)
+}
+
+func (p *Page) named(names []string, r state.Request) []app.UI {
+	var all []app.UI
+	for _, name := range names {
+		if o, known := p.about.Option(name); known {
+			all = append(all, p.option(o, r))
+		}
+	}
+	return all
 }
 
 // mostListed is how many functions the lists of numbers of functions go up to.
 const mostListed = 10
 
 // option is a labelled control of an option with its explanation: a list where there are choices, otherwise text.
-func (p *Page) option(o planner.Option, r planner.Request) app.UI {
-	name, id, value := o.Name, optionID(o.Name), o.Print(r)
-	label := labels[name]
-	if label == "" {
-		label = name
-	}
-	choices := make([]choice, len(o.Values))
-	for i, v := range o.Values {
-		choices[i] = choice{v, v}
-	}
-	switch name {
-	case "scenario":
-		choices = []choice{{"cold-overlapped", "cold, all functions woken at once"}, {"cold-sequential", "cold, one after the other"}, {"warm", "warm"}}
-	case "platform":
-		choices = nil
-		for _, one := range planner.Platforms() {
-			choices = append(choices, choice{one.Name, one.Label})
+func (p *Page) option(o *state.Option, r state.Request) app.UI {
+	name, id, value := o.Name, optionID(o.Name), o.Value(r)
+	choices := slices.Clone(o.Choices)
+	for i := range choices {
+		if w := words[name+" "+choices[i].Value]; w != "" {
+			choices[i].Label = w
 		}
-	case "min-stages", "max-stages":
+	}
+	if name == "min-stages" || name == "max-stages" {
 		for i := range mostListed {
-			choices = append(choices, choice{strconv.Itoa(i + 1), strconv.Itoa(i + 1)})
+			choices = append(choices, state.Choice{Value: strconv.Itoa(i + 1), Label: strconv.Itoa(i + 1)})
 		}
-		if !slices.Contains(choices, choice{value, value}) {
-			choices = append(choices, choice{value, value})
-		}
+	}
+	if known := slices.ContainsFunc(choices, func(c state.Choice) bool { return c.Value == value }); len(choices) > 0 && !known {
+		choices = append(choices, state.Choice{Value: value, Label: value})
 	}
 	changed := func(ctx app.Context, _ app.Event) { p.set(name, ctx.JSSrc().Get("value").String()) }
-	var input app.UI = app.Input().Type("text").ID(id).Value(value).Spellcheck(false).AutoComplete(false).Aria("describedby", id+"-help").OnChange(changed, app.EventScope(id))
+	field := app.Input().Type("text").ID(id).Value(value).Spellcheck(false).AutoComplete(false).Aria("describedby", id+"-help").OnChange(changed, app.EventScope(id))
+	var list app.UI = app.Text("")
+	if offered := suggestions[name]; len(offered) > 0 {
+		field = field.List(id + "-list")
+		list = app.DataList().ID(id + "-list").Body(app.Range(offered).Slice(func(i int) app.UI { return app.Option().Value(offered[i]) }))
+	}
+	var input app.UI = app.Div().Body(field, list)
 	if len(choices) > 0 {
 		input = app.Select().ID(id).Aria("describedby", id+"-help").OnChange(changed, app.EventScope(id)).Body(
 			app.Range(choices).Slice(func(i int) app.UI {
-				return app.Option().Value(choices[i].value).Selected(choices[i].value == value).Text(choices[i].label)
+				return app.Option().Value(choices[i].Value).Selected(choices[i].Value == value).Text(choices[i].Label)
 			}),
 		)
 	}
 	return app.Div().Class("control").Body(
-		app.Label().For(id).Text(label),
+		app.Label().For(id).Text(p.label(name)),
 		input,
 		app.Small().ID(id+"-help").Text(capital(o.Help)),
 	)
 }
-
-type choice struct{ value, label string }
 
 func capital(s string) string {
 	if s == "" {
@@ -206,12 +268,12 @@ func capital(s string) string {
 
 // openSizes lists the sizes that the model leaves open, as they are now: those that the user gave, and those that are taken
 // for planning.
-func (p *Page) openSizes() []load.Dimension {
+func (p *Page) openSizes() []state.Dimension {
 	sizes := slices.Clone(p.session.Model.Open)
-	for name, size := range p.session.Opening.Dims {
-		sizes = append(sizes, load.Dimension{Name: name, Size: size})
+	for name, size := range p.session.Opening.Dims { // beside those that the model still leaves open
+		sizes = append(sizes, state.Dimension{Name: name, Size: size})
 	}
-	slices.SortFunc(sizes, func(a, b load.Dimension) int { return strings.Compare(a.Name, b.Name) })
+	slices.SortFunc(sizes, func(a, b state.Dimension) int { return strings.Compare(a.Name, b.Name) })
 	return sizes
 }
 
@@ -227,7 +289,7 @@ func (p *Page) dimensions() app.UI {
 		app.H2().Text("Sizes that the model leaves open"),
 		app.Range(sizes).Slice(func(i int) app.UI {
 			name, id := sizes[i].Name, dimensionID(sizes[i].Name)
-			note := "Taken for planning; the model stays open for others. Set it to settle it"
+			note := "Taken for planning. Set the size that you will send"
 			if p.session.Opening.Dims[name] > 0 {
 				note = "Settled. Empty it to leave it open again"
 			}
@@ -252,7 +314,5 @@ func (p *Page) resize(name, text string) {
 			return
 		}
 	}
-	r := p.wanted()
-	r.SLOUs = 0 // it was chosen on another frontier
-	p.load(p.session.Opening.WithDim(name, size), r, nil)
+	p.load(p.session.Opening.WithDim(name, size), p.wanted().Without("slo"), nil) // which was chosen on another frontier
 }

@@ -9,6 +9,7 @@ import (
 
 	"partita/app/state"
 	"partita/planner/plan"
+	"partita/planner/report"
 )
 
 // phase is how far a deployment has come.
@@ -79,7 +80,7 @@ func (p *Page) deployControls() app.UI {
 		),
 		app.If(d.phase == undeployed, func() app.UI {
 			return app.P().Class("unit").Text(fmt.Sprintf("Creates %d functions and a gateway in the local cloud and uploads %s of weights to it.",
-				len(p.session.Answer.Plan.Stages), bytes(p.session.WeightsSize())))
+				len(p.session.Answer.Plan.Stages), report.Bytes(p.session.WeightsSize())))
 		}),
 		app.Div().Class("actions").Body(
 			app.If(d.phase == undeployed, func() app.UI {
@@ -106,10 +107,10 @@ func (p *Page) progress() app.UI {
 		s := steps[i]
 		note := s.State
 		if s.Bytes > 0 {
-			note = bytes(s.Bytes) + " · " + note
+			note = report.Bytes(s.Bytes) + " · " + note
 		}
 		if s.ElapsedMs > 0 {
-			note += " · " + duration(s.ElapsedMs*1000)
+			note += " · " + report.Duration(s.ElapsedMs*1000)
 		}
 		return app.Li().Body(app.Span().Text(s.Action+" "+s.Resource), app.Span().Class(s.State).Text(note))
 	}))
@@ -136,7 +137,10 @@ func (p *Page) startDeploy(app.Context, app.Event) {
 		var what *state.Upload
 		document, err := p.host.Document(work, step.Opening, step.Request)
 		if err == nil {
-			what, err = step.Upload(work)
+			var bundle *state.Bundle
+			if bundle, err = p.host.Bundle(work, step.Opening); err == nil {
+				what = bundle.Upload(step.Opening)
+			}
 		}
 		if err == nil {
 			upload, err = p.host.Upload(work, what)
@@ -261,8 +265,8 @@ func (p *Page) reply() app.UI {
 			}))
 		}),
 		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
-			foundWords(r), duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
-			start, duration(p.session.Answer.Plan.LatencyUs), perHundredThousand(p.session.Answer.Plan.CostPicoUSD))),
+			foundWords(r), report.Duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
+			start, report.Duration(p.session.Answer.Plan.LatencyUs), perHundredThousand(p.session.Answer.Plan.CostPicoUSD))),
 		app.Div().Class("scroll").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
 				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
@@ -282,8 +286,8 @@ func (p *Page) reply() app.UI {
 				return row.Body(
 					app.Td().Body(app.Span().Class("swatch "+stageClass(s.Index)).Aria("hidden", "true"), app.Text(s.Index+1)),
 					app.Td().Class("words").Text(found),
-					app.Td().Text(duration(s.InitUs)), app.Td().Text(duration(expected.InitUs)),
-					app.Td().Text(duration(s.ComputeUs)), app.Td().Text(duration(expected.ComputeUs)),
+					app.Td().Text(report.Duration(s.InitUs)), app.Td().Text(report.Duration(expected.InitUs)),
+					app.Td().Text(report.Duration(s.ComputeUs)), app.Td().Text(report.Duration(expected.ComputeUs)),
 					app.Td().Text(fmt.Sprintf("%d ms", s.BilledMs)),
 					app.Td().Text(fmt.Sprintf("%d MB", s.MaxMemoryMB)),
 					app.Td().Text(perHundredThousand(s.CostPicoUSD)), app.Td().Text(perHundredThousand(expected.CostPicoUSD)),

@@ -6,7 +6,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/app/state"
-	"partita/planner"
+	"partita/planner/report"
 )
 
 // reading is a model that is being opened.
@@ -27,13 +27,13 @@ func (r *reading) progress() string {
 	name := r.opening.Label()
 	switch {
 	case r.making:
-		return "Making weights up for " + name + ": " + bytes(r.done) + " …"
+		return "Making weights up for " + name + ": " + report.Bytes(r.done) + " …"
 	case r.model != nil:
 		return "Planning " + name + " …"
 	case size == 0:
 		return "Opening " + name + " …"
 	}
-	return "Reading " + name + ": " + bytes(r.done) + " of " + bytes(size) + " …"
+	return "Reading " + name + ": " + report.Bytes(r.done) + " of " + report.Bytes(size) + " …"
 }
 
 // open reads and plans the model in files.
@@ -61,10 +61,11 @@ func (p *Page) abandon() {
 		p.question.cancel()
 	}
 	p.reading, p.question, p.next = nil, nil, nil
+	p.reasons.forget()
 }
 
 // load opens and plans a model and shows it; then is called when it is shown. Weights alone belong to the model that is open.
-func (p *Page) load(o *state.Opening, request planner.Request, then func()) {
+func (p *Page) load(o *state.Opening, request state.Request, then func()) {
 	var current *state.View
 	if p.session != nil {
 		current = &p.session.View
@@ -93,7 +94,7 @@ func (p *Page) load(o *state.Opening, request planner.Request, then func()) {
 				p.problem = explained(err)
 				return
 			}
-			next := state.View{Opening: o, Model: model, Request: request, Answer: answer}
+			next := state.View{Opening: o, Model: model, Request: answer.Request, Answer: answer}
 			if p.session == nil {
 				p.session = state.NewSession(next)
 			} else {

@@ -10,7 +10,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/app/state"
-	"partita/planner"
+	"partita/planner/report"
 )
 
 // Host is what the page needs of the browser around it.
@@ -19,8 +19,6 @@ type Host interface {
 	state.Planner
 	// Ready marks that the page takes what the user does.
 	Ready()
-	// Start loads the planner, before it is needed.
-	Start()
 	// MakeWeights makes up weights for a model that has none, as a file that the browser holds.
 	MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error)
 	// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away.
@@ -31,6 +29,10 @@ type Host interface {
 	Chosen(elementID string) []state.File
 	// SetValue sets the value property of an input, which attributes cannot do once the user has touched it.
 	SetValue(elementID, value string)
+	// Extent gives where an element begins in the window and how wide it is, in pixels.
+	Extent(elementID string) (left, width float64)
+	// ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
+	ScrollTo(elementID string, share float64)
 	// ReadFile reads a whole (small) file.
 	ReadFile(ctx context.Context, file state.File) ([]byte, error)
 	// Remember keeps the link of what is on the screen, and Remembered gives it after a reload, or the one that was opened.
@@ -38,8 +40,8 @@ type Host interface {
 	Remembered() string
 	// OnLink calls back when another link is put into the address of the open page.
 	OnLink(opened func(fragment string))
-	// Link gives the whole address of a fragment.
-	Link(fragment string) string
+	// Address gives the whole address of a fragment.
+	Address(fragment string) string
 	// Copy puts text on the clipboard.
 	Copy(ctx context.Context, text string) error
 	// Save offers bytes as a download.
@@ -54,20 +56,22 @@ type Page struct {
 	ctx      app.Context // of the page itself: events' own contexts end with the elements they came from
 	mounted  bool        // false on the server, and in the browser until the program has started
 	session  *state.Session
-	request  planner.Request // of the model that is opened next
-	reading  *reading        // nil when nothing is being opened
-	question *question       // being answered; nil when none is
-	next     *question       // asked meanwhile; only the latest counts
+	about    *state.About  // nil until the planner has told it
+	request  state.Request // of the model that is opened next
+	reading  *reading      // nil when nothing is being opened
+	question *question     // being answered; nil when none is
+	next     *question     // asked meanwhile; only the latest counts
 	dropping bool
 	problem  string // the last thing that went wrong; "" when nothing did
 	notice   string // what else there is to know; "" when nothing
 	deployed deployment
-	ground   ground // of the model's drawing
+	reasons  reasons
+	view     modelView
 }
 
 // NewPage makes the screen. On the server, where the page is only drawn once as a skeleton, host is nil.
 func NewPage(host Host) *Page {
-	return &Page{host: host, request: planner.DefaultRequest()}
+	return &Page{host: host, request: state.Request{}}
 }
 
 // Register tells go-app which component answers at which path.
@@ -78,7 +82,7 @@ func Register(host Host) {
 // OnMount connects the page to the window.
 func (p *Page) OnMount(ctx app.Context) {
 	p.ctx, p.mounted = ctx, true
-	p.host.Start()
+	p.meetPlanner()
 	p.host.OnDrop(p.open, func(over bool) { p.dispatch(func() { p.dropping = over }) })
 	p.host.OnShortcut(func(what string) {
 		p.dispatch(func() {
@@ -94,6 +98,20 @@ func (p *Page) OnMount(ctx app.Context) {
 		p.openLink(fragment)
 	}
 	p.ctx.Defer(func(app.Context) { p.host.Ready() })
+}
+
+// meetPlanner loads the planner, before it is needed, and learns what it offers.
+func (p *Page) meetPlanner() {
+	p.ctx.Async(func() {
+		about, err := p.host.About(context.Background())
+		p.dispatch(func() {
+			if err != nil {
+				p.problem = explained(err)
+				return
+			}
+			p.about = about
+		})
+	})
 }
 
 // dispatch runs a change of the page on the user-interface goroutine and draws the page again.
@@ -120,8 +138,8 @@ func (p *Page) bar() app.UI {
 		i := shown.Model.Inspect
 		model = app.Div().Class("model").ID("model").Body(
 			app.Strong().Text(i.Name),
-			app.Text(" · "+count(int64(i.Layers))+" layers · "+millions(i.Parameters)+" parameters · "+bytes(i.WeightBytes)+" · "+millions(i.MACs)+" multiply-accumulates · "),
-			app.Span().ID("bytes-read").Text(shown.ReadNote(bytes)),
+			app.Text(" · "+report.Grouped(int64(i.Layers))+" layers · "+report.Millions(i.Parameters)+" parameters · "+report.Bytes(i.WeightBytes)+" · "+report.Millions(i.MACs)+" multiply-accumulates · "),
+			app.Span().ID("bytes-read").Text(shown.ReadNote(report.Bytes)),
 		)
 	}
 	return app.Header().Class("bar").Body(
@@ -179,15 +197,15 @@ func (p *Page) empty() app.UI {
 					)
 				}),
 			),
-			app.If(p.mounted && p.reading == nil, p.gallery),
+			app.If(p.about != nil && p.reading == nil, p.gallery),
 		),
 	)
 }
 
 func (p *Page) planned() app.UI {
 	return app.Main().Aria("busy", p.reading != nil || p.question != nil).Body(
-		app.Div().Class("column").Body(p.trouble(), p.busy(), p.answer(), p.dimensions(), p.controls()),
-		app.Div().Class("column").Body(p.chart(), p.strip(), p.stages(), p.timeline(), p.deploy()),
+		app.Div().Class("column").Body(p.trouble(), p.busy(), p.answer(), p.why(), p.dimensions(), p.controls(), p.notes()),
+		app.Div().Class("column").Body(p.chart(), p.model(), p.stages(), p.timeline(), p.deploy()),
 	)
 }
 

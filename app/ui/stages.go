@@ -8,7 +8,7 @@ import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/planner/plan"
-	"partita/planner/solve"
+	"partita/planner/report"
 )
 
 // stageColours is the number of stage classes in the style sheet; further stages start again.
@@ -35,14 +35,14 @@ func (p *Page) stages() app.UI {
 				return app.Tr().Body(
 					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(i+1)),
 					app.Td().Class("words").Text(layerSpan(&s)),
-					app.Td().Text(count(s.MemoryMB)+" MB"),
-					app.Td().Text(bytes(s.WeightBytes)),
-					app.Td().Text(bytes(s.InputBytes)),
-					app.Td().Text(bytes(s.OutputBytes)),
+					app.Td().Text(report.Grouped(s.MemoryMB)+" MB"),
+					app.Td().Text(report.Bytes(s.WeightBytes)),
+					app.Td().Text(report.Bytes(s.InputBytes)),
+					app.Td().Text(report.Bytes(s.OutputBytes)),
 					app.Td().Class("words").Text(s.TransportIn),
-					app.Td().Text(duration(s.InitUs)),
-					app.Td().Text(duration(s.ComputeUs)),
-					app.Td().Text(duration(s.BilledUs)),
+					app.Td().Text(report.Duration(s.InitUs)),
+					app.Td().Text(report.Duration(s.ComputeUs)),
+					app.Td().Text(report.Duration(s.BilledUs)),
 					app.Td().Text(perHundredThousand(s.CostPicoUSD)),
 				)
 			})),
@@ -81,21 +81,21 @@ func timelineSVG(document *plan.Plan) string {
 	scale := (timelineWidth - timelineLeft - 8) / float64(max(document.LatencyUs, 1))
 	var b strings.Builder
 	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="%s">`, timelineWidth, height,
-		html.EscapeString(fmt.Sprintf("Timeline of one request over %d functions, %s in all", len(spans), duration(document.LatencyUs))))
+		html.EscapeString(fmt.Sprintf("Timeline of one request over %d functions, %s in all", len(spans), report.Duration(document.LatencyUs))))
 	fmt.Fprintf(&b, `<text x="0" y="18">gateway</text><rect class="edge gateway" x="%g" y="4" width="%.1f" height="20"><title>%s</title></rect>`,
-		timelineLeft, float64(document.LatencyUs)*scale, "gateway "+duration(document.LatencyUs))
+		timelineLeft, float64(document.LatencyUs)*scale, "gateway "+report.Duration(document.LatencyUs))
 	for i, s := range spans {
 		top := timelineRow * float64(i+1)
 		fmt.Fprintf(&b, `<text x="0" y="%.1f">function %d</text>`, top+18, i+1)
 		if s.runUs > s.initUs {
 			fmt.Fprintf(&b, `<rect class="init edge %s" x="%.1f" y="%.1f" width="%.1f" height="20"><title>start %s</title></rect>`,
-				stageClass(i), timelineLeft+float64(s.initUs)*scale, top+4, float64(s.readyUs-s.initUs)*scale, duration(s.readyUs-s.initUs))
+				stageClass(i), timelineLeft+float64(s.initUs)*scale, top+4, float64(s.readyUs-s.initUs)*scale, report.Duration(s.readyUs-s.initUs))
 		}
 		fmt.Fprintf(&b, `<rect class="edge %s" x="%.1f" y="%.1f" width="%.1f" height="20"><title>run %s</title></rect>`,
-			stageClass(i), timelineLeft+float64(s.runUs)*scale, top+4, float64(s.endUs-s.runUs)*scale, duration(s.endUs-s.runUs))
+			stageClass(i), timelineLeft+float64(s.runUs)*scale, top+4, float64(s.endUs-s.runUs)*scale, report.Duration(s.endUs-s.runUs))
 	}
 	fmt.Fprintf(&b, `<text x="%g" y="%g">0</text><text x="%g" y="%g" text-anchor="end">%s</text></svg>`,
-		timelineLeft, height-4, timelineWidth-8, height-4, duration(document.LatencyUs))
+		timelineLeft, height-4, timelineWidth-8, height-4, report.Duration(document.LatencyUs))
 	return b.String()
 }
 
@@ -109,10 +109,10 @@ func spansOf(document *plan.Plan) []span {
 	var spans []span
 	for _, s := range document.Stages {
 		var one span
-		switch turn := finish + dispatch; solve.Scenario(document.Request.Scenario) {
-		case solve.Warm:
+		switch turn := finish + dispatch; document.Request.Scenario {
+		case "warm":
 			one = span{initUs: turn, readyUs: turn, runUs: turn}
-		case solve.ColdOverlapped:
+		case "cold-overlapped":
 			one = span{initUs: start, readyUs: start + s.InitUs, runUs: max(turn, start+s.InitUs)}
 		default:
 			one = span{initUs: turn, readyUs: turn + s.InitUs, runUs: turn + s.InitUs}

@@ -3,7 +3,9 @@ package ui
 import (
 	"encoding/xml"
 	"errors"
+	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"testing"
 
@@ -111,7 +113,9 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	model.Layers[0].Name = `<script>"&`
 	for name, picture := range map[string]string{
 		"chart": chartSVG(document, points), "one point": chartSVG(twoStages(solve.Warm), points[:1]), "timeline": timelineSVG(document),
-		"strip": stagesSVG(model, document), "ground": groundSVG(model), "strip without a plan": stagesSVG(model, &plan.Plan{Status: plan.Infeasible}),
+		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, true),
+		"blocks": groundSVG(model, false, 0), "layers": groundSVG(model, true, 1),
+		"no plan": planSVG(model, &state.Answer{Plan: &plan.Plan{Status: plan.Infeasible}}, pins{}, mark{selected: -1}, false),
 	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
 		for {
@@ -168,23 +172,81 @@ func TestSinceLink(t *testing.T) {
 // A layer in parts is one bar, in whose place the functions between its parts begin.
 func TestStripOfALayerInParts(t *testing.T) {
 	document := twoStages(solve.Warm)
-	document.Model.Splits = []plan.Split{{Layer: "b", Parts: 2}}
 	document.Stages = []plan.Stage{
 		{Index: 1, FirstLayer: 1, LastLayer: 2, Layers: "a .. b (1 of 2)"}, {Index: 2, FirstLayer: 3, LastLayer: 3, Layers: "b (2 of 2)"}, {Index: 3, FirstLayer: 4, LastLayer: 4, Layers: "b"},
 	}
 	model := twoLayers()
-	at := places(model, document)
+	answer := &state.Answer{Plan: document, Sources: []int{0, 1, 1, 1}}
 	for position, want := range []int{0, 1, 1, 1, 2} {
-		if got := at(position); got != want {
+		if got := answer.Place(position, len(model.Layers)); got != want {
 			t.Errorf("position %d is at layer %d, want %d", position, got, want)
 		}
 	}
-	if picture := stagesSVG(model, document); strings.Count(picture, `class="cut"`) != 2 {
+	if picture := planSVG(model, answer, pins{}, mark{selected: -1}, false); strings.Count(picture, `line class="cut"`) != 2 {
 		t.Errorf("the picture is %s", picture)
 	}
 	for i, want := range []string{"a … b (1 of 2) (2)", "b (2 of 2)", "b"} {
 		if got := layerSpan(&document.Stages[i]); got != want {
 			t.Errorf("stage %d holds %q, want %q", i+1, got, want)
 		}
+	}
+}
+
+// Pins are read in every form that the planner takes, and written as it prints them.
+func TestPins(t *testing.T) {
+	model := &state.Model{Layers: []state.Layer{{Name: "in"}, {Name: "conv"}, {Name: "pool"}, {Name: "fc"}, {Name: "out"}}, Cuts: []int{1, 2, 4}}
+	r := state.Request{"cut": "2,fc", "no-cut": "conv..pool,1", "rate": "1/s"}
+	now := pinsOf(model, r)
+	if !slices.Equal(now.cuts, []int{2, 4}) || !slices.Equal(now.noCuts, []int{1, 2, 3}) {
+		t.Fatalf("read as %+v", now)
+	}
+	for what, c := range map[string]struct {
+		changed    pins
+		cut, noCut string
+	}{
+		"force":  {now.force(1), "1,2,4", "2..3"},
+		"forbid": {now.forbid(4), "2", "1..4"},
+		"free":   {now.free(2), "4", "1,3"},
+		"move":   {now.move(4, 3), "2,3", "1..2"},
+		"none":   {pins{}.free(1), "none", "none"},
+	} {
+		if to := c.changed.in(r); to["cut"] != c.cut || to["no-cut"] != c.noCut || to["rate"] != "1/s" {
+			t.Errorf("%s gives %v", what, to)
+		}
+	}
+	if r["cut"] != "2,fc" || !slices.Equal(now.cuts, []int{2, 4}) {
+		t.Error("what was there has been changed")
+	}
+	if got := pinned(model, "none,nobody,9,3..x"); len(got) > 0 {
+		t.Errorf("no layers are read as %v", got)
+	}
+	for position, want := range map[int]int{0: 1, 3: 2, 5: 4} {
+		if got := nearestCut(model, position); got != want {
+			t.Errorf("the nearest cut to %d is %d, want %d", position, got, want)
+		}
+	}
+}
+
+func TestBlocks(t *testing.T) {
+	model := &state.Model{}
+	for _, name := range []string{"input_1", "conv1_conv", "conv1_bn", "conv2_block1_1_conv", "conv2_block1_1_bn", "conv2_block2_out", "fc"} {
+		model.Layers = append(model.Layers, state.Layer{Name: name})
+	}
+	want := []block{{"input", 0, 0}, {"conv1", 1, 2}, {"conv2_block1", 3, 4}, {"conv2_block2", 5, 5}, {"fc", 6, 6}}
+	if got := blocksOf(model); !slices.Equal(got, want) {
+		t.Errorf("got %v", got)
+	}
+	for len(model.Layers) < 1000 {
+		model.Layers = append(model.Layers, state.Layer{Name: fmt.Sprintf("a%d", len(model.Layers))})
+	}
+	next := 0
+	for _, b := range blocksOf(model) {
+		if b.first != next || b.last < b.first {
+			t.Fatalf("a block begins at %d after %d", b.first, next)
+		}
+		next = b.last + 1
+	}
+	if next != 1000 {
+		t.Errorf("blocks hold %d layers", next)
 	}
 }

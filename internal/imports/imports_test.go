@@ -42,7 +42,11 @@ const (
 
 var rules = []rule{
 	{folder: "planner", std: stdPure, allow: []string{"partita/planner", "gonum.org/v1/gonum", "google.golang.org/protobuf/encoding/protowire"}},
-	{folder: "app", std: stdBrowser, allow: []string{"partita/planner", "partita/app", goApp}},
+	// The page's program is downloaded before anything can be done, so it holds documents and views only; what opens and plans
+	// models is another program, which app/engine and app/planner are.
+	{folder: "app", std: stdBrowser, allow: []string{"partita/planner/plan", "partita/planner/report", "partita/app/browser", "partita/app/state", "partita/app/ui", goApp}},
+	{folder: "app/engine", std: stdBrowser, allow: []string{"partita/planner", "partita/app/state"}},
+	{folder: "app/planner", std: stdBrowser, allow: []string{"partita/app/engine", "partita/app/state", "partita/app/browser"}},
 	{folder: "web", allow: nil},
 	{folder: "runtime", allow: []string{"partita/planner", "partita/runtime", "golang.org/x/image"}},
 	{folder: "runtime/wire", std: stdPure, allow: []string{"partita/planner/diag", "partita/planner/graph", "partita/runtime/wire"}},
@@ -136,6 +140,46 @@ func TestImportDirections(t *testing.T) {
 	}
 }
 
+// TestPageHoldsNoPlanner follows the imports of the page's program: nothing that reads model files or solves is among them, even
+// at several removes.
+func TestPageHoldsNoPlanner(t *testing.T) {
+	seen := map[string]bool{}
+	var follow func(folder string)
+	follow = func(folder string) {
+		if seen[folder] {
+			return
+		}
+		seen[folder] = true
+		files, err := filepath.Glob(filepath.Join(fixture.Root(), filepath.FromSlash(folder), "*.go"))
+		if err != nil || len(files) == 0 {
+			t.Fatalf("%s has no files (%v)", folder, err)
+		}
+		for _, path := range files {
+			if strings.HasSuffix(path, "_test.go") {
+				continue
+			}
+			file, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, spec := range file.Imports {
+				if own, ok := strings.CutPrefix(strings.Trim(spec.Path.Value, `"`), "partita/"); ok {
+					follow(own)
+				}
+			}
+		}
+	}
+	follow("app")
+	if !seen["app/ui"] || !seen["planner/plan"] {
+		t.Fatalf("the page imports only %v", seen)
+	}
+	for _, heavy := range []string{"planner", "planner/load", "planner/keras", "planner/onnx", "planner/hdf5", "planner/solve", "planner/cost", "planner/zoo", "app/engine"} {
+		if seen[heavy] {
+			t.Errorf("the page's program holds %s", heavy)
+		}
+	}
+}
+
 // TestAdaptersStayApart keeps the packages that touch the outside world from knowing each other: only the command line
 // wires them together.
 func TestAdaptersStayApart(t *testing.T) {
@@ -157,6 +201,9 @@ func TestRulesBite(t *testing.T) {
 		{"planner", "partita/server/split"},
 		{"app/ui", "net/http"},
 		{"app/ui", "partita/server/api"},
+		{"app/ui", "partita/planner"},
+		{"app/ui", "partita/app/engine"},
+		{"app/state", "partita/planner/load"},
 		{"runtime/gateway", awsSDK + "aws-sdk-go-v2/service/s3"},
 		{"runtime/gateway", onnxRuntime},
 		{"runtime", "partita/server/deploy"},

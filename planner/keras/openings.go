@@ -80,6 +80,12 @@ func (o *openings) size(input string, axis int) int64 {
 	return n
 }
 
+// OpenSizes is the cause of an error that says which dimensions nobody has settled: it lists them as "input[axis]".
+type OpenSizes struct{ Names []string }
+
+// Error counts them: the error that it is the cause of lists them.
+func (o *OpenSizes) Error() string { return fmt.Sprintf("%d in all", len(o.Names)) }
+
 // check tells, once all inputs are read, what is still open and what was settled in vain.
 func (o *openings) check() error {
 	if len(o.unsettled) > 0 {
@@ -89,7 +95,8 @@ func (o *openings) check() error {
 		}
 		return diag.New(diag.Invalid, "keras.unknown-size", doing,
 			fmt.Sprintf("its inputs leave open %s, beside the batch, so the sizes of the tensors are unknown", listed(o.unsettled)),
-			fmt.Sprintf("settle them with --dim %s, or give the model a fixed input shape, as in Input((224, 224, 3)), and save it again", strings.Join(list, ",")))
+			fmt.Sprintf("settle them with --dim %s, or give the model a fixed input shape, as in Input((224, 224, 3)), and save it again", strings.Join(list, ","))).
+			Because(&OpenSizes{o.unsettled})
 	}
 	var unknown []string
 	for name := range o.given {

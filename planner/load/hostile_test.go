@@ -16,9 +16,9 @@ import (
 	"time"
 
 	"partita/internal/fixture"
+	"partita/planner/describe"
 	"partita/planner/diag"
 	"partita/planner/load"
-	"partita/planner/report"
 )
 
 // What a broken file may take. An open takes at most a second; what the tests refuse is longer, for machines that do
@@ -172,7 +172,7 @@ func openWhole(files []load.File) error {
 	if err := m.Graph.Validate(); err != nil {
 		return err
 	}
-	if report.NewInspect(m).Layers == 0 {
+	if describe.Model(m).Layers == 0 {
 		return errors.New("a model without layers is opened")
 	}
 	if m.HasWeights {

@@ -9,11 +9,11 @@ import (
 
 	"partita/internal/fixture"
 	"partita/planner"
+	"partita/planner/describe"
 	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/load"
 	"partita/planner/onnx"
-	"partita/planner/report"
 	"partita/planner/weights"
 )
 
@@ -128,7 +128,7 @@ func TestONNXCase(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	doc := report.NewInspect(m)
+	doc := describe.Model(m)
 	if doc.Source != "onnx" || doc.Layers != 471 || doc.Cuts < 200 || !doc.HasWeights || len(doc.Inputs) != 1 || doc.Inputs[0].Name != "x" ||
 		graph.Shape(doc.Inputs[0].Shape).String() != "?x3x*x*" || graph.Shape(doc.Outputs[0].Shape).String() != "?x2" || doc.Parameters != 133416 {
 		t.Errorf("%+v", doc)

@@ -1,11 +1,6 @@
 // Package report shows models and plans as documents for people and programs.
 package report
 
-import (
-	"partita/planner/graph"
-	"partita/planner/load"
-)
-
 // InspectFormat is the version of the Inspect document.
 const InspectFormat = "partita.inspect/1"
 
@@ -33,24 +28,4 @@ type Tensor struct {
 	Name  string  `json:"name"`
 	Shape []int64 `json:"shape"`
 	DType string  `json:"dtype"`
-}
-
-// NewInspect describes an opened model.
-func NewInspect(m *load.Model) *Inspect {
-	g := m.Graph
-	return &Inspect{
-		Format: InspectFormat, Name: m.Name, Source: m.Source, KerasVersion: m.KerasVersion, Digest: m.Digest,
-		Layers: g.LayerCount, Parameters: g.Parameters, WeightBytes: g.WeightBytes(), MACs: g.TotalWork().MACs,
-		Inputs: tensors(g, g.Inputs), Outputs: tensors(g, g.Outputs), Cuts: len(g.Cuts()),
-		Preprocess: m.Preprocess, HasWeights: m.HasWeights, Notes: m.Notes,
-	}
-}
-
-func tensors(g *graph.Graph, ports []graph.Port) []Tensor {
-	out := make([]Tensor, len(ports))
-	for i, p := range ports {
-		v := g.Value(p.Value)
-		out[i] = Tensor{Name: p.Name, Shape: v.RunShape(), DType: v.DType.String()}
-	}
-	return out
 }

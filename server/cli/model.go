@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"partita/planner"
+	"partita/planner/describe"
 	"partita/planner/diag"
 	"partita/planner/hdf5"
 	"partita/planner/load"
@@ -199,7 +200,7 @@ func inspect(_ context.Context, a *arguments, env *environment) error {
 		return err
 	}
 	defer close()
-	document := report.NewInspect(m)
+	document := describe.Model(m)
 	if a.on("json") {
 		return writeJSON(env.out, document)
 	}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"partita/planner"
+	"partita/planner/describe"
 	"partita/planner/diag"
 	"partita/planner/export"
 	"partita/planner/plan"
@@ -185,5 +186,5 @@ func compare(_ context.Context, a *arguments, env *environment) error {
 	if a.on("json") {
 		return writeJSON(env.out, c)
 	}
-	return report.WriteComparison(env.out, c)
+	return describe.Comparison(env.out, c)
 }

@@ -17,8 +17,8 @@ import (
 	"time"
 
 	"partita/internal/fixture"
+	"partita/planner/describe"
 	"partita/planner/load"
-	"partita/planner/report"
 	"partita/planner/weights"
 	"partita/server/split"
 )
@@ -166,7 +166,7 @@ func benchOpen(b *testing.B, t *targets) {
 		return func() time.Duration {
 			return timed(b, func() error {
 				m, err := load.Open(f)
-				if err == nil && report.NewInspect(m).Layers == 0 {
+				if err == nil && describe.Model(m).Layers == 0 {
 					err = fmt.Errorf("%s has no layers", f.Name)
 				}
 				return err

@@ -1,4 +1,4 @@
-package state
+package engine
 
 import (
 	"bytes"
@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/app/state"
 	"partita/planner"
 	"partita/planner/diag"
 	"partita/planner/load"
@@ -17,7 +18,7 @@ import (
 )
 
 // asked opens and plans as the page does.
-func asked(t *testing.T, e *Engine, o *Opening, r planner.Request) View {
+func asked(t *testing.T, e *Engine, o *state.Opening, r planner.Request) state.View {
 	t.Helper()
 	m, err := e.Open(t.Context(), o, nil)
 	if err != nil {
@@ -27,14 +28,14 @@ func asked(t *testing.T, e *Engine, o *Opening, r planner.Request) View {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return View{o, m, r, a}
+	return state.View{Opening: o, Model: m, Request: a.Request, Answer: a}
 }
 
 func TestEngine(t *testing.T) {
 	file := shared(t, "model.h5", "models", "trained_mobilenet_v2", "model.h5")
 	e := &Engine{}
-	v := asked(t, e, OpenFiles([]File{file}), planner.DefaultRequest())
-	if w := v.Weights(); len(w) != 1 || w[0] != File(file) || v.Model.Inspect.Layers != 162 || v.Model.Inspect.Parameters != 2619461 || len(v.Model.Crossing) != len(v.Model.Layers)+1 {
+	v := asked(t, e, state.OpenFiles([]state.File{file}), planner.DefaultRequest())
+	if w := v.Weights(); len(w) != 1 || w[0] != state.File(file) || v.Model.Inspect.Layers != 162 || v.Model.Inspect.Parameters != 2619461 || len(v.Model.Crossing) != len(v.Model.Layers)+1 {
 		t.Errorf("opened as %+v", v.Model.Inspect)
 	}
 	if file.read > file.Size()/4 || v.Model.BytesRead != file.read {
@@ -44,7 +45,7 @@ func TestEngine(t *testing.T) {
 	if !ok || fastest >= cheapest || len(v.Answer.Frontier.Drawn) > drawnPoints || len(v.Answer.Frontier.Table) > tableRows {
 		t.Fatalf("the frontier spans %d to %d", fastest, cheapest)
 	}
-	r := v.Request
+	r := planner.DefaultRequest()
 	r.SLOUs = fastest
 	moved, err := e.Plan(t.Context(), v.Opening, r)
 	if err != nil {
@@ -81,7 +82,7 @@ func TestEngine(t *testing.T) {
 	if _, err := e.Plan(t.Context(), v.Opening, r); diag.CodeOf(err) == "" {
 		t.Error("a size that is not sold was accepted")
 	}
-	r = v.Request
+	r = planner.DefaultRequest()
 	r.MinStages = 3
 	if more, err := e.Plan(t.Context(), v.Opening, r); err != nil || len(more.Plan.Stages) < 3 {
 		t.Errorf("at least 3 stages were asked for (%v)", err)
@@ -97,66 +98,66 @@ func TestTasksCross(t *testing.T) {
 	e, direct := &Engine{}, &Engine{}
 	file := shared(t, "model.weights.h5", "models", "k3_tiny_cnn", "model.weights.h5")
 	config := shared(t, "model.json", "models", "k3_tiny_cnn", "model.json")
-	o := OpenFiles([]File{config}).WithWeights(file)
+	o := state.OpenFiles([]state.File{config}).WithWeights(file)
 	r := planner.DefaultRequest()
 	r.Scenario, r.SLOUs = "warm", 2_000_000
 	want := asked(t, direct, o, r)
 	run := func(op string) []byte {
-		text, err := json.Marshal(NewTask(op, o, r))
+		text, err := json.Marshal(state.NewTask(op, o, requestOf(r)))
 		if err != nil {
 			t.Fatal(err)
 		}
-		var task Task
+		var task state.Task
 		if err := json.Unmarshal(text, &task); err != nil {
 			t.Fatal(err)
 		}
 		var read int64
-		reply, err := task.Run(t.Context(), e, o.AllFiles(), func(n int64) { read = n }, nil)
+		reply, err := e.Run(t.Context(), &task, o.AllFiles(), func(n int64) { read = n }, nil)
 		if err != nil {
 			t.Fatal(err)
 		}
-		if op == OpOpen && read == 0 {
+		if op == state.OpOpen && read == 0 {
 			t.Error("nothing was told of what was read")
 		}
 		return reply
 	}
-	var m Model
-	var a Answer
-	if err := json.Unmarshal(run(OpOpen), &m); err != nil {
+	var m state.Model
+	var a state.Answer
+	if err := json.Unmarshal(run(state.OpOpen), &m); err != nil {
 		t.Fatal(err)
 	}
-	if err := json.Unmarshal(run(OpPlan), &a); err != nil {
+	if err := json.Unmarshal(run(state.OpPlan), &a); err != nil {
 		t.Fatal(err)
 	}
 	m.BytesRead = want.Model.BytesRead // the files have been read before
 	if !reflect.DeepEqual(&m, want.Model) || !reflect.DeepEqual(a.Frontier, want.Answer.Frontier) || a.Plan.CostPicoUSD != want.Answer.Plan.CostPicoUSD {
 		t.Errorf("got %+v and %+v", m, a)
 	}
-	if w := m.Weights(o); len(w) != 1 || w[0] != File(file) {
+	if w := m.Weights(o); len(w) != 1 || w[0] != state.File(file) {
 		t.Errorf("the weights are in %v", w)
 	}
-	task := NewTask(OpPlan, o, r)
+	task := state.NewTask(state.OpPlan, o, requestOf(r))
 	task.Have = a.Frontier.ID
-	var kept Answer
-	if reply, err := task.Run(t.Context(), e, o.AllFiles(), nil, nil); err != nil || json.Unmarshal(reply, &kept) != nil || kept.Frontier != nil || !reflect.DeepEqual(kept.Plan, a.Plan) {
+	var kept state.Answer
+	if reply, err := e.Run(t.Context(), &task, o.AllFiles(), nil, nil); err != nil || json.Unmarshal(reply, &kept) != nil || kept.Frontier != nil || !reflect.DeepEqual(kept.Plan, a.Plan) {
 		t.Errorf("a frontier that the page has comes again, or the plan is another (%v)", err)
 	}
-	p, err := plan.Decode(run(OpDocument))
+	p, err := plan.Decode(run(state.OpDocument))
 	if err != nil || p.CostPicoUSD != a.Plan.CostPicoUSD {
 		t.Errorf("the document is of another plan (%v)", err)
 	}
 	if got := ProblemOf(diag.New(diag.Usage, "a.b", "doing", "found", "fix")); got.Error() != "doing: found. fix [a.b]" {
 		t.Errorf("a problem crosses as %q", got.Error())
 	}
-	_, err = Task{Op: OpOpen, Request: "nonsense"}.Run(t.Context(), e, nil, nil, nil)
-	if diag.CodeOf(err) != "planner.bad-query" {
+	_, err = e.Run(t.Context(), &state.Task{Op: state.OpOpen, Request: state.Request{"slo": "nonsense"}}, nil, nil, nil)
+	if diag.CodeOf(err) != "planner.bad-option" {
 		t.Errorf("got %v", err)
 	}
 }
 
 func TestMadeUpWeights(t *testing.T) {
 	e := &Engine{}
-	v := asked(t, e, OpenBuiltIn("MobileNetV3Small"), planner.DefaultRequest())
+	v := asked(t, e, state.OpenBuiltIn("MobileNetV3Small"), planner.DefaultRequest())
 	if len(v.Weights()) > 0 || v.Model.Inspect.Parameters != 2554968 || v.ReadNote(func(int64) string { return "?" }) != "built in" {
 		t.Errorf("opened as %+v", v.Model.Inspect)
 	}
@@ -165,15 +166,19 @@ func TestMadeUpWeights(t *testing.T) {
 		t.Fatal(err)
 	}
 	weights := &counted{name: "w.h5", raw: made.Bytes()}
-	with := asked(t, e, v.Opening.WithWeights(weights), v.Request)
-	if w := with.Weights(); len(w) != 1 || w[0] != File(weights) || with.WeightsSize() != weights.Size() || with.Answer.Plan.CostPicoUSD != v.Answer.Plan.CostPicoUSD {
+	with := asked(t, e, v.Opening.WithWeights(weights), planner.DefaultRequest())
+	if w := with.Weights(); len(w) != 1 || w[0] != state.File(weights) || with.WeightsSize() != weights.Size() || with.Answer.Plan.CostPicoUSD != v.Answer.Plan.CostPicoUSD {
 		t.Error("the weights do not belong to the model")
 	}
-	upload, err := with.Upload(t.Context())
-	if err != nil || len(upload.Parts) != 1 || upload.Parts[0].File != File(weights) {
+	bundle, err := e.Bundle(t.Context(), with.Opening)
+	if err != nil {
+		t.Fatal(err)
+	}
+	upload := bundle.Upload(with.Opening)
+	if err != nil || len(upload.Parts) != 1 || upload.Parts[0].File != state.File(weights) {
 		t.Errorf("the upload is %+v, %v", upload, err)
 	}
-	if _, err := e.Open(t.Context(), OpenBuiltIn("MobileNetV2").WithWeights(weights), nil); diag.CodeOf(err) != "weights.missing" {
+	if _, err := e.Open(t.Context(), state.OpenBuiltIn("MobileNetV2").WithWeights(weights), nil); diag.CodeOf(err) != "weights.missing" {
 		t.Errorf("got %v, want code weights.missing", err)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
@@ -185,17 +190,17 @@ func TestMadeUpWeights(t *testing.T) {
 func TestOpeningsThatFail(t *testing.T) {
 	e := &Engine{}
 	weights := shared(t, "model.weights.h5", "models", "k3_tiny_cnn", "model.weights.h5")
-	for code, o := range map[string]*Opening{
-		"model.unknown-format": OpenFiles([]File{&counted{name: "notes.txt", raw: []byte("no model")}}),
-		"zoo.unknown":          OpenBuiltIn("AlexNet"),
-		weightsOnly:            OpenFiles([]File{weights}),
-		"link.broken":          OpenLinked(&Linked{Format: load.KerasJSON, Packed: "AAAA"}),
+	for code, o := range map[string]*state.Opening{
+		"model.unknown-format": state.OpenFiles([]state.File{&counted{name: "notes.txt", raw: []byte("no model")}}),
+		"zoo.unknown":          state.OpenBuiltIn("AlexNet"),
+		"model.weights-only":   state.OpenFiles([]state.File{weights}),
+		"link.broken":          state.OpenLinked(&state.Linked{Format: load.KerasJSON, Packed: "AAAA"}),
 	} {
 		_, err := e.Open(t.Context(), o, nil)
 		if diag.CodeOf(err) != code {
 			t.Errorf("got %v, want code %s", err, code)
 		}
-		if WeightsOnly(err) != (code == weightsOnly) || WeightsOnly(ProblemOf(err)) != (code == weightsOnly) {
+		if state.WeightsOnly(ProblemOf(err)) != (code == "model.weights-only") {
 			t.Errorf("%v is taken for a file of weights, or is not", err)
 		}
 	}
@@ -204,11 +209,11 @@ func TestOpeningsThatFail(t *testing.T) {
 func TestModelsWithoutWeights(t *testing.T) {
 	e := &Engine{}
 	config := shared(t, "model.json", "models", "k3_tiny_cnn", "model.json")
-	if v := asked(t, e, OpenFiles([]File{config}), planner.DefaultRequest()); len(v.Weights()) > 0 {
+	if v := asked(t, e, state.OpenFiles([]state.File{config}), planner.DefaultRequest()); len(v.Weights()) > 0 {
 		t.Error("a .json counts as weights")
 	}
 	weights := shared(t, "model.weights.h5", "models", "k3_tiny_cnn", "model.weights.h5")
-	if v := asked(t, e, OpenFiles([]File{weights, config}), planner.DefaultRequest()); len(v.Weights()) != 1 || v.Weights()[0] != File(weights) {
+	if v := asked(t, e, state.OpenFiles([]state.File{weights, config}), planner.DefaultRequest()); len(v.Weights()) != 1 || v.Weights()[0] != state.File(weights) {
 		t.Error("the weights beside the architecture were not recognised")
 	}
 }
@@ -216,14 +221,15 @@ func TestModelsWithoutWeights(t *testing.T) {
 func TestModelOverSeveralFiles(t *testing.T) {
 	e := &Engine{}
 	model, shard := shared(t, "model.json", "models", "tfjs_functional", "model.json"), shared(t, "weights.bin", "models", "tfjs_functional", "weights.bin")
-	v := asked(t, e, OpenFiles([]File{shard, model}), planner.DefaultRequest())
+	v := asked(t, e, state.OpenFiles([]state.File{shard, model}), planner.DefaultRequest())
 	if len(v.Weights()) != 2 || v.WeightsSize() != model.Size()+shard.Size() {
 		t.Fatalf("%d files hold the weights", len(v.Weights()))
 	}
-	upload, err := v.Upload(t.Context())
+	bundle, err := e.Bundle(t.Context(), v.Opening)
 	if err != nil {
 		t.Fatal(err)
 	}
+	upload := bundle.Upload(v.Opening)
 	var packed []byte
 	for _, part := range upload.Parts {
 		if part.File != nil {
@@ -233,7 +239,7 @@ func TestModelOverSeveralFiles(t *testing.T) {
 		}
 	}
 	// What is sent must open as the very same model, with weights.
-	again := asked(t, e, OpenFiles([]File{&counted{name: upload.Name, raw: packed}}), planner.DefaultRequest())
+	again := asked(t, e, state.OpenFiles([]state.File{&counted{name: upload.Name, raw: packed}}), planner.DefaultRequest())
 	if again.Model.Inspect.Digest != v.Model.Inspect.Digest || len(again.Weights()) == 0 {
 		t.Errorf("the upload opens as %s, want %s", again.Model.Inspect.Digest, v.Model.Inspect.Digest)
 	}
@@ -243,7 +249,7 @@ func TestOpeningCanBeCancelled(t *testing.T) {
 	file := shared(t, "model.h5", "models", "trained_mobilenet_v2", "model.h5")
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	if _, err := (&Engine{}).Open(ctx, OpenFiles([]File{file}), nil); !errors.Is(err, context.Canceled) {
+	if _, err := (&Engine{}).Open(ctx, state.OpenFiles([]state.File{file}), nil); !errors.Is(err, context.Canceled) {
 		t.Errorf("got %v", err)
 	}
 	if file.read != 0 {
@@ -255,7 +261,7 @@ func TestOpeningCanBeCancelled(t *testing.T) {
 func TestOpenSizes(t *testing.T) {
 	file := shared(t, "model.onnx", "models", openONNXCase, "model.onnx")
 	e := &Engine{}
-	o := OpenFiles([]File{file})
+	o := state.OpenFiles([]state.File{file})
 	v := asked(t, e, o, planner.DefaultRequest())
 	if len(v.Model.Open) == 0 {
 		t.Fatal("no size is open")
@@ -274,7 +280,7 @@ func TestOpenSizes(t *testing.T) {
 // TestEveryBuiltInLinkIsShort makes sure that a link to a built-in model holds its name instead of its architecture.
 func TestEveryBuiltInLinkIsShort(t *testing.T) {
 	for _, name := range zoo.Names() {
-		if link := EncodeLink(OpenBuiltIn(name), nil, planner.DefaultRequest(), nil); len(link) > 60 || !strings.Contains(link, name) {
+		if link := state.EncodeLink(state.OpenBuiltIn(name), nil, "", nil); len(link) > 60 || !strings.Contains(link, name) {
 			t.Errorf("%s: the link is %q", name, link)
 		}
 	}

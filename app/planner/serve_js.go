@@ -1,4 +1,4 @@
-package browser
+package main
 
 import (
 	"context"
@@ -6,18 +6,17 @@ import (
 	"syscall/js"
 	"time"
 
+	"partita/app/browser"
+	"partita/app/engine"
 	"partita/app/state"
 )
-
-// InWorker tells whether this program runs in a Web Worker, which has no document.
-func InWorker() bool { return js.Global().Get("document").IsUndefined() }
 
 // tellInterval is how often a worker says how far the reading of files is.
 const tellInterval = 100 * time.Millisecond
 
-// ServePlanner does what the page asks of its planner, for as long as the worker lives. Tasks come as messages {id, task,
+// serve does what the page asks of its planner, for as long as the worker lives. Tasks come as messages {id, task,
 // files}, and {id, cancel}; answers go as {id, text}, {id, problem}, and before them {id, read} and {id, piece}.
-func ServePlanner(p *state.Engine) {
+func serve(p *engine.Engine) {
 	scope := js.Global()
 	cancels := map[int]context.CancelFunc{}
 	receive := js.FuncOf(func(_ js.Value, args []js.Value) any {
@@ -32,7 +31,7 @@ func ServePlanner(p *state.Engine) {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancels[id] = cancel
 		var files []state.File
-		for _, f := range Files(message.Get("files")) {
+		for _, f := range browser.Files(message.Get("files")) {
 			files = append(files, f)
 		}
 		text := message.Get("task").String()
@@ -42,13 +41,13 @@ func ServePlanner(p *state.Engine) {
 			answer, err := []byte(nil), json.Unmarshal([]byte(text), &task)
 			if err == nil {
 				var told time.Time
-				answer, err = task.Run(ctx, p, files, func(bytes int64) {
+				answer, err = p.Run(ctx, &task, files, func(bytes int64) {
 					if now := time.Now(); now.Sub(told) > tellInterval {
 						told = now
 						post("read", float64(bytes))
 					}
 				}, func(piece []byte) error {
-					post("piece", newBlob(piece))
+					post("piece", browser.NewBlob(piece))
 					return nil
 				})
 			}
@@ -56,7 +55,7 @@ func ServePlanner(p *state.Engine) {
 			delete(cancels, id)
 			if err == nil {
 				post("text", string(answer))
-			} else if problem, bad := json.Marshal(state.ProblemOf(err)); bad == nil {
+			} else if problem, bad := json.Marshal(engine.ProblemOf(err)); bad == nil {
 				post("problem", string(problem))
 			}
 		}()
@@ -69,10 +68,4 @@ func ServePlanner(p *state.Engine) {
 		scope.Call("onmessage", early.Index(i))
 	}
 	select {}
-}
-
-func newBlob(raw []byte) js.Value {
-	view := js.Global().Get("Uint8Array").New(len(raw))
-	js.CopyBytesToJS(view, raw)
-	return js.Global().Get("Blob").New([]any{view})
 }

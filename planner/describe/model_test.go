@@ -1,4 +1,4 @@
-package report_test
+package describe_test
 
 import (
 	"bytes"
@@ -7,8 +7,8 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/planner/describe"
 	"partita/planner/load"
-	"partita/planner/report"
 )
 
 // TestInspect compares the whole document of a small model with the form that scripts rely on.
@@ -22,7 +22,7 @@ func TestInspect(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	got, err := json.MarshalIndent(report.NewInspect(m), "", " ")
+	got, err := json.MarshalIndent(describe.Model(m), "", " ")
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,11 +1,13 @@
-package state
+package engine
 
 import (
 	"encoding/json"
+	"maps"
 	"os"
 	"strings"
 	"testing"
 
+	"partita/app/state"
 	"partita/planner"
 	"partita/planner/diag"
 	"partita/planner/plan"
@@ -15,7 +17,7 @@ func TestLinksOpenToTheSamePlan(t *testing.T) {
 	file := shared(t, "model.h5", "models", "trained_mobilenet_v2", "model.h5")
 	r := planner.DefaultRequest()
 	r.Scenario, r.MinStages, r.SLOUs, r.MemoryMB = "warm", 2, 900_000, []int64{512, 1024}
-	for _, o := range []*Opening{OpenFiles([]File{file}), OpenBuiltIn("MobileNetV3Small")} {
+	for _, o := range []*state.Opening{state.OpenFiles([]state.File{file}), state.OpenBuiltIn("MobileNetV3Small")} {
 		e := &Engine{}
 		v := asked(t, e, o, r)
 		document, err := e.Document(t.Context(), o, r)
@@ -26,7 +28,7 @@ func TestLinksOpenToTheSamePlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		fragment := EncodeLink(o, v.Model, r, p)
+		fragment := state.EncodeLink(o, v.Model, r.Query(), p)
 		if strings.ContainsAny(fragment, " #\"<>\\^`{|}") {
 			t.Errorf("a fragment cannot hold %q", fragment)
 		}
@@ -34,10 +36,11 @@ func TestLinksOpenToTheSamePlan(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if link.Request.Query() != r.Query() || !link.Shown.SameBook(p) || link.Shown.CostPicoUSD != p.CostPicoUSD || link.Shown.LatencyUs != p.LatencyUs || link.Shown.Hash != shortHash(p.Hash) {
+		asked, err := parse(link.Request)
+		if err != nil || asked.Query() != r.Query() || !link.Shown.SameBook(p) || link.Shown.CostPicoUSD != p.CostPicoUSD || link.Shown.LatencyUs != p.LatencyUs || link.Shown.Hash != state.ShortHash(p.Hash) {
 			t.Errorf("read back as %+v", link)
 		}
-		again, err := (&Engine{}).Document(t.Context(), link.Opening, link.Request)
+		again, err := (&Engine{}).Document(t.Context(), link.Opening, asked)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -60,9 +63,13 @@ func TestEarlierLinks(t *testing.T) {
 			t.Fatalf("%s: %v", name, err)
 		}
 		e := &Engine{}
-		v := asked(t, e, link.Opening, link.Request)
-		if v.Request.Scenario != "warm" || v.Request.MinStages != 2 || v.Model.Inspect.Name != "tiny_residual" || v.Model.Inspect.Layers != 18 || link.Shown.CostPicoUSD == 0 || len(v.Answer.Plan.Stages) != 2 {
-			t.Errorf("%s opens to %+v, %+v", name, v.Model.Inspect, v.Request)
+		r, err := parse(link.Request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		v := asked(t, e, link.Opening, r)
+		if r.Scenario != "warm" || r.MinStages != 2 || v.Model.Inspect.Name != "tiny_residual" || v.Model.Inspect.Layers != 18 || link.Shown.CostPicoUSD == 0 || len(v.Answer.Plan.Stages) != 2 {
+			t.Errorf("%s opens to %+v, %+v", name, v.Model.Inspect, link.Request)
 		}
 	}
 }
@@ -91,11 +98,11 @@ func TestBrokenLinks(t *testing.T) {
 
 func TestEscaping(t *testing.T) {
 	for _, text := range []string{"", "a b&c=d%#+/é", "zoo:ResNet50", "model_1"} {
-		if got, err := unescape(escape(text)); err != nil || got != text {
+		if got, err := state.Unescape(state.Escape(text)); err != nil || got != text {
 			t.Errorf("%q comes back as %q, %v", text, got, err)
 		}
 	}
-	if got := fromURL(toURL("ab+/cQ==")); got != "ab+/cQ==" {
+	if got := state.FromURL(state.ToURL("ab+/cQ==")); got != "ab+/cQ==" {
 		t.Errorf("base64 comes back as %q", got)
 	}
 }
@@ -113,13 +120,17 @@ func FuzzDecodeLink(f *testing.F) {
 			return
 		}
 		if link.Opening.Linked != nil {
-			if _, err := link.Opening.Linked.model(); err != nil && diag.As(err) == nil {
+			if _, err := linkedModel(link.Opening.Linked); err != nil && diag.As(err) == nil {
 				t.Fatalf("not a diagnostic for the user: %v", err)
 			}
 			return
 		}
-		again, err := DecodeLink(EncodeLink(link.Opening, nil, link.Request, nil))
-		if err != nil || again.Opening.BuiltIn != link.Opening.BuiltIn || again.Request.Query() != link.Request.Query() {
+		r, err := parse(link.Request)
+		if err != nil {
+			t.Fatal(err)
+		}
+		again, err := DecodeLink(state.EncodeLink(link.Opening, nil, r.Query(), nil))
+		if err != nil || again.Opening.BuiltIn != link.Opening.BuiltIn || !maps.Equal(again.Request, link.Request) {
 			t.Fatalf("%q comes back as %+v, %v", fragment, again, err)
 		}
 	})

@@ -1,0 +1,326 @@
+package ui
+
+import (
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/app/state"
+	"partita/planner/report"
+)
+
+// modelView is how the user looks at the model.
+type modelView struct {
+	of       *state.Model // that the rest is about
+	zoomed   bool
+	measure  int
+	selected int // layer, from 0; -1: none
+	found    []int
+	dragging int // the cut that is being dragged; 0: none is
+	dragged  int // where it is now
+	moved    bool
+
+	ground    string // drawing of a model, zoom and measure
+	groundFor groundKey
+}
+
+type groundKey struct {
+	of      *state.Model
+	zoomed  bool
+	measure int
+}
+
+// look gives the view of the model on the screen.
+func (p *Page) look() *modelView {
+	v := &p.view
+	if v.of != p.session.Model {
+		*v = modelView{of: p.session.Model, selected: -1, measure: v.measure}
+	}
+	if key := (groundKey{v.of, v.zoomed, v.measure}); v.groundFor != key {
+		v.ground, v.groundFor = groundSVG(v.of, v.zoomed, v.measure), key
+	}
+	return v
+}
+
+// model draws the layers with the plan's cuts on them. A slider and a search field choose a layer for whoever has no mouse; what is
+// said of the layer chosen is under the drawing, with what can be done about a cut after it.
+func (p *Page) model() app.UI {
+	v, m := p.look(), p.session.Model
+	now := mark{selected: v.selected}
+	if v.moved {
+		now.dragged = v.dragged
+	}
+	class := "picture"
+	if v.zoomed {
+		class += " zoomed"
+	}
+	zoom := "Show every layer"
+	if v.zoomed {
+		zoom = "Show blocks"
+	}
+	return app.Section().Class("card").ID("model-view").Aria("label", "Model").Body(
+		app.H2().Text("Model: "+measures[v.measure].label+" above the line, bytes that would cross a cut below"),
+		app.Div().Class("tools").Body(
+			app.Button().Type("button").ID("zoom").Class("small").Text(zoom).OnClick(func(app.Context, app.Event) { p.zoom(!v.zoomed) }),
+			app.Label().For("measure").Text("Bars"),
+			app.Select().ID("measure").OnChange(func(ctx app.Context, _ app.Event) {
+				v.measure, _ = strconv.Atoi(ctx.JSSrc().Get("value").String())
+			}).Body(app.Range(measures).Slice(func(i int) app.UI {
+				return app.Option().Value(strconv.Itoa(i)).Selected(i == v.measure).Text(measures[i].label)
+			})),
+			app.Label().For("search").Text("Find"),
+			app.Input().Type("search").ID("search").Placeholder("layer or kind").AutoComplete(false).Spellcheck(false).
+				OnInput(func(ctx app.Context, _ app.Event) { p.find(ctx.JSSrc().Get("value").String()) }),
+			app.If(len(v.found) > 0, func() app.UI {
+				return app.Button().Type("button").ID("next-found").Class("small").Text("Next of " + report.Grouped(int64(len(v.found)))).OnClick(func(app.Context, app.Event) { p.findNext() })
+			}),
+		),
+		app.Div().Class(class).ID("picture").TabIndex(-1).Body(
+			app.Div().Class("layers").ID("layers-drawing").
+				On("pointerdown", p.press).On("pointermove", p.drag).On("pointerup", p.release).On("pointercancel", func(app.Context, app.Event) { v.dragging, v.moved = 0, false }).
+				OnDblClick(func(app.Context, app.Event) { p.zoom(true) }).
+				Body(
+					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.zoomed)),
+					app.Raw(v.ground),
+				),
+		),
+		app.Div().Class("control").Body(
+			app.Label().For("layer").Text("Layer"),
+			app.Input().Type("range").ID("layer").Min("1").Max(strconv.Itoa(max(len(m.Layers), 1))).Step(1).Value(strconv.Itoa(v.selected+1)).
+				Aria("valuetext", p.layerWords(v.selected)).Aria("describedby", "layer-help").
+				OnInput(func(ctx app.Context, _ app.Event) {
+					if n, err := strconv.Atoi(ctx.JSSrc().Get("value").String()); err == nil {
+						p.selectLayer(n-1, true)
+					}
+				}).OnKeyDown(p.layerKey),
+			app.Small().ID("layer-help").Text("Arrow keys go from layer to layer. C ends a function after the layer, X forbids that, F leaves it to the planner. A cut can be dragged in the drawing."),
+		),
+		p.layerDetails(),
+	)
+}
+
+func (p *Page) layerWords(layer int) string {
+	if layer < 0 || layer >= len(p.session.Model.Layers) {
+		return "none"
+	}
+	l := &p.session.Model.Layers[layer]
+	return strconv.Itoa(layer+1) + ", " + l.Name + ", " + l.Class
+}
+
+func (p *Page) zoom(in bool) {
+	p.view.zoomed = in
+	if p.view.selected < 0 {
+		p.view.selected = 0
+	}
+	p.reveal()
+}
+
+// selectLayer chooses a layer, and scrolls to it where that is wanted.
+func (p *Page) selectLayer(layer int, reveal bool) {
+	p.view.selected = max(0, min(layer, len(p.session.Model.Layers)-1))
+	if reveal {
+		p.reveal()
+	}
+}
+
+// reveal scrolls the drawing to the chosen layer, once it is drawn, and puts the slider there.
+func (p *Page) reveal() {
+	p.ctx.Defer(func(app.Context) {
+		if v := &p.view; v.selected >= 0 && p.session != nil {
+			p.host.SetValue("layer", strconv.Itoa(v.selected+1))
+			p.host.ScrollTo("picture", (float64(v.selected)+0.5)/float64(max(len(p.session.Model.Layers), 1)))
+		}
+	})
+}
+
+// find looks for layers by name or kind.
+func (p *Page) find(text string) {
+	v := &p.view
+	v.found = nil
+	if text = strings.ToLower(strings.TrimSpace(text)); text == "" {
+		return
+	}
+	for i := range p.session.Model.Layers {
+		if l := &p.session.Model.Layers[i]; strings.Contains(strings.ToLower(l.Name+" "+l.Class), text) {
+			v.found = append(v.found, i)
+		}
+	}
+	if len(v.found) > 0 {
+		p.selectLayer(v.found[0], true)
+	}
+}
+
+// findNext goes to the next layer found.
+func (p *Page) findNext() {
+	v := &p.view
+	at, there := slices.BinarySearch(v.found, v.selected)
+	if there {
+		at++
+	}
+	p.selectLayer(v.found[at%len(v.found)], true)
+}
+
+// layerKey does what the layer slider's keys say.
+func (p *Page) layerKey(_ app.Context, e app.Event) {
+	if p.view.selected < 0 || e.Get("ctrlKey").Bool() || e.Get("metaKey").Bool() || e.Get("altKey").Bool() {
+		return
+	}
+	layer := p.view.selected + 1
+	switch strings.ToLower(e.Get("key").String()) {
+	case "c":
+		p.pin(func(now pins) pins { return now.force(layer) })
+	case "x":
+		p.pin(func(now pins) pins { return now.forbid(layer) })
+	case "f":
+		p.pin(func(now pins) pins { return now.free(layer) })
+	default:
+		return
+	}
+	e.PreventDefault()
+}
+
+// pin changes what is fixed by hand; each change is one that undo takes back.
+func (p *Page) pin(change func(pins) pins) {
+	r := p.wanted()
+	p.change(change(pinsOf(p.session.Model, r)).in(r))
+}
+
+// where gives the place of an event in the drawing: as a share of its width, and how much of it is ten pixels.
+func (p *Page) where(e app.Event) (share, near float64) {
+	left, width := p.host.Extent("layers-drawing")
+	if width <= 0 {
+		return 0, 0
+	}
+	return (e.Get("clientX").Float() - left) / width, 10 / width
+}
+
+// press takes hold of the cut under the pointer.
+func (p *Page) press(_ app.Context, e app.Event) {
+	v, answer, layers := &p.view, p.session.Answer, len(p.session.Model.Layers)
+	share, near := p.where(e)
+	v.dragging, v.moved = 0, false
+	for i := range answer.Plan.Stages[:max(len(answer.Plan.Stages)-1, 0)] {
+		cut := answer.Place(answer.Plan.Stages[i].LastLayer, layers)
+		if off := share - float64(cut)/float64(layers); off > -near && off < near {
+			v.dragging, v.dragged = cut, cut
+			e.PreventDefault()
+		}
+	}
+}
+
+// drag moves it along the places at which the model can be cut.
+func (p *Page) drag(ctx app.Context, e app.Event) {
+	v := &p.view
+	if v.dragging == 0 {
+		ctx.PreventUpdate()
+		return
+	}
+	share, _ := p.where(e)
+	to := nearestCut(p.session.Model, int(share*float64(len(p.session.Model.Layers))+0.5))
+	if to == v.dragged {
+		ctx.PreventUpdate()
+		return
+	}
+	v.dragged, v.moved = to, true
+}
+
+// release lets go of the cut, or chooses a layer where none was held.
+func (p *Page) release(_ app.Context, e app.Event) {
+	v := &p.view
+	from, to, moved := v.dragging, v.dragged, v.moved
+	v.dragging, v.moved = 0, false
+	if moved && from != to {
+		p.pin(func(now pins) pins { return now.move(from, to) })
+		return
+	}
+	share, _ := p.where(e)
+	p.selectLayer(layoutOf(p.session.Model, v.zoomed).at(share), false)
+	p.host.SetValue("layer", strconv.Itoa(v.selected+1))
+}
+
+// layerDetails says what the chosen layer is and what can be done about a cut after it.
+func (p *Page) layerDetails() app.UI {
+	v, m, answer := &p.view, p.session.Model, p.session.Answer
+	if v.selected < 0 || v.selected >= len(m.Layers) {
+		return app.Div().ID("layer-details").Aria("live", "polite").Body(app.P().Class("unit").Text("Choose a layer to see what it is and to decide about a cut after it."))
+	}
+	l, number := &m.Layers[v.selected], v.selected+1
+	var weights, work, stageWork int64
+	stage := -1
+	for i := range answer.Plan.Stages {
+		s := &answer.Plan.Stages[i]
+		if answer.Place(s.FirstLayer-1, len(m.Layers)) <= v.selected && v.selected < answer.Place(s.LastLayer, len(m.Layers)) {
+			stage = i
+		}
+	}
+	for i := range m.Layers {
+		weights += m.Layers[i].WeightBytes
+		work += m.Layers[i].MACs
+		if stage >= 0 && i >= answer.Place(answer.Plan.Stages[stage].FirstLayer-1, len(m.Layers)) && i < answer.Place(answer.Plan.Stages[stage].LastLayer, len(m.Layers)) {
+			stageWork += m.Layers[i].MACs
+		}
+	}
+	facts := [][2]string{
+		{"Kind", l.Class}, {"Output", l.Output},
+		{"Weights", report.Bytes(l.WeightBytes) + ", " + share(l.WeightBytes, weights) + " of the model's"},
+		{"Multiply-accumulates", report.Millions(l.MACs) + ", " + share(l.MACs, work) + " of the model's"},
+	}
+	if stage >= 0 {
+		s := &answer.Plan.Stages[stage]
+		facts = append(facts, [2]string{"Function", strconv.Itoa(stage+1) + " at " + report.Memory(s.MemoryMB)})
+		if stageWork > 0 {
+			cost := int64(float64(s.CostPicoUSD) * float64(l.MACs) / float64(stageWork))
+			facts = append(facts, [2]string{"Its part of the cost, by work", perHundredThousand(cost) + " per 100,000 requests, " + share(cost, answer.Plan.CostPicoUSD) + " of the plan's"})
+		}
+	}
+	if number < len(m.Crossing) {
+		facts = append(facts, [2]string{"Crosses a cut after it", report.Bytes(m.Crossing[number])})
+	}
+	return app.Div().ID("layer-details").Aria("live", "polite").Body(
+		app.H3().Text(strconv.Itoa(number)+" "+l.Name),
+		app.Dl().Class("facts pairs").Body(app.Range(facts).Slice(func(i int) app.UI {
+			return app.Div().Body(app.Dt().Text(facts[i][0]), app.Dd().Text(facts[i][1]))
+		})),
+		app.If(len(l.From) > 0, func() app.UI {
+			return app.Div().Class("actions").Body(app.Span().Text("Takes the results of"), app.Range(l.From).Slice(func(i int) app.UI {
+				from := l.From[i]
+				return app.Button().Type("button").Class("small").Text(m.Layers[from].Name).OnClick(func(app.Context, app.Event) { p.selectLayer(from, true) }, app.EventScope(from))
+			}))
+		}),
+		p.cutMenu(number),
+	)
+}
+
+// share prints a part of a whole.
+func share(part, whole int64) string {
+	if whole <= 0 {
+		return report.Share(0)
+	}
+	return report.Share(int64(float64(part) / float64(whole) * 1e6))
+}
+
+// cutMenu is what can be done about a cut after a layer.
+func (p *Page) cutMenu(layer int) app.UI {
+	m := p.session.Model
+	if _, can := slices.BinarySearch(m.Cuts, layer); !can {
+		text := "The model cannot be cut after this layer."
+		if near := nearestCut(m, layer); near > 0 {
+			text += " The nearest place is after " + strconv.Itoa(near) + " " + m.Layers[near-1].Name + "."
+		}
+		return app.P().Class("unit").Text(text)
+	}
+	now := pinsOf(m, p.session.Request)
+	_, forced := slices.BinarySearch(now.cuts, layer)
+	_, forbidden := slices.BinarySearch(now.noCuts, layer)
+	button := func(id, text string, pressed bool, change func(pins) pins) app.UI {
+		return app.Button().Type("button").ID(id).Class("small").Aria("pressed", pressed).Text(text).
+			OnClick(func(app.Context, app.Event) { p.pin(change) }, app.EventScope(layer))
+	}
+	return app.Div().Class("actions").ID("cut-menu").Body(
+		button("cut-here", "End a function here", forced, func(now pins) pins { return now.force(layer) }),
+		button("no-cut-here", "Never cut here", forbidden, func(now pins) pins { return now.forbid(layer) }),
+		button("free-here", "Leave it to the planner", !forced && !forbidden, func(now pins) pins { return now.free(layer) }),
+	)
+}

@@ -1,0 +1,264 @@
+package ui
+
+import (
+	"fmt"
+	"html"
+	"math"
+	"slices"
+	"strconv"
+	"strings"
+
+	"partita/app/state"
+	"partita/planner/report"
+)
+
+// The model's drawing is a row of layers, left to right in the order of execution. From the top: skip connections, the layers or blocks
+// with their names, bars of what the user wants to see of each layer, and below the line what would cross a cut there. Whole, it fits the
+// card and shows blocks; zoomed, a layer is layerWidth wide and the drawing is scrolled.
+const (
+	wholeWidth, layerWidth   = 720.0, 26.0
+	arcsHeight               = 34.0
+	blockHeight, namesHeight = 26.0, 92.0
+	barsHeight, crossHeight  = 64.0, 38.0
+	labelHeight              = 18.0
+)
+
+// layout gives the places of a drawing.
+type layout struct {
+	layers         int
+	unit           float64 // of a layer
+	boxes, line    float64 // where the boxes begin, and the line under the bars
+	boxHeight      float64
+	width, height  float64
+	zoomed, arches bool
+}
+
+func layoutOf(m *state.Model, zoomed bool) layout {
+	l := layout{layers: len(m.Layers), zoomed: zoomed, width: wholeWidth, boxHeight: blockHeight}
+	if l.unit = wholeWidth / float64(max(l.layers, 1)); zoomed {
+		l.unit, l.boxHeight, l.boxes, l.arches = max(layerWidth, l.unit), namesHeight, arcsHeight, true
+		l.width = l.unit * float64(max(l.layers, 1))
+	}
+	l.line = l.boxes + l.boxHeight + 6 + barsHeight
+	l.height = l.line + crossHeight + labelHeight
+	return l
+}
+
+func (l layout) x(position int) float64 { return float64(position) * l.unit }
+
+// at gives the layer at a share of the drawing's width.
+func (l layout) at(share float64) int {
+	return max(0, min(l.layers-1, int(share*float64(l.layers))))
+}
+
+// open begins a drawing. Zoomed ones have their own size, others that of the card.
+func (l layout) open(attributes string) string {
+	size := ""
+	if l.zoomed {
+		size = fmt.Sprintf(`style="width:%gpx;height:%gpx" `, l.width, l.height)
+	}
+	return fmt.Sprintf(`<svg viewBox="0 0 %g %g" %s%s>`, l.width, l.height, size, attributes)
+}
+
+// measures are what bars can show of a layer.
+var measures = []struct {
+	name, label string
+	of          func(*state.Layer) int64
+	print       func(int64) string
+}{
+	{"weights", "weights", func(l *state.Layer) int64 { return l.WeightBytes }, report.Bytes},
+	{"work", "multiply-accumulates", func(l *state.Layer) int64 { return l.MACs }, report.Millions},
+}
+
+// block is a run of layers that belong together by their names.
+type block struct {
+	name        string
+	first, last int // layers, from 0, inclusive
+}
+
+// mostBlocks is how many blocks a drawing shows; where names make more, they are of equal length.
+const mostBlocks = 48
+
+// blocksOf groups layers. Names such as conv2_block1_1_conv tell which belong together.
+func blocksOf(m *state.Model) []block {
+	var blocks []block
+	for i := range m.Layers {
+		name := blockName(m.Layers[i].Name)
+		if n := len(blocks); n > 0 && blocks[n-1].name == name {
+			blocks[n-1].last = i
+		} else {
+			blocks = append(blocks, block{name, i, i})
+		}
+	}
+	if len(blocks) <= mostBlocks {
+		return blocks
+	}
+	blocks = nil
+	n := len(m.Layers)
+	for b := range mostBlocks / 2 {
+		first, last := b*n/(mostBlocks/2), (b+1)*n/(mostBlocks/2)-1
+		if first <= last {
+			blocks = append(blocks, block{fmt.Sprintf("%d–%d", first+1, last+1), first, last})
+		}
+	}
+	return blocks
+}
+
+func blockName(layer string) string {
+	parts := strings.Split(layer, "_")
+	if len(parts) >= 3 {
+		return parts[0] + "_" + parts[1]
+	}
+	return parts[0]
+}
+
+// height is a root, so that one huge dense layer does not flatten all others.
+func height(v, largest int64, room float64) float64 {
+	return room * math.Sqrt(float64(v)/float64(max(largest, 1)))
+}
+
+// groundSVG draws what a plan does not change. It stays the same picture while plans come and go, so that the browser has little to
+// draw anew: networks have a thousand layers.
+func groundSVG(m *state.Model, zoomed bool, measure int) string {
+	l := layoutOf(m, zoomed)
+	b := &strings.Builder{}
+	b.WriteString(l.open(`aria-hidden="true"`))
+	if l.arches {
+		b.WriteString(`<path class="arc" d="` + arcs(m, l) + `"/>`)
+	}
+	boxes(b, m, l)
+	of := measures[measure].of
+	largest := int64(1)
+	for i := range m.Layers {
+		largest = max(largest, of(&m.Layers[i]))
+	}
+	var d []byte
+	number := func(command byte, v float64) { d = strconv.AppendFloat(append(d, command), v, 'f', 1, 64) }
+	for i := range m.Layers {
+		if v := of(&m.Layers[i]); v > 0 {
+			bar := max(1.5, height(v, largest, barsHeight))
+			d = strconv.AppendFloat(append(d, 'M'), l.x(i)+l.unit*0.1, 'f', 2, 64)
+			number(' ', l.line)
+			number('v', -bar)
+			number('h', max(l.unit*0.8, 0.4))
+			number('v', bar)
+		}
+	}
+	b.WriteString(`<path class="bars" d="` + string(d) + `"/>`)
+	widest := slices.Max(append([]int64{1}, m.Crossing...))
+	fmt.Fprintf(b, `<path class="crossing" d="M0 %.1f`, l.line)
+	for c, v := range m.Crossing {
+		fmt.Fprintf(b, "L%.2f %.1f", l.x(c), l.line+height(v, widest, crossHeight))
+	}
+	fmt.Fprintf(b, `L%g %.1f Z"/></svg>`, l.width, l.line)
+	return b.String()
+}
+
+// arcs draws the connections that skip layers.
+func arcs(m *state.Model, l layout) string {
+	var b strings.Builder
+	for i := range m.Layers {
+		for _, from := range m.Layers[i].From {
+			if from < i-1 {
+				x1, x2 := l.x(from)+l.unit/2, l.x(i)+l.unit/2
+				lift := min(arcsHeight-2, 6+3*math.Sqrt(float64(i-from)))
+				fmt.Fprintf(&b, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", x1, l.boxes, x1, l.boxes-1.3*lift, x2, l.boxes-1.3*lift, x2, l.boxes)
+			}
+		}
+	}
+	return b.String()
+}
+
+// boxes draws the blocks, or zoomed the layers, with their names.
+func boxes(b *strings.Builder, m *state.Model, l layout) {
+	if l.zoomed {
+		var d strings.Builder
+		for i := range m.Layers {
+			fmt.Fprintf(&d, "M%.1f %.1fh%.1fv%.1fh%.1fz", l.x(i)+2, l.boxes, l.unit-4, l.boxHeight, 4-l.unit)
+		}
+		b.WriteString(`<path class="box" d="` + d.String() + `"/>`)
+		for i := range m.Layers {
+			x, y := l.x(i)+l.unit/2+4, l.boxes+l.boxHeight-5
+			fmt.Fprintf(b, `<text class="name" transform="translate(%.1f %.1f)rotate(-90)">%s</text>`, x, y, html.EscapeString(clipped(m.Layers[i].Name, 15)))
+		}
+		return
+	}
+	for _, one := range blocksOf(m) {
+		x, width := l.x(one.first), l.x(one.last+1)-l.x(one.first)
+		fmt.Fprintf(b, `<rect class="box" x="%.2f" y="%.1f" width="%.2f" height="%.1f"/>`, x, l.boxes, width, l.boxHeight)
+		if room := int((width - 6) / 6.5); room >= 3 {
+			fmt.Fprintf(b, `<text class="name" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, x+width/2, l.boxes+17, html.EscapeString(clipped(one.name, room)))
+		}
+	}
+}
+
+// clipped shortens a name to so many characters.
+func clipped(name string, most int) string {
+	if runes := []rune(name); len(runes) > most {
+		return string(runes[:most-1]) + "…"
+	}
+	return name
+}
+
+// mark is what the user does in the drawing.
+type mark struct {
+	selected int // layer, from 0; -1: none
+	dragged  int // where the cut that is being dragged is now; 0: none is
+}
+
+// planSVG draws the plan behind the layers: its functions in their colours and patterns, the cuts with what crosses them, and the pins.
+func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoomed bool) string {
+	l := layoutOf(m, zoomed)
+	document := answer.Plan
+	b := &strings.Builder{}
+	b.WriteString(l.open(`role="img" aria-label="` + html.EscapeString(fmt.Sprintf("%s in %s; the table of functions says where each begins and ends",
+		report.Count(l.layers, "layer"), report.Count(len(document.Stages), "function"))) + `"`))
+	b.WriteString(patterns)
+	bottom := l.line + crossHeight
+	for i, s := range document.Stages {
+		from, to := l.x(answer.Place(s.FirstLayer-1, l.layers)), l.x(answer.Place(s.LastLayer, l.layers))
+		fmt.Fprintf(b, `<rect class="band %s" x="%.2f" y="0" width="%.2f" height="%.1f"/><rect fill="url(#hatch-%d)" x="%.2f" y="0" width="%.2f" height="%.1f"/>`,
+			stageClass(i), from, to-from, bottom, i%stageColours, from, to-from, bottom)
+	}
+	if now.selected >= 0 && now.selected < l.layers {
+		fmt.Fprintf(b, `<rect class="selected" x="%.2f" y="1" width="%.2f" height="%.1f"/>`, l.x(now.selected), max(l.unit, 2), bottom-2)
+	}
+	for _, c := range p.noCuts {
+		fmt.Fprintf(b, `<path class="forbidden" d="M%.1f %.1fl6 6m-6 0l6 -6"/>`, l.x(c)-3, l.line-8)
+	}
+	for i, s := range document.Stages {
+		if i == 0 {
+			continue
+		}
+		place := answer.Place(s.FirstLayer-1, l.layers)
+		x := l.x(place)
+		anchor, offset := "start", 4.0
+		if x > l.width*0.8 {
+			anchor, offset = "end", -4
+		}
+		class := "cut"
+		if _, fixed := slices.BinarySearch(p.cuts, place); fixed {
+			class = "cut fixed"
+		}
+		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/><text class="strong" x="%.2f" y="%.1f" text-anchor="%s">%s %s</text>`,
+			class, x, x, bottom, class, x, l.line, x+offset, l.height-4, anchor, report.Bytes(s.InputBytes), html.EscapeString(s.TransportIn))
+	}
+	if now.dragged > 0 {
+		fmt.Fprintf(b, `<line class="dragged" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/>`, l.x(now.dragged), l.x(now.dragged), bottom)
+	}
+	b.WriteString(`</svg>`)
+	return b.String()
+}
+
+// patterns are the hatchings of the stages, one for each colour: colour is never the only sign.
+var patterns = func() string {
+	var b strings.Builder
+	b.WriteString(`<defs>`)
+	for i, d := range []string{
+		"M0 8L8 0", "M0 0L8 8", "M0 4H8", "M4 0V8", "M0 4H8M4 0V8", "M0 0L8 8M0 8L8 0", "M4 3v2", "M0 2H8M0 6H8",
+	} {
+		fmt.Fprintf(&b, `<pattern id="hatch-%d" width="8" height="8" patternUnits="userSpaceOnUse"><path class="hatch" d="%s"/></pattern>`, i, d)
+	}
+	b.WriteString(`</defs>`)
+	return b.String()
+}()
