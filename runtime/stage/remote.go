@@ -32,13 +32,13 @@ func fetchWeights(root, library string, m *wire.StageManifest, store Store) (fol
 		return "", loading("stage.no-weights-place", fmt.Sprintf("its weights are not in the package, and %s is %.80q", wire.WeightsVariable, place),
 			"set that variable of the function to s3://BUCKET/KEY, where the deployment's weights are")
 	}
-	folder, err = os.MkdirTemp("", "partita-stage-*")
+	made, err := os.MkdirTemp("", "partita-stage-*")
 	if err != nil {
 		return "", noTemporary(m, err)
 	}
 	defer func() {
 		if err != nil {
-			os.RemoveAll(folder)
+			os.RemoveAll(made)
 		}
 	}()
 	ready := make(chan struct{})
@@ -51,10 +51,10 @@ func fetchWeights(root, library string, m *wire.StageManifest, store Store) (fol
 	if err != nil {
 		return "", loading("stage.no-model", "its "+wire.ModelFile+" cannot be read", "deploy again").Because(err)
 	}
-	if err := os.WriteFile(filepath.Join(folder, wire.ModelFile), model, 0o600); err != nil {
+	if err := os.WriteFile(filepath.Join(made, wire.ModelFile), model, 0o600); err != nil {
 		return "", noTemporary(m, err)
 	}
-	f, err := os.Create(filepath.Join(folder, wire.WeightsFile))
+	f, err := os.Create(filepath.Join(made, wire.WeightsFile))
 	if err != nil {
 		return "", noTemporary(m, err)
 	}
@@ -66,7 +66,7 @@ func fetchWeights(root, library string, m *wire.StageManifest, store Store) (fol
 	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) || errors.Is(err, syscall.EIO) {
 		return "", noTemporary(m, err)
 	}
-	return folder, err
+	return made, err
 }
 
 func noTemporary(m *wire.StageManifest, err error) *diag.Error {

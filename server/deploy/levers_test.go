@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"archive/zip"
 	"bytes"
 	"context"
 	"io"
@@ -17,7 +18,9 @@ import (
 	"partita/planner/plan"
 	"partita/planner/rewrite"
 	"partita/runtime/npy"
+	"partita/runtime/wire"
 	"partita/server/cloud"
+	"partita/server/split"
 )
 
 // trained is a real model with its weights, an input and what Keras answers to it.
@@ -276,5 +279,48 @@ func TestUnknownPackaging(t *testing.T) {
 	}
 	if diag.CodeOf(err) != "deploy.packaging" || !strings.Contains(err.Error(), "image") {
 		t.Error(err)
+	}
+}
+
+// TestPackageFetchedWeights writes packages for other tools: the weights of a stage that fetches them are a file beside it.
+func TestPackageFetchedWeights(t *testing.T) {
+	m := openTrained(t)
+	native := fixture.Native(t)
+	folder := t.TempDir()
+	options := Options{AnyArchitecture: true, Native: split.Native{Bootstrap: filepath.Join(native, "bootstrap"), Library: filepath.Join(native, "libonnxruntime.so")}}
+	document := m.plan(t, 2, func(p *plan.Plan) { p.Stages[1].Packaging = "s3" })
+	written := map[string]int64{}
+	b, err := Package(t.Context(), options, "models", folder, Request{Name: "demo", Plan: document}, Weights{Name: "model.h5", Size: int64(len(m.weights)), Reader: bytes.NewReader(m.weights)},
+		func(file string, bytes int64) { written[filepath.Base(file)] = bytes })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(written) != 4 || written["stage-2.weights"] < b.Stages[1].WeightBytes || written["stage-1.weights"] != 0 {
+		t.Errorf("wrote %v", written)
+	}
+	if place := b.Stages[1].Environment[wire.WeightsVariable]; place != "s3://models/deployments/demo/packages/stage-2.weights" || b.Stages[0].Environment != nil {
+		t.Errorf("the weights are said to be at %q", place)
+	}
+	z, err := zip.OpenReader(filepath.Join(folder, "stage-2.zip"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer z.Close()
+	for _, f := range z.File {
+		if f.Name == wire.WeightsFile {
+			t.Error("the weights are in the package as well")
+		}
+	}
+	f, err := z.Open(wire.StageFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text, err := io.ReadAll(f)
+	if err != nil {
+		t.Fatal(err)
+	}
+	manifest, err := wire.ReadStageManifest(text)
+	if err != nil || manifest.Weights == nil || manifest.Weights.Bytes != written["stage-2.weights"] {
+		t.Errorf("the manifest says %+v, %v", manifest, err)
 	}
 }
