@@ -5,80 +5,113 @@ import (
 	"strings"
 )
 
-func init() { rules["Einsum"] = rule{1, inferEinsum} }
-
-// einsumSizes reads an equation with explicit output and without ellipses, and gives the size of each index.
-func einsumSizes(n *Node, shapes []Shape) (output string, sizes map[byte]int64, err error) {
-	a := n.Attr("equation")
-	if a == nil {
-		return "", nil, fmt.Errorf("there is no equation")
-	}
-	left, output, ok := strings.Cut(strings.ReplaceAll(a.Str, " ", ""), "->")
-	terms := strings.Split(left, ",")
-	if !ok || len(terms) != len(shapes) || len(a.Str) > 200 {
-		return "", nil, fmt.Errorf("equation %q does not fit %d inputs", a.Str, len(shapes))
-	}
-	sizes = map[byte]int64{}
-	for k, term := range terms {
-		if len(term) != len(shapes[k]) {
-			return "", nil, fmt.Errorf("term %q does not fit %s", term, shapes[k])
-		}
-		for i := range len(term) {
-			c := term[i]
-			if !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
-				return "", nil, fmt.Errorf("equation %q has more than letters", a.Str)
-			}
-			d := shapes[k][i]
-			if known, ok := sizes[c]; ok && known != d {
-				return "", nil, fmt.Errorf("index %c of %q is both %d and %d", c, a.Str, known, d)
-			}
-			sizes[c] = d
-		}
-	}
-	for i := range len(output) {
-		if _, ok := sizes[output[i]]; !ok || strings.IndexByte(output, output[i]) != i {
-			return "", nil, fmt.Errorf("equation %q has an impossible output", a.Str)
-		}
-	}
-	return output, sizes, nil
+// einsum is an equation of Einsum with the sizes of its axes. The terms name the axes with letters; an ellipsis stands for
+// any axes, which broadcast.
+type einsum struct {
+	equation string
+	output   string // with its ellipsis
+	sizes    map[byte]int64
+	middle   Shape // what the ellipses stand for
 }
 
-func inferEinsum(n *Node, in []*Value) (Inferred, error) {
-	var shapes []Shape
-	for _, v := range in {
-		if v == nil {
-			return Inferred{}, fmt.Errorf("an input is left out")
-		}
-		shapes = append(shapes, v.Shape)
+func readEinsum(equation string, shapes []Shape) (*einsum, error) {
+	e := &einsum{equation: strings.ReplaceAll(equation, " ", ""), sizes: map[byte]int64{}}
+	left, right, explicit := strings.Cut(e.equation, "->")
+	terms := strings.Split(left, ",")
+	if len(terms) != len(shapes) {
+		return nil, fmt.Errorf("equation %q is not one of %d tensors", e.equation, len(shapes))
 	}
-	output, sizes, err := einsumSizes(n, shapes)
+	counts := map[byte]int{}
+	for i, term := range terms {
+		x := shapes[i]
+		head, tail, ellipsis := strings.Cut(term, "...")
+		rest := len(x) - len(head) - len(tail)
+		if rest < 0 || !ellipsis && rest != 0 {
+			return nil, fmt.Errorf("term %q does not fit %s", term, x)
+		}
+		for k, letters := 0, head+tail; k < len(letters); k++ {
+			if c := letters[k]; !(c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z') {
+				return nil, fmt.Errorf("equation %q has more than letters", e.equation)
+			}
+			d := x[k]
+			if k >= len(head) {
+				d = x[k+rest]
+			}
+			old, known := e.sizes[letters[k]]
+			if known && old != d && old != 1 && d != 1 {
+				return nil, fmt.Errorf("axis %q of %q is both %s and %s", letters[k], e.equation, Shape{old}, Shape{d})
+			}
+			if !known || old == 1 {
+				e.sizes[letters[k]] = d
+			}
+			counts[letters[k]]++
+		}
+		var err error
+		if e.middle, err = Broadcast(e.middle, x[len(head):len(head)+rest]); err != nil {
+			return nil, err
+		}
+	}
+	if e.output = right; !explicit {
+		e.output = "..."
+		for l := byte('A'); l <= 'z'; l++ {
+			if counts[l] == 1 {
+				e.output += string(rune(l))
+			}
+		}
+	}
+	return e, nil
+}
+
+func ruleEinsum(c *call) error {
+	if err := c.need(max(1, len(c.in))); err != nil {
+		return err
+	}
+	shapes := make([]Shape, len(c.in))
+	for i, t := range c.in {
+		shapes[i] = t.Shape
+	}
+	e, err := readEinsum(c.text("equation", ""), shapes)
 	if err != nil {
-		return Inferred{}, err
+		return err
 	}
-	out := Shape{}
-	for i := range len(output) {
-		out = append(out, sizes[output[i]])
-	}
-	for c, d := range sizes {
-		if d == Batch && strings.IndexByte(output, c) < 0 {
-			return Inferred{}, fmt.Errorf("the batch is not summed over")
+	head, tail, ellipsis := strings.Cut(e.output, "...")
+	var out Shape
+	for k, letters := 0, head+tail; k <= len(letters); k++ {
+		if k == len(head) && ellipsis {
+			out = append(out, e.middle...)
 		}
+		if k == len(letters) {
+			break
+		}
+		d, ok := e.sizes[letters[k]]
+		if !ok || strings.IndexByte(letters, letters[k]) != k {
+			return fmt.Errorf("equation %q makes the axis %q of nothing, or twice", e.equation, letters[k])
+		}
+		out = append(out, d)
 	}
-	return Inferred{out, in[0].DType}, nil
+	c.set(0, c.in[0].DType, out...)
+	return nil
 }
 
 // einsumMACs counts a product over all indices, as a sum of products needs them.
 func (g *Graph) einsumMACs(n *Node) int64 {
 	var shapes []Shape
 	for _, id := range n.Inputs {
+		if id == None {
+			return 0
+		}
 		shapes = append(shapes, g.Values[id].Shape)
 	}
-	_, sizes, err := einsumSizes(n, shapes)
-	if err != nil || len(shapes) < 2 {
+	a := n.Attr("equation")
+	if a == nil || len(shapes) < 2 {
 		return 0
 	}
-	macs := int64(1)
-	for _, d := range sizes {
+	e, err := readEinsum(a.Str, shapes)
+	if err != nil {
+		return 0
+	}
+	macs := product(e.middle.single())
+	for _, d := range e.sizes {
 		if d != Batch {
 			macs = mulSaturated(macs, d)
 		}

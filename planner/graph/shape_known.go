@@ -3,7 +3,6 @@ package graph
 import (
 	"errors"
 	"fmt"
-	"math"
 )
 
 // Known is what is known of a tensor before the model runs: its type, its shape with every dimension a size, and for small
@@ -32,7 +31,7 @@ const maxRank = 64
 // families in ONNX's model zoo. Inputs that are left out are nil. The errors ErrNoRule and ErrDataDecide say that inference
 // has no answer; all others say that the node is not a valid one.
 func Evaluate(n *Node, opset int64, in []*Known) ([]Known, error) {
-	c, err := infer(n, opset, in)
+	c, err := inferSizes(n, opset, in)
 	if err != nil {
 		return nil, err
 	}
@@ -44,7 +43,7 @@ func Evaluate(n *Node, opset int64, in []*Known) ([]Known, error) {
 
 // EvaluateShapes is Evaluate without the elements.
 func EvaluateShapes(n *Node, opset int64, in []*Known) ([]Known, error) {
-	c, err := infer(n, opset, in)
+	c, err := inferSizes(n, opset, in)
 	if err != nil {
 		return nil, err
 	}
@@ -67,6 +66,25 @@ func (n *Node) rule() func(*call) error {
 // HasRule tells whether shape inference knows a node's operator.
 func (n *Node) HasRule() bool { return n.rule() != nil }
 
+// inferSizes is infer for inputs whose dimensions are all sizes.
+func inferSizes(n *Node, opset int64, in []*Known) (*call, error) {
+	c, err := infer(n, opset, in)
+	if err != nil {
+		return nil, err
+	}
+	for i := range c.out {
+		if n.Outputs[i] == None {
+			continue
+		}
+		if err := c.out[i].Shape.checkSizes(); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+// infer asks the rule of a node's operator. An input may have a dimension that is Batch, which takes part in no
+// arithmetic: a rule hands it on or refuses it.
 func infer(n *Node, opset int64, in []*Known) (*call, error) {
 	c := &call{n: n, opset: opset, in: in, out: make([]Known, len(n.Outputs))}
 	f := n.rule()
@@ -82,15 +100,8 @@ func infer(n *Node, opset int64, in []*Known) (*call, error) {
 		return nil, err
 	}
 	for i := range c.out {
-		o := &c.out[i]
-		if n.Outputs[i] == None {
-			continue
-		}
-		if o.DType == 0 {
+		if n.Outputs[i] != None && c.out[i].DType == 0 {
 			return nil, ErrNoRule // an output that the rule does not speak of
-		}
-		if err := o.Shape.checkSizes(); err != nil {
-			return nil, err
 		}
 	}
 	return c, nil
@@ -209,6 +220,14 @@ func (t *Known) one() (int64, error) {
 	return list[0], nil
 }
 
+// settled refuses the batch among dimensions that a rule computes with.
+func (s Shape) settled() error {
+	if s.hasBatch() {
+		return fmt.Errorf("it works along the batch, dimensions %s", s)
+	}
+	return nil
+}
+
 // axis counts an axis from the front.
 func axis(a int64, rank int) (int, error) {
 	if a < -int64(rank) || a >= int64(rank) {
@@ -261,9 +280,16 @@ func product(dims []int64) int64 {
 	return n
 }
 
+// scaled rounds down.
 func scaled(size int64, factor float32) (int64, error) {
-	f := math.Floor(float64(size) * float64(factor))
-	if !(f >= 0 && f <= float64(MaxElements)) {
+	if size == Batch {
+		if factor != 1 {
+			return 0, fmt.Errorf("the batch is not resized")
+		}
+		return Batch, nil
+	}
+	f := float32(size) * factor // as the operator computes it
+	if !(f >= 0 && f <= float32(MaxElements)) {
 		return 0, fmt.Errorf("%d scaled by %g is not a size", size, factor)
 	}
 	return int64(f), nil

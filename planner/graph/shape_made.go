@@ -28,6 +28,9 @@ func ruleGatherElements(c *call) error {
 	if d := c.in[1].DType; d != Int64 && d != Int32 {
 		return fmt.Errorf("its indices are of type %s", d)
 	}
+	if len(c.in[0].Shape) != len(c.in[1].Shape) {
+		return fmt.Errorf("indices %s do not fit %s", c.in[1].Shape, c.in[0].Shape)
+	}
 	c.set(0, c.in[0].DType, c.in[1].Shape...)
 	return nil
 }
@@ -40,7 +43,7 @@ func ruleGatherND(c *call) error {
 		return fmt.Errorf("its indices are of type %s", d)
 	}
 	x, at, batch := c.in[0].Shape, c.in[1].Shape, c.int("batch_dims", 0)
-	if len(at) == 0 || batch < 0 || batch >= int64(len(at)) || at[len(at)-1] < 0 || at[len(at)-1] > int64(len(x))-batch {
+	if len(at) == 0 || batch < 0 || batch >= int64(len(at)) || at[len(at)-1] < 0 || at[len(at)-1] > int64(len(x))-batch || !x[:batch].Equal(at[:batch]) {
 		return fmt.Errorf("indices %s do not fit %s", at, x)
 	}
 	out := append(Shape{}, at[:len(at)-1]...)

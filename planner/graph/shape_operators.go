@@ -28,7 +28,7 @@ func init() {
 		"OneHot": ruleOneHot, "TopK": ruleTopK, "ArgMax": ruleArg, "ArgMin": ruleArg, "Cast": ruleCast, "CastLike": ruleCastLike, "Where": ruleWhere,
 		"QuantizeLinear": ruleQuantize, "DequantizeLinear": ruleDequantize, "DynamicQuantizeLinear": ruleDynamicQuantize,
 		"LSTM": ruleRecurrent, "GRU": ruleRecurrent, "RNN": ruleRecurrent, "Attention": ruleAttention,
-		"PRelu": ruleSame, "NonZero": ruleNonZero, "NonMaxSuppression": dataDecide, "Compress": dataDecide, "Unique": dataDecide,
+		"PRelu": rulePRelu, "NonZero": ruleNonZero, "NonMaxSuppression": dataDecide, "Compress": dataDecide, "Unique": dataDecide,
 		"SimplifiedLayerNormalization": ruleLayerNormalization, "SkipSimplifiedLayerNormalization": ruleSame,
 	}
 	for _, op := range []string{"Identity", "Abs", "Neg", "Relu", "LeakyRelu", "Elu", "Selu", "Celu", "ThresholdedRelu", "Sigmoid",
@@ -92,6 +92,18 @@ func ruleBroadcast(c *call) error {
 	out, err := broadcast(shapes...)
 	c.set(0, c.in[0].DType, out...)
 	return err
+}
+
+// rulePRelu: the slope is broadcast to the input, never the other way.
+func rulePRelu(c *call) error {
+	if err := c.need(2); err != nil {
+		return err
+	}
+	x, slope := c.in[0].Shape, c.in[1].Shape
+	if out, err := Broadcast(x, slope); err != nil || !out.Equal(x) {
+		return fmt.Errorf("slope %s does not broadcast to %s", slope, x)
+	}
+	return ruleSame(c)
 }
 
 func ruleWhere(c *call) error {
@@ -316,16 +328,27 @@ func ruleDynamicQuantize(c *call) error {
 	return nil
 }
 
-// ruleRecurrent: X is (sequence, batch, input), R is (directions, gates x hidden, hidden).
+// gates counts what a unit of a recurrent operator computes from its input and its state.
+var gates = map[string]int64{"LSTM": 4, "GRU": 3, "RNN": 1}
+
+// ruleRecurrent: X is (sequence, batch, input) or, in layout 1, (batch, sequence, input), W is (directions, gates x hidden,
+// input), R is (directions, gates x hidden, hidden), the bias (directions, 2 x gates x hidden).
 func ruleRecurrent(c *call) error {
 	if err := c.need(3); err != nil {
 		return err
 	}
-	x, r := c.in[0].Shape, c.in[2].Shape
+	x, w, r := c.in[0].Shape, c.in[1].Shape, c.in[2].Shape
 	if len(x) != 3 || len(r) != 3 {
 		return fmt.Errorf("its input %s and recurrent weights %s do not fit", x, r)
 	}
 	directions, hidden := r[0], r[2]
+	rows := mulSaturated(gates[c.n.Op], hidden)
+	if r[1] != rows || !w.Equal(Shape{directions, rows, x[2]}) || c.int("hidden_size", hidden) != hidden {
+		return fmt.Errorf("weights %s and %s do not fit %d units and input %s", w, r, c.int("hidden_size", hidden), x)
+	}
+	if b := c.input(3); b != nil && !b.Shape.Equal(Shape{directions, mulSaturated(2, rows)}) {
+		return fmt.Errorf("bias %s does not fit %d units", b.Shape, hidden)
+	}
 	if c.int("layout", 0) == 0 {
 		c.set(0, c.in[0].DType, x[0], directions, x[1], hidden)
 		c.set(1, c.in[0].DType, directions, x[1], hidden)

@@ -1,9 +1,6 @@
 package graph
 
-import (
-	"fmt"
-	"strings"
-)
+import "fmt"
 
 // Rules of the operators that multiply matrices or rearrange tensors.
 
@@ -79,79 +76,6 @@ func ruleQLinearMatMul(c *call) error {
 	return err
 }
 
-// ruleEinsum: the terms name the axes with letters; an ellipsis stands for any axes, which broadcast.
-func ruleEinsum(c *call) error {
-	if err := c.need(1); err != nil {
-		return err
-	}
-	equation := strings.ReplaceAll(c.text("equation", ""), " ", "")
-	left, right, explicit := strings.Cut(equation, "->")
-	terms := strings.Split(left, ",")
-	if len(terms) != len(c.in) {
-		return fmt.Errorf("equation %q is not one of %d tensors", equation, len(c.in))
-	}
-	sizes := map[byte]int64{}
-	counts := map[byte]int{}
-	var middle Shape
-	for i, term := range terms {
-		if c.in[i] == nil {
-			return fmt.Errorf("input %d is left out", i)
-		}
-		x := c.in[i].Shape
-		head, tail, ellipsis := strings.Cut(term, "...")
-		rest := len(x) - len(head) - len(tail)
-		if rest < 0 || !ellipsis && rest != 0 {
-			return fmt.Errorf("term %q does not fit %s", term, x)
-		}
-		for k, letters := 0, head+tail; k < len(letters); k++ {
-			d := x[k]
-			if k >= len(head) {
-				d = x[k+rest]
-			}
-			if old, ok := sizes[letters[k]]; ok && old != d && old != 1 && d != 1 {
-				return fmt.Errorf("axis %q has the sizes %d and %d", letters[k], old, d)
-			}
-			sizes[letters[k]] = max(sizes[letters[k]], d)
-			counts[letters[k]]++
-		}
-		var err error
-		if middle, err = broadcast(middle, x[len(head):len(head)+rest]); err != nil {
-			return err
-		}
-	}
-	if !explicit {
-		right = "..."
-		for l := byte('A'); l <= 'z'; l++ {
-			if counts[l] == 1 {
-				right += string(rune(l))
-			}
-		}
-	}
-	head, tail, ellipsis := strings.Cut(right, "...")
-	var out Shape
-	add := func(letters string) error {
-		for k := 0; k < len(letters); k++ {
-			d, ok := sizes[letters[k]]
-			if !ok {
-				return fmt.Errorf("equation %q makes the axis %q of nothing", equation, letters[k])
-			}
-			out = append(out, d)
-		}
-		return nil
-	}
-	if err := add(head); err != nil {
-		return err
-	}
-	if ellipsis {
-		out = append(out, middle...)
-	}
-	if err := add(tail); err != nil {
-		return err
-	}
-	c.set(0, c.in[0].DType, out...)
-	return nil
-}
-
 func ruleReshape(c *call) error {
 	if err := c.need(2); err != nil {
 		return err
@@ -165,17 +89,22 @@ func ruleReshape(c *call) error {
 		return fmt.Errorf("it reshapes to %d dimensions", len(target))
 	}
 	out := make(Shape, len(target))
-	open, rest := -1, int64(1)
+	open, rest, batches := -1, int64(1), 0
 	for i, d := range target {
 		switch {
 		case d == 0 && c.int("allowzero", 0) == 0:
 			if i >= len(x) {
 				return fmt.Errorf("shape %v copies a dimension that %s lacks", target, x)
 			}
-			out[i] = x[i]
+			if out[i] = x[i]; x[i] == Batch {
+				batches--
+				continue
+			}
 		case d == -1 && open < 0:
 			open = i
 			continue
+		case d == -1:
+			return fmt.Errorf("shape %v leaves two dimensions open", target)
 		case d < 0:
 			return fmt.Errorf("shape %v is not one", target)
 		default:
@@ -183,14 +112,23 @@ func ruleReshape(c *call) error {
 		}
 		rest = mulSaturated(rest, out[i])
 	}
-	have := x.Elements(1)
-	if open >= 0 {
-		if rest == 0 || have%rest != 0 {
-			return fmt.Errorf("%s does not reshape to %v", x, target)
+	for _, d := range x {
+		if d == Batch {
+			batches++
 		}
-		out[open] = have / rest
-	} else if rest != have {
+	}
+	have := x.Elements(1)
+	switch {
+	case open >= 0 && batches == 1:
+		// Only the batch itself may take the open place: its product with anything else has no symbol.
+		if rest != have {
+			return fmt.Errorf("%s does not reshape to %v with its batch kept", x, target)
+		}
+		out[open] = Batch
+	case batches != 0 || open < 0 && rest != have || open >= 0 && (rest == 0 || have%rest != 0):
 		return fmt.Errorf("%s does not reshape to %v", x, target)
+	case open >= 0:
+		out[open] = have / rest
 	}
 	c.set(0, c.in[0].DType, out...)
 	return nil
@@ -208,7 +146,15 @@ func ruleFlatten(c *call) error {
 	if k < 0 || k > int64(len(x)) {
 		return fmt.Errorf("%s has no axis %d", x, k)
 	}
-	c.set(0, c.in[0].DType, product(x[:k]), product(x[k:]))
+	out := make(Shape, 2)
+	for i, part := range []Shape{x[:k], x[k:]} {
+		if out[i] = product(part); part.hasBatch() {
+			if out[i] = Batch; part.Elements(1) != 1 {
+				return fmt.Errorf("the batch of %s is not made one with other axes, from axis %d on", x, k)
+			}
+		}
+	}
+	c.set(0, c.in[0].DType, out...)
 	return nil
 }
 
@@ -321,7 +267,9 @@ func ruleConcat(c *call) error {
 			return fmt.Errorf("%s %s and %s %s do not concatenate", x, c.in[0].DType, t.Shape, t.DType)
 		}
 		for i, d := range t.Shape {
-			if i == k {
+			if i == k && (d == Batch || out[i] == Batch) {
+				return fmt.Errorf("the batch does not concatenate")
+			} else if i == k {
 				out[i] = addSaturated(out[i], d)
 			} else if d != x[i] {
 				return fmt.Errorf("%s and %s do not concatenate along axis %d", x, t.Shape, k)
@@ -344,6 +292,9 @@ func ruleSplit(c *call) error {
 	sizes, err := c.operand("split", 13, 1)
 	if err != nil {
 		return err
+	}
+	if x[k] == Batch {
+		return fmt.Errorf("the batch is not split")
 	}
 	if sizes == nil {
 		// Equal parts; from opset 18 on the last may be smaller.
@@ -410,6 +361,9 @@ func (c *call) spans(x Shape) ([]span, error) {
 		size, start, end, step := x[k], starts[i], ends[i], steps[i]
 		if step == 0 {
 			return nil, fmt.Errorf("a step is 0")
+		}
+		if size == Batch {
+			return nil, fmt.Errorf("the batch of %s is not sliced", x)
 		}
 		low, high := int64(0), size
 		if step < 0 {
@@ -484,6 +438,12 @@ func rulePad(c *call) error {
 		if before < -MaxElements || after < -MaxElements || before > MaxElements || after > MaxElements {
 			return fmt.Errorf("pads %v are out of range", pads)
 		}
+		if x[k] == Batch {
+			if before != 0 || after != 0 {
+				return fmt.Errorf("the batch is not padded")
+			}
+			continue
+		}
 		if out[k] += before + after; out[k] < 0 {
 			return fmt.Errorf("pads %v cut off more than %s has", pads, x)
 		}
@@ -506,10 +466,12 @@ func ruleTile(c *call) error {
 	}
 	out := make(Shape, len(x))
 	for i := range out {
-		if repeats[i] < 0 {
-			return fmt.Errorf("repeats %v are not", repeats)
+		if repeats[i] < 0 || x[i] == Batch && repeats[i] != 1 {
+			return fmt.Errorf("repeats %v do not fit %s", repeats, x)
 		}
-		out[i] = mulSaturated(x[i], repeats[i])
+		if out[i] = mulSaturated(x[i], repeats[i]); x[i] == Batch {
+			out[i] = Batch
+		}
 	}
 	c.set(0, c.in[0].DType, out...)
 	return nil
@@ -522,6 +484,11 @@ func ruleExpand(c *call) error {
 	target, err := c.in[1].integers()
 	if err != nil {
 		return err
+	}
+	for _, d := range target {
+		if d < 0 {
+			return fmt.Errorf("shape %v has an impossible dimension", target)
+		}
 	}
 	out, err := broadcast(c.in[0].Shape, target)
 	c.set(0, c.in[0].DType, out...)

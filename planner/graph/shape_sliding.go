@@ -22,6 +22,9 @@ func (c *call) slide(x, kernel []int64) (Shape, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := Shape(x).settled(); err != nil {
+		return nil, err
+	}
 	mode := c.text("auto_pad", "NOTSET")
 	out := make(Shape, r)
 	for i := range out {
@@ -97,6 +100,9 @@ func ruleConvTranspose(c *call) error {
 	if len(x) < 3 || len(w) != len(x) || w[0] != x[1] {
 		return fmt.Errorf("input %s and kernel %s do not fit", x, w)
 	}
+	if err := x[2:].settled(); err != nil {
+		return err
+	}
 	r := len(x) - 2
 	strides, err := c.n.ints("strides", r, 1)
 	if err != nil {
@@ -119,6 +125,9 @@ func ruleConvTranspose(c *call) error {
 		return fmt.Errorf("%d groups do not divide the %d channels of the input", groups, x[1])
 	}
 	out := Shape{x[0], mulSaturated(w[1], groups)}
+	if b := c.input(2); b != nil && !b.Shape.Equal(out[1:]) {
+		return fmt.Errorf("bias %s does not fit %d output channels", b.Shape, out[1])
+	}
 	given, isGiven := c.list("output_shape")
 	if isGiven && len(given) < r {
 		return fmt.Errorf("attribute output_shape has %d entries, needs %d", len(given), r)
@@ -348,6 +357,11 @@ func ruleResize(c *call) error {
 	}
 	if len(list) != len(over) {
 		return fmt.Errorf("%d sizes for %s", len(list), x)
+	}
+	for _, k := range over {
+		if x[k] == Batch {
+			return fmt.Errorf("sizes would settle the batch")
+		}
 	}
 	policy := c.text("keep_aspect_ratio_policy", "stretch")
 	factor := math.NaN()

@@ -230,6 +230,7 @@ func TestRefusedLayers(t *testing.T) {
 		{"two open dimensions", 2, []layer{{"Reshape", `"target_shape": [-1, -1]`}}, bad, []string{"does not reshape"}},
 		{"permutation of too many", 2, []layer{{"Permute", `"dims": [1, 2, 3, 4]`}}, bad, []string{"dims"}},
 		{"permutation twice", 2, []layer{{"Permute", `"dims": [1, 1, 2]`}}, bad, []string{"permutation"}},
+		{"cropped by more than there is", 2, []layer{{"Cropping2D", `"cropping": [[1, 7], [0, 0]]`}}, bad, []string{"does not fit"}},
 		{"cropped away", 2, []layer{{"Cropping2D", `"cropping": [[3, 2], [0, 0]]`}}, bad, []string{"does not fit"}},
 		{"an astronomic kernel", 2, []layer{{"Dense", `"units": 1000000000`}, {"Dense", `"units": 1000000000`}}, bad, []string{"more than"}},
 		{"merge of one kind", 2, []layer{{"Subtract", ``}}, bad, []string{"1 tensors"}},

@@ -257,17 +257,17 @@ func (l *lowering) emitSeveral(op string, outputs int, inputs []graph.ValueID, a
 	}
 	name := l.unique(l.label + "/" + op)
 	layer := len(l.g.Layers) - 1
-	n := graph.Node{Op: op, Name: name, Layer: layer, Inputs: inputs, Attrs: attrs}
+	n := graph.Node{Op: op, Name: name, Layer: layer, Inputs: inputs, Outputs: make([]graph.ValueID, outputs), Attrs: attrs}
 	out, err := graph.Infer(l.g, &n)
 	if err != nil {
 		return nil, err
 	}
-	for k, o := range out[:outputs] {
+	for k, o := range out {
 		value := name
 		if k > 0 {
 			value = l.unique(name + ":" + strconv.Itoa(k))
 		}
-		n.Outputs = append(n.Outputs, l.value(graph.Value{Name: value, DType: o.DType, Shape: o.Shape, Producer: len(l.g.Nodes)}))
+		n.Outputs[k] = l.value(graph.Value{Name: value, DType: o.DType, Shape: o.Shape, Producer: len(l.g.Nodes)})
 	}
 	l.g.Nodes = append(l.g.Nodes, n)
 	return n.Outputs, nil

@@ -65,7 +65,11 @@ func (b *border) lower(l *lowering, in []*tensor) (*tensor, error) {
 		s := l.g.Values[x].Shape
 		var starts, ends, axes []int64
 		for i := range rank {
-			starts, ends, axes = append(starts, b.before[i]), append(ends, s[i+2]-b.after[i]), append(axes, int64(i+2))
+			from, to := b.before[i], s[i+2]-b.after[i]
+			if err := withinAxis(s, i+2, from, to); err != nil {
+				return nil, err
+			}
+			starts, ends, axes = append(starts, from), append(ends, to), append(axes, int64(i+2))
 		}
 		v, err = l.emit("Slice", []graph.ValueID{x, l.integers("starts", starts), l.integers("ends", ends), l.integers("axes", axes)})
 	} else {

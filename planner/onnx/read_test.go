@@ -230,8 +230,8 @@ output y = y 3x4
 `},
 		{"a first dimension along which a recurrent layer goes", `
 			in x float32 seq 1 4
-			weight w float32 1 12 4
-			weight r float32 1 12 3
+			weight w float32 1 3 4
+			weight r float32 1 3 3
 			y, h = RNN(x, w, r) hidden_size=3
 			out h float32 1 1 3`, ""},
 		{"softmax over the batch", `
