@@ -39,11 +39,11 @@ func init() {
 		"GroupNormalization", "RMSNormalization", "RotaryEmbedding", "TensorScatter", "Not"} {
 		operators[op] = ruleSame
 	}
-	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Sum", "Mean", "And", "Or", "Xor", "BitShift",
+	for _, op := range []string{"Add", "Sub", "Mul", "Div", "Pow", "Mod", "Max", "Min", "Sum", "Mean", "BitShift",
 		"BitwiseAnd", "BitwiseOr", "BitwiseXor"} {
 		operators[op] = ruleBroadcast
 	}
-	for _, op := range []string{"Greater", "Less", "Equal", "GreaterOrEqual", "LessOrEqual"} {
+	for _, op := range []string{"Greater", "Less", "Equal", "GreaterOrEqual", "LessOrEqual", "And", "Or", "Xor"} {
 		operators[op] = typed(Bool, ruleBroadcast)
 	}
 	for _, op := range []string{"IsNaN", "IsInf"} {

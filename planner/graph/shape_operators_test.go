@@ -101,6 +101,8 @@ func TestEvaluate(t *testing.T) {
 		{"Expand", 13, nil, []*Known{sized(3, 1), of(Int64, 3)}, "data"},
 		{"Gather", 13, attrs{"axis": 1}, []*Known{sized(5, 4, 3), of(Int64, 2, 2)}, "[5x2x2x3]"},
 		{"GatherElements", 13, attrs{"axis": 1}, []*Known{sized(2, 2), of(Int64, 2, 7)}, "[2x7]"},
+		{"Less", 13, nil, []*Known{sized(2, 1), sized(3)}, "[2x3]"},
+		{"And", 13, nil, []*Known{of(Bool, 2, 1), of(Bool, 3)}, "[2x3]"},
 		{"GatherND", 13, attrs{"batch_dims": 1}, []*Known{sized(2, 2, 2), of(Int64, 2, 1)}, "[2x2]"},
 		{"Shape", 15, attrs{"start": -2, "end": 10}, []*Known{sized(3, 4, 5)}, "[2]"},
 		{"OneHot", 11, attrs{"axis": 1}, []*Known{of(Int64, 2, 2), list(10), sized(2)}, "[2x10x2]"},
