@@ -95,10 +95,7 @@ func (s *softmax) lower(l *lowering, in []*tensor) (*tensor, error) {
 		return nil, err
 	}
 	v := c.op("Mul", y.values[form], values[1]) // nothing where nothing counts
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // one is an activation that is one ONNX operator.
@@ -112,31 +109,9 @@ func chain(f func(c *formula, x graph.ValueID) graph.ValueID) activation {
 		form := t.form()
 		c := &formula{l: l}
 		v := f(c, t.values[form])
-		if c.err != nil {
-			return nil, c.err
-		}
-		return l.tensorOf(v, form), nil
+		return c.tensor(v, form)
 	}
 }
-
-// formula emits nodes one after the other and keeps the first error.
-type formula struct {
-	l   *lowering
-	err error
-}
-
-func (c *formula) op(name string, in ...graph.ValueID) graph.ValueID { return c.with(name, nil, in...) }
-
-func (c *formula) with(name string, attrs []graph.Attr, in ...graph.ValueID) graph.ValueID {
-	if c.err != nil {
-		return graph.None
-	}
-	v, err := c.l.emit(name, in, attrs...)
-	c.err = err
-	return v
-}
-
-func (c *formula) number(f float64) graph.ValueID { return c.l.scalar("number", f) }
 
 // activations are those that mean the same in every version of Keras.
 var activations = map[string]activation{
@@ -303,10 +278,7 @@ func softmaxOver(axes []int64) activation {
 		x := t.values[form]
 		x = c.op("Exp", c.op("Sub", x, c.with("ReduceMax", []graph.Attr{intsAttr("axes", at...), intAttr("keepdims", 1)}, x)))
 		v := c.op("Div", x, c.with("ReduceSum", []graph.Attr{intAttr("keepdims", 1)}, x, l.integers("axes", at)))
-		if c.err != nil {
-			return nil, c.err
-		}
-		return l.tensorOf(v, form), nil
+		return c.tensor(v, form)
 	}
 }
 

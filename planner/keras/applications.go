@@ -49,10 +49,7 @@ func (s *scaled) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	c := &formula{l: l}
 	v := c.op("Add", values[0], c.op("Mul", values[1], c.number(s.scale)))
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // layerScale multiplies each channel, the last axis, with a stored factor.

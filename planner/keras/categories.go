@@ -113,10 +113,7 @@ func (e *encoding) keepsTypes() {}
 func (e *encoding) encode(f *functionCall, x graph.ValueID, counts *tensor) (*tensor, error) {
 	if e.mode == "int" {
 		x = f.cast(x, graph.Int64)
-		if f.err != nil {
-			return nil, f.err
-		}
-		return f.l.tensorOf(x, asSource), nil
+		return f.tensor(x, asSource)
 	}
 	if f.err != nil {
 		return nil, f.err
@@ -150,10 +147,7 @@ func (e *encoding) encode(f *functionCall, x graph.ValueID, counts *tensor) (*te
 		}
 		y = f.total(y, []int64{int64(rank - 1)}, 0)
 	}
-	if f.err != nil {
-		return nil, f.err
-	}
-	return f.l.tensorOf(y, asSource), nil
+	return f.tensor(y, asSource)
 }
 
 // categories begins a formula on a layer's input as float32.

@@ -214,10 +214,7 @@ func (c *convLSTM) together(f *formula, outputs []graph.ValueID) (*tensor, error
 		}
 		y = f.turn(y, append(perm, 2)...)
 	}
-	if f.err != nil {
-		return nil, f.err
-	}
-	return f.l.tensorOf(y, asSource), nil
+	return f.tensor(y, asSource)
 }
 
 // keep takes what is fresh where a step counts and what was before where it does not; without anything before, zero.

@@ -58,10 +58,7 @@ func (d *dot) lower(l *lowering, in []*tensor) (*tensor, error) {
 		target = append(target, 1)
 	}
 	v = c.op("Reshape", v, l.integers("shape", target))
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, asSource), nil
+	return c.tensor(v, asSource)
 }
 
 // last makes a tensor a stack of matrices with one axis last, or first behind the batch, and gives the sizes of the others.

@@ -157,10 +157,7 @@ func (r *reversibleEmbedding) lower(l *lowering, in []*tensor) (*tensor, error) 
 	if r.cap != nil && *r.cap > 0 {
 		y = c.op("Mul", c.op("Tanh", c.op("Div", y, c.number(*r.cap))), c.number(*r.cap))
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }
 
 func (r *reversibleEmbedding) outputMasks(l *lowering, in []*tensor) ([]*tensor, error) {

@@ -165,9 +165,7 @@ func arrangingFunctions() {
 			}
 			x := f.value(0)
 			for _, a := range list {
-				size := f.args[0].shape[a]
-				x = f.op("Slice", x, f.l.integers("starts", []int64{size - 1}), f.l.integers("ends", []int64{-size - 1}),
-					f.l.integers("axes", []int64{a}), f.l.integers("steps", []int64{-1}))
+				x = f.reversed(x, a, f.args[0].shape[a])
 			}
 			return f.result(x)
 		}

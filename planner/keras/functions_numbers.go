@@ -203,10 +203,7 @@ func sparsemax(axis int64) activation {
 		}
 		level := c.op("Div", c.op("Sub", total(c.op("Mul", order[0], inside)), c.number(1)), total(inside))
 		v := c.op("Relu", c.op("Sub", x, level))
-		if c.err != nil {
-			return nil, c.err
-		}
-		return l.tensorOf(v, asSource), nil
+		return c.tensor(v, asSource)
 	}
 }
 

@@ -57,10 +57,7 @@ func (m *maxoutDense) lower(l *lowering, in []*tensor) (*tensor, error) {
 		y = c.op("Add", y, bias)
 	}
 	y = c.with("ReduceMax", []graph.Attr{intsAttr("axes", 0), intAttr("keepdims", 0)}, y)
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }
 
 // highway lets a gate choose between a product and its input.
@@ -107,10 +104,7 @@ func (h *highway) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	y = c.op("Mul", act.values[asSource], gate)
 	y = c.op("Add", y, c.op("Mul", c.op("Sub", c.number(1), gate), t.values[asSource]))
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }
 
 // perPosition refers to weights with a number for each position of the input, or one along shared axes.
@@ -158,10 +152,7 @@ func (s *shapedReLU) lower(l *lowering, in []*tensor) (*tensor, error) {
 	below := c.op("Mul", slope, c.op("Relu", c.op("Neg", above)))
 	right := c.op("Mul", steep, c.op("Relu", c.op("Sub", above, width)))
 	y := c.op("Add", c.op("Sub", c.op("Add", left, middle), below), right)
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }
 
 // parametricSoftplus is alpha log(1 + exp(beta x)).
@@ -182,8 +173,5 @@ func (p *parametricSoftplus) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	c := &formula{l: l}
 	y := c.op("Mul", w[0], c.op("Softplus", c.op("Mul", w[1], x)))
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }

@@ -306,8 +306,5 @@ func (m *merge) masked(l *lowering, in []*tensor) (*tensor, error) {
 	if m.op == "Mul" && all {
 		output = choose(outputMask, output, c.number(0))
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(output, asSource), nil
+	return c.tensor(output, asSource)
 }

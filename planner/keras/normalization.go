@@ -107,10 +107,7 @@ func (n *batchNormalization) elsewhere(l *lowering, t *tensor, axes []int) (*ten
 	if beta != graph.None {
 		v = c.op("Add", v, beta)
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // rescaling is x * scale + offset, each one number or one for each element of the last axis.
@@ -165,10 +162,7 @@ func (r *rescaling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if len(r.offset) > 1 || r.offset[0] != 0 {
 		v = c.op("Add", v, operand("offset", r.offset))
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // normalization is the preprocessing layer (x - mean) / max(sqrt(variance), epsilon) along one axis. Mean and variance
@@ -263,10 +257,7 @@ func (n *normalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	} else {
 		y = c.op("Div", c.op("Sub", t.values[form], mean), deviation)
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, form), nil
+	return c.tensor(y, form)
 }
 
 // alongAxes makes a constant of numbers that lie along axes, one for each element or one for all, shaped to broadcast to the

@@ -84,10 +84,6 @@ func (l *lowering) perAxes(name string, t *tensor, axes []int, form layout) (gra
 	return l.weight(name, stored, perm, shape)
 }
 
-func (c *formula) mean(x graph.ValueID, axes []int64) graph.ValueID {
-	return c.with("ReduceMean", []graph.Attr{intsAttr("axes", axes...), intAttr("keepdims", 1)}, x)
-}
-
 // layerNormalization brings each input to mean 0 and variance 1 along axes; with rms scaling, as Keras has it, it divides
 // by the deviation and leaves the mean.
 type layerNormalization struct {
@@ -163,10 +159,7 @@ func (n *layerNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 		}
 		v = c.op(w.op, v, weight)
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // rmsNormalization divides by the root of the mean square along axes.
@@ -193,10 +186,7 @@ func (n *rmsNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	root := c.op("Sqrt", c.op("Add", c.mean(c.op("Mul", x, x), physicalAxes(axes, rank, form)), c.number(n.epsilon)))
 	v := c.op("Mul", c.op("Div", x, root), scale)
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // unitNormalization divides by the length along axes, of which the square is at least 1e-12 squared for Keras 3 and 1e-12
@@ -219,10 +209,7 @@ func (n *unitNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	form := t.form()
 	c := &formula{l: l}
 	v := c.unit(t.values[form], physicalAxes(axes, len(t.shape), form), least)
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, form), nil
+	return c.tensor(v, form)
 }
 
 // unit divides by the length along axes, or by the least length.
@@ -303,8 +290,5 @@ func (n *groupNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 		}
 		y = c.op(w.op, y, weight)
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, form), nil
+	return c.tensor(y, form)
 }

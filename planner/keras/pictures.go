@@ -79,10 +79,7 @@ func (a *autoContrast) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	// A channel of one number stays as it is.
 	y = c.op("Where", c.op("Equal", high, low), original, y)
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, form), nil
+	return c.tensor(y, form)
 }
 
 // randomCrop is, when the model is in use, the largest part in the middle that has the ratio of the result, resized. That is

@@ -196,27 +196,3 @@ func (p *adaptivePooling) lower(l *lowering, in []*tensor) (*tensor, error) {
 	}
 	return l.tensorOf(x, p.form), nil
 }
-
-// withinAxis refuses elements [from, to) of an axis that are not there or none: the operator would take fewer, or count them
-// from the end.
-func withinAxis(s graph.Shape, axis int, from, to int64) error {
-	if from < 0 || from >= to || to > s[axis] && s[axis] != graph.Batch {
-		return fmt.Errorf("[%d, %d) of axis %d does not fit %s", from, to, axis, s)
-	}
-	return nil
-}
-
-// slice takes the elements [from, to) of an axis.
-func (c *formula) slice(x graph.ValueID, axis int, from, to int64) graph.ValueID {
-	if c.err != nil {
-		return graph.None
-	}
-	s := c.l.g.Values[x].Shape
-	if from == 0 && to == s[axis] {
-		return x
-	}
-	if c.err = withinAxis(s, axis, from, to); c.err != nil {
-		return graph.None
-	}
-	return c.op("Slice", x, c.l.integers("starts", []int64{from}), c.l.integers("ends", []int64{to}), c.l.integers("axes", []int64{int64(axis)}))
-}

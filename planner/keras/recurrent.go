@@ -237,28 +237,6 @@ type sequence struct {
 	compacted               bool
 }
 
-// flip turns axis 1 round.
-func (c *formula) flip(x graph.ValueID, size int64) graph.ValueID {
-	if size == 1 || c.err != nil {
-		return x
-	}
-	l := c.l
-	return c.op("Slice", x, l.integers("starts", []int64{size - 1}), l.integers("ends", []int64{-size - 1}), l.integers("axes", []int64{1}),
-		l.integers("steps", []int64{-1}))
-}
-
-func (c *formula) cast(x graph.ValueID, to graph.DType) graph.ValueID {
-	return c.with("Cast", []graph.Attr{intAttr("to", int64(to))}, x)
-}
-
-func (c *formula) axes(op string, x graph.ValueID, axes ...int64) graph.ValueID {
-	return c.op(op, x, c.l.integers("axes", axes))
-}
-
-func (c *formula) turn(x graph.ValueID, perm ...int64) graph.ValueID {
-	return c.with("Transpose", []graph.Attr{intsAttr("perm", perm...)}, x)
-}
-
 // compact finds the order of steps. A step that does not count leaves the state as it is, so the states are those of
 // going through the counting steps alone: these are brought to the front, in order, for operators that know lengths.
 func (s *sequence) compact() {

@@ -150,10 +150,7 @@ func (r *repeatVector) lower(l *lowering, in []*tensor) (*tensor, error) {
 	c := &formula{l: l}
 	v := c.op("Unsqueeze", x, l.integers("axes", []int64{1}))
 	v = c.op("Expand", v, l.integers("shape", []int64{1, r.n, 1}))
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(v, asSource), nil
+	return c.tensor(v, asSource)
 }
 
 func textAttr(name, s string) graph.Attr {

@@ -228,8 +228,5 @@ func (c *centerCrop) lower(l *lowering, in []*tensor) (*tensor, error) {
 	f := &formula{l: l}
 	top, left := (s[2]-c.height)/2, (s[3]-c.width)/2
 	x = f.slice(f.slice(x, 2, top, top+c.height), 3, left, left+c.width)
-	if f.err != nil {
-		return nil, f.err
-	}
-	return l.tensorOf(x, c.form), nil
+	return f.tensor(x, c.form)
 }

@@ -65,9 +65,6 @@ func glu(axis int64) activation {
 		c := &formula{l: l}
 		x := t.values[form]
 		v := c.op("Mul", c.slice(x, at, 0, size/2), c.op("Sigmoid", c.slice(x, at, size/2, size)))
-		if c.err != nil {
-			return nil, c.err
-		}
-		return l.tensorOf(v, form), nil
+		return c.tensor(v, form)
 	}
 }

@@ -111,8 +111,5 @@ func (s *spectrogram) lower(l *lowering, in []*tensor) (*tensor, error) {
 	default:
 		y = c.op("Reshape", c.turn(y, 0, 2, 1, 3), l.integers("flat", []int64{0, channels * bins, frames}))
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }

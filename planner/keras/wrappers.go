@@ -256,10 +256,7 @@ func (d *timeDistributed) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if len(parts) > 1 {
 		y = c.with("Concat", []graph.Attr{intAttr("axis", 1)}, parts...)
 	}
-	if c.err != nil {
-		return nil, c.err
-	}
-	return l.tensorOf(y, asSource), nil
+	return c.tensor(y, asSource)
 }
 
 // spectral is SpectralNormalization: at inference the wrapped layer with the kernel as training left it, normalised.
