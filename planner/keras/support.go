@@ -17,7 +17,7 @@ func init() {
 	for reason, classes := range map[string][]string{
 		"it turns texts into numbers by tables or by a hash, for which ONNX's operators of opset 17 have no place": {"HashedCrossing", "Hashing", "StringLookup",
 			"TextVectorization", "FeatureSpace", "DenseFeatures", "SequenceFeatures"},
-		"it changes sounds or images by steps that ONNX's operators of opset 17 do not express": {"ContrastLimitedAdaptiveHistogramEqualization", "MelSpectrogram"},
+		"it changes images by steps that ONNX's operators of opset 17 do not express": {"ContrastLimitedAdaptiveHistogramEqualization"},
 	} {
 		for _, c := range classes {
 			refused[c] = refusal{reason, beforehand}
@@ -172,7 +172,8 @@ var restrictions = map[string]string{
 	"BatchNormalization": "no renorm; no mode 1 or 2 of Keras 1", "Conv1D": kernelsOfTheano, "Conv2D": kernelsOfTheano, "Conv3D": kernelsOfTheano,
 	"Convolution1D": kernelsOfTheano, "Convolution2D": kernelsOfTheano, "Convolution3D": kernelsOfTheano,
 	"MultiHeadAttention": "on inputs of more than three axes, masks given by hand only", "Discretization": "boundaries in the configuration", "IntegerLookup": "vocabulary in the configuration; one index or none for others",
-	"RandomCrop": "Keras 3: pictures of the right size", "Pipeline": "weights in one of its layers at most", "LocallyConnected1D": localRestrictions, "LocallyConnected2D": localRestrictions, "Merge": "modes sum, mul, ave, max, concat",
+	"MelSpectrogram": "windows hann and hamming; top_db counts from the peak of each sound, as in a batch of one",
+	"RandomCrop":     "Keras 3: pictures of the right size", "Pipeline": "weights in one of its layers at most", "LocallyConnected1D": localRestrictions, "LocallyConnected2D": localRestrictions, "Merge": "modes sum, mul, ave, max, concat",
 	"Resizing": "padding by a constant", "UpSampling2D": "nearest and bilinear by ONNX's Resize, others by matrices",
 	"AdaptiveAveragePooling1D": "up to 512 positions, no more than elements", "AdaptiveAveragePooling2D": "up to 512 positions, no more than elements",
 	"AdaptiveAveragePooling3D": "up to 512 positions, no more than elements", "AdaptiveMaxPooling1D": "up to 512 positions, no more than elements",

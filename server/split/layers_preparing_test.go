@@ -277,6 +277,74 @@ func TestSpectrograms(t *testing.T) {
 	}
 }
 
+// TestMelSpectrograms compares with Fourier sums of each frame and with triangles between neighbouring centres.
+func TestMelSpectrograms(t *testing.T) {
+	runtimeReady(t)
+	const samples, rate, low, high = 50, 1000.0, 30.0, 450.0
+	mel := func(f float64) float64 { return 1127 * math.Log(1+f/700) }
+	for _, c := range []struct {
+		window                          string
+		transform, frame, step, bands   int
+		exponent, least, reference, top float64
+		decibels                        bool
+	}{
+		{"hann", 16, 16, 8, 5, 1, 1e-10, 1, 80, false},
+		{"hamming", 16, 11, 5, 4, 2, 1e-10, 1, 80, false},
+		{"hann", 15, 15, 4, 6, 1, 1e-10, 2, 80, true},
+		{"hann", 16, 12, 8, 5, 1.5, 1e-3, 0.5, 6, true},
+	} {
+		r := newTrial(t, sequential(3, "float32", []int{samples}, "MelSpectrogram", object{"fft_length": c.transform, "sequence_stride": c.step, "sequence_length": c.frame,
+			"window": c.window, "sampling_rate": rate, "num_mel_bins": c.bands, "min_freq": low, "max_freq": high, "power_to_db": c.decibels, "top_db": c.top,
+			"mag_exp": c.exponent, "min_power": c.least, "ref_power": c.reference}), nil)
+		x := r.given["x"]
+		half, bins := c.transform/2, c.transform/2+1
+		frames := (samples+2*half-c.transform)/c.step + 1
+		want := zeros(x.shape[0], c.bands, frames)
+		loudest := make([]float64, x.shape[0])
+		for b := range loudest {
+			loudest[b] = math.Inf(-1)
+		}
+		each(want.shape, func(i []int) {
+			edges := [3]float64{}
+			for k := range edges {
+				edges[k] = mel(low) + (mel(high)-mel(low))*float64(i[1]+k)/float64(c.bands+1)
+			}
+			sum := 0.0
+			for bin := 1; bin < bins; bin++ {
+				at := mel(rate / 2 * float64(bin) / float64(bins-1))
+				weight := math.Max(0, math.Min((at-edges[0])/(edges[1]-edges[0]), (edges[2]-at)/(edges[2]-edges[1])))
+				re, im := 0.0, 0.0
+				for n := range c.frame {
+					place := i[2]*c.step + (c.transform-c.frame)/2 + n - half
+					if place < 0 {
+						place = -place
+					}
+					if place >= samples {
+						place = 2*(samples-1) - place
+					}
+					window := 0.5 - 0.5*math.Cos(2*math.Pi*float64(n)/float64(c.frame))
+					if c.window == "hamming" {
+						window = 0.54 - 0.46*math.Cos(2*math.Pi*float64(n)/float64(c.frame))
+					}
+					angle := 2 * math.Pi * float64(bin) * float64((c.transform-c.frame)/2+n) / float64(c.transform)
+					re += x.at(i[0], place) * window * math.Cos(angle)
+					im -= x.at(i[0], place) * window * math.Sin(angle)
+				}
+				sum += weight * math.Pow(math.Hypot(re, im), c.exponent)
+			}
+			if c.decibels {
+				sum = 10*math.Log10(math.Max(sum, c.least)) - 10*math.Log10(c.reference)
+			}
+			loudest[i[0]] = math.Max(loudest[i[0]], sum)
+			want.set(sum, i...)
+		})
+		if c.decibels {
+			each(want.shape, func(i []int) { want.set(math.Max(want.at(i...), loudest[i[0]]-c.top), i...) })
+		}
+		r.check(fmt.Sprint(c), want)
+	}
+}
+
 // TestLocallyConnected gives every position a kernel of its own, and runs what only Keras 1 has.
 func TestLocallyConnected(t *testing.T) {
 	runtimeReady(t)
