@@ -2,11 +2,8 @@ package cost
 
 import (
 	"fmt"
-	"slices"
-	"sort"
 
 	"partita/planner/diag"
-	"partita/planner/platform"
 	"partita/planner/solve"
 )
 
@@ -45,94 +42,12 @@ func (t *Table) Problem() *solve.Problem {
 	p.Common = len(t.MemoryMB)
 	p.TickUs = t.tickUs()
 	p.Cost = t.runPicoUSD()
-	p.Stages = make([]solve.Stage, 0, min(len(t.nodes)*(len(t.nodes)-1)/2*len(t.Variants), 1<<19))
+	p.Stages = make([]solve.Stage, 0, t.mostStages())
+	b := newBuilder(t)
 	for i := range t.nodes {
-		t.stagesFrom(i, p)
+		b.stagesFrom(i, p)
 	}
 	return p
-}
-
-// stagesFrom adds the stages that begin at a node, of each the variants that are worth considering.
-func (t *Table) stagesFrom(i int, p *solve.Problem) {
-	s := solve.Stage{I: int32(i)}
-	first, layer := t.cuts[t.nodes[i].cut], t.cuts[t.nodes[i].cut]
-	var peak, pinnedMB int64
-	weights := make([]held, len(t.Variants)) // variants of one precision repeat it
-	full := make([]bool, len(t.Variants))
-	candidates := make([]candidate, 0, len(t.Variants))
-	end := t.reach(first)
-	for j := i + 1; j < len(t.nodes); j++ {
-		last := t.cuts[t.nodes[j].cut]
-		if last == first {
-			continue // the same cut with the other transport
-		}
-		if last > end {
-			return
-		}
-		for ; layer < last; layer++ {
-			var agreed bool
-			if pinnedMB, agreed = t.wanted(pinnedMB, layer); !agreed {
-				return
-			}
-			for v := range weights {
-				weights[v] = addLayer(weights[v], t.weights[t.Variants[v].Precision], first, layer)
-			}
-			peak = max(peak, t.peak[layer])
-		}
-		s.J = int32(j)
-		s.Run1Ns = t.run1Ns[last] - t.run1Ns[first]
-		if s.Run1Ns > maxRunNs || !slices.Contains(full, false) {
-			return
-		}
-		s.HopUs = add(t.nodes[i].input.us, t.nodes[j].output.us)
-		hopPicoUSD := t.nodes[i].input.feePicoUSD + t.nodes[j].output.feePicoUSD
-		candidates = candidates[:0]
-		for v, variant := range t.Variants {
-			h := weights[v]
-			if full[v] {
-				continue
-			}
-			if full[v] = t.packageBytes(variant, h) > t.Platform.PackageLimitBytes; full[v] || !t.offered(variant, h) {
-				continue // packages only grow
-			}
-			s.Variant, s.InitUs, s.FeesPicoUSD = int32(v), t.initUs(variant, h), hopPicoUSD+t.fetchPicoUSD(variant, h)
-			if s.InitUs <= t.Platform.InitTimeoutUs {
-				candidates = append(candidates, candidate{s, t.memoryNeededMB(h, peak, t.crossing[t.nodes[i].cut].textBytes, t.crossing[t.nodes[j].cut].textBytes)})
-			}
-		}
-		for _, c := range t.best(candidates) {
-			if t.fit(&c.Stage, c.needMB, pinnedMB) {
-				t.price(&c.Stage)
-				p.Stages = append(p.Stages, c.Stage)
-			}
-		}
-	}
-}
-
-// fit sets the range of sizes of a stage that needs some memory: large enough, fast enough for the timeout, and no larger
-// than brings more speed; or the size pinned (0: none). It gives false when there is none.
-func (t *Table) fit(s *solve.Stage, needMB, pinnedMB int64) bool {
-	if s.HopUs > t.Platform.TimeoutUs {
-		return false
-	}
-	inTime := func(k int) bool {
-		return t.whole(s.HopUs+scale(s.Run1Ns, t.sizes[k].Slowdown, 1000<<platform.SlowdownBits)) <= t.Platform.TimeoutUs
-	}
-	if pinnedMB > 0 {
-		k := slices.IndexFunc(t.sizes, func(z platform.Size) bool { return z.MemoryMB == pinnedMB })
-		s.Low, s.High = int32(k), int32(k+1)
-		return needMB <= pinnedMB && inTime(k)
-	}
-	low, _ := slices.BinarySearch(t.MemoryMB, needMB)
-	if low == len(t.MemoryMB) {
-		return false
-	}
-	high := max(low, t.useful-1) + 1
-	if !inTime(low) {
-		low += sort.Search(high-low, func(k int) bool { return inTime(low + k) })
-	}
-	s.Low, s.High = int32(low), int32(high)
-	return low < high
 }
 
 // price sets what a stage costs whatever its size, and the floor of the rest (see solve.Stage).

@@ -50,9 +50,9 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 		FeesPicoUSD: from.input.feePicoUSD + to.output.feePicoUSD,
 	}
 	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
-	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant, weights)
-	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant, weights)
-	s.MemoryNeededMB = t.memoryNeededMB(weights, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
+	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant.fetched(), &weights)
+	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant.fetched(), &weights)
+	s.MemoryNeededMB = t.memoryNeededMB(&weights, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
 	var run1Ns int64
 	for l := s.First; l < s.Last; l++ {
 		run1Ns += t.run1Ns[l+1] - t.run1Ns[l]
@@ -61,7 +61,7 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
 	run := t.whole(s.InputUs + s.ComputeUs + s.OutputUs)
 	s.ComputeUs = run - s.InputUs - s.OutputUs
-	initUs := t.initUs(s.Variant, weights)
+	initUs := t.initUs(s.Variant.fetched(), &weights)
 	if t.Cold() {
 		s.InitUs = initUs
 	}
@@ -183,10 +183,10 @@ func (t *Table) exceedsAs(variant, i, j int) (limit Limit, needs, allowed int64,
 	}
 	s := t.StageAs(variant, i, j, largest)
 	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
-	initUs := t.initUs(s.Variant, weights)
+	initUs := t.initUs(s.Variant.fetched(), &weights)
 	runUs := s.InputUs + s.ComputeUs + s.OutputUs
 	switch {
-	case s.PackageBytes > t.Platform.PackageLimitBytes || !t.offered(s.Variant, weights):
+	case s.PackageBytes > t.Platform.PackageLimitBytes || !t.offered(s.Variant.fetched(), &weights):
 		return PackageLimit, s.PackageBytes, t.Platform.PackageLimitBytes, false
 	case s.MemoryNeededMB > largest:
 		return MemoryLimit, s.MemoryNeededMB, largest, false
@@ -206,7 +206,8 @@ func (t *Table) Reaches(limit Limit) bool {
 	case PackageLimit:
 		return whole.PackageBytes > t.Platform.PackageLimitBytes
 	case InitLimit:
-		return t.initUs(whole.Variant, t.stageWeights(whole.Variant.Precision, whole.First, whole.Last)) > t.Platform.InitTimeoutUs
+		weights := t.stageWeights(whole.Variant.Precision, whole.First, whole.Last)
+		return t.initUs(whole.Variant.fetched(), &weights) > t.Platform.InitTimeoutUs
 	case TimeLimit: // at the smallest size
 		slowest := t.Stage(0, len(t.nodes)-1, t.sizes[0].MemoryMB)
 		return slowest.InputUs+slowest.ComputeUs+slowest.OutputUs > t.Platform.TimeoutUs

@@ -1,12 +1,8 @@
 package cost
 
 import (
-	"math"
-	"slices"
-
 	"partita/planner/graph"
 	"partita/planner/precision"
-	"partita/planner/solve"
 )
 
 // Ways to package a stage.
@@ -21,6 +17,9 @@ type Variant struct {
 	Precision precision.Precision
 }
 
+// fetched tells whether the stage fetches its weights when it starts.
+func (v Variant) fetched() bool { return v.Packaging == PackagingS3 }
+
 // Plain is the variant that a plan has unless it says otherwise.
 var Plain = Variant{PackagingZip, precision.Float32}
 
@@ -34,8 +33,9 @@ type held struct {
 	copies  int64 // memory, in thousandths of bytes
 }
 
-func (h held) add(o held) held {
-	return held{add(h.bytes, o.bytes), add(h.padded, o.padded), add(h.apart, o.apart), add(h.loaded, o.loaded), add(h.widened, o.widened), add(h.copies, o.copies)}
+func (h *held) add(o *held) {
+	h.bytes, h.padded, h.apart = add(h.bytes, o.bytes), add(h.padded, o.padded), add(h.apart, o.apart)
+	h.loaded, h.widened, h.copies = add(h.loaded, o.loaded), add(h.widened, o.widened), add(h.copies, o.copies)
 }
 
 // layerWeights are the weights that a layer's nodes read. Those that no earlier layer reads are only summed.
@@ -86,7 +86,7 @@ func (t *Table) weightsAt(p precision.Precision) []layerWeights {
 				if before, ok := lastUse[key]; ok {
 					w.earlier = append(w.earlier, earlierUse{before, h})
 				} else {
-					w.own = w.own.add(h)
+					w.own.add(&h)
 				}
 				lastUse[key] = l
 			}
@@ -119,34 +119,33 @@ func (t *Table) tensor(v *graph.Value, e precision.Encoding) (key string, h held
 // stageWeights sums the weights of the layers [first, last), each stored tensor once.
 func (t *Table) stageWeights(p precision.Precision, first, last int) (h held) {
 	for l := first; l < last; l++ {
-		h = addLayer(h, t.weights[p], first, l)
+		h.addLayer(t.weights[p], first, l)
 	}
 	return h
 }
 
 // addLayer adds layer l to the weights of a stage that begins at layer first and ends before l.
-func addLayer(h held, layers []layerWeights, first, l int) held {
+func (h *held) addLayer(layers []layerWeights, first, l int) {
 	w := &layers[l]
-	h = h.add(w.own)
+	h.add(&w.own)
 	for i := range w.earlier {
 		if e := &w.earlier[i]; e.layer < first {
-			h = h.add(e.held)
+			h.add(&e.held)
 		}
 	}
-	return h
 }
 
 // memoryNeededMB is the memory a stage needs: the runtime, the weights and their copies, the activations and the text of
 // the messages in and out.
-func (t *Table) memoryNeededMB(h held, peakBytes, textIn, textOut int64) int64 {
+func (t *Table) memoryNeededMB(h *held, peakBytes, textIn, textOut int64) int64 {
 	bytes := add(scale(h.copies, 1, 1000), add(peakBytes, add(textIn, textOut)))
 	return add(t.Platform.RuntimeBaseMB, scale(bytes, 1, 1<<20))
 }
 
 // packageBytes is the size of a stage's unzipped package.
-func (t *Table) packageBytes(v Variant, h held) int64 {
+func (t *Table) packageBytes(fetched bool, h *held) int64 {
 	inside := h.padded
-	if v.Packaging == PackagingS3 {
+	if fetched {
 		inside -= h.apart
 	}
 	return add(inside, t.Platform.LibraryBytes+t.Platform.BootstrapBytes)
@@ -154,19 +153,19 @@ func (t *Table) packageBytes(v Variant, h held) int64 {
 
 // offered tells whether a variant can be had at all for a stage: weights that are fetched need room in the temporary
 // storage that every function has.
-func (t *Table) offered(v Variant, h held) bool {
-	return v.Packaging != PackagingS3 || add(h.apart, temporaryRoomBytes) <= t.Platform.TemporaryMB<<20
+func (t *Table) offered(fetched bool, h *held) bool {
+	return !fetched || add(h.apart, temporaryRoomBytes) <= t.Platform.TemporaryMB<<20
 }
 
 // temporaryRoomBytes is what is left of a function's temporary storage for other files than its weights.
 const temporaryRoomBytes = 16 << 20
 
 // initUs is the cold start of a stage.
-func (t *Table) initUs(v Variant, h held) int64 {
+func (t *Table) initUs(fetched bool, h *held) int64 {
 	p := t.Platform
-	us := add(p.BootUs, scale(t.packageBytes(v, h), p.FetchPicosecPerByte, 1e6))
+	us := add(p.BootUs, scale(t.packageBytes(fetched, h), p.FetchPicosecPerByte, 1e6))
 	load := p.LoadPicosecPerByte
-	if v.Packaging == PackagingS3 {
+	if fetched {
 		us = add(us, t.fetchUs(h.apart))
 		load = p.LoadFetchedPicosecPerByte
 	}
@@ -203,8 +202,8 @@ func (t *Table) fetchUs(bytes int64) int64 {
 }
 
 // fetchPicoUSD is the fee of fetching a stage's weights, per request: every cold start pays it.
-func (t *Table) fetchPicoUSD(v Variant, h held) int64 {
-	if v.Packaging != PackagingS3 {
+func (t *Table) fetchPicoUSD(fetched bool, h *held) int64 {
+	if !fetched {
 		return 0
 	}
 	fee := fetchParts(h.apart) * t.Platform.ObjectGetPicoUSD
@@ -215,70 +214,4 @@ func (t *Table) fetchPicoUSD(v Variant, h held) int64 {
 		return fee
 	}
 	return 0
-}
-
-// candidate is a variant of a stage, with what decides whether another is better whatever its size.
-type candidate struct {
-	solve.Stage
-	needMB int64
-}
-
-// better tells whether one variant of a stage is at least as good as another at every size. A cold start's time counts where
-// there are cold starts, and outweighs fees where it is billed: least at the smallest size that the other can have.
-func (t *Table) better(c, o *candidate) bool {
-	cold := t.Cold() || t.Arrivals != nil
-	if c.needMB > o.needMB || cold && c.InitUs > o.InitUs {
-		return false
-	}
-	dearer := c.FeesPicoUSD - o.FeesPicoUSD
-	if dearer <= 0 {
-		return true
-	}
-	if !cold || !t.Platform.InitBilled {
-		return false
-	}
-	price := int64(math.MaxInt64)
-	if low, _ := slices.BinarySearch(t.MemoryMB, o.needMB); low < len(t.MemoryMB) {
-		price = t.sizes[low].PicoUSDPer1024s
-	}
-	for _, pinned := range t.sizes[len(t.MemoryMB):] {
-		if pinned.MemoryMB >= o.needMB {
-			price = min(price, pinned.PicoUSDPer1024s)
-		}
-	}
-	if price == math.MaxInt64 {
-		return true // the other fits no size
-	}
-	granules := (o.InitUs - c.InitUs) / t.Platform.GranularityUs // billing rounds times up: so much is saved at least
-	if t.Platform.MinBilledUs > 0 {
-		granules = 0 // a start may be billed for more than it takes
-	}
-	saved := granules * t.Platform.GranularityUs / 1000 * price / msPer1024s
-	if t.Arrivals != nil {
-		saved = mul(saved, t.Arrivals.ColdPpm) / million
-	}
-	return saved-roundings > dearer
-}
-
-// roundings bounds what the roundings of prices to pico-dollars add up to.
-const roundings = 8
-
-// best leaves out the candidates that another is at least as good as, of equals all but the first.
-func (t *Table) best(all []candidate) []candidate {
-	kept := all[:0]
-next:
-	for i := range all {
-		for k := range kept {
-			if t.better(&kept[k], &all[i]) {
-				continue next
-			}
-		}
-		for k := i + 1; k < len(all); k++ {
-			if t.better(&all[k], &all[i]) && !t.better(&all[i], &all[k]) {
-				continue next
-			}
-		}
-		kept = append(kept, all[i])
-	}
-	return kept
 }

@@ -171,10 +171,24 @@ func add(a, b int64) int64 {
 }
 
 // mul multiplies what is not negative; the product saturates.
-func mul(a, b int64) int64 { return scale(a, b, 1) }
+func mul(a, b int64) int64 {
+	if bits.Len64(uint64(a))+bits.Len64(uint64(b)) < 64 {
+		return a * b
+	}
+	return scaleWide(a, b, 1)
+}
 
-// scale gives a x b / c, rounded up, for numbers that are not negative; the result saturates.
+// scale gives a x b / c, rounded up, for numbers that are not negative; the result saturates. Where no product needs more
+// than 62 bits, that takes one division: WebAssembly has none of wider numbers.
 func scale(a, b, c int64) int64 {
+	if bits.Len64(uint64(a))+bits.Len64(uint64(b)) < 63 {
+		n, d := uint64(a)*uint64(b), uint64(c)
+		return int64((n + d - 1) / d)
+	}
+	return scaleWide(a, b, c)
+}
+
+func scaleWide(a, b, c int64) int64 {
 	hi, lo := bits.Mul64(uint64(a), uint64(b))
 	if hi >= uint64(c) {
 		return math.MaxInt64

@@ -1,0 +1,244 @@
+package cost
+
+import (
+	"math"
+	"slices"
+
+	"partita/planner/platform"
+	"partita/planner/precision"
+	"partita/planner/solve"
+)
+
+// builder makes the stages of a Problem: hundreds of thousands of a large model, each in every variant, so what neighbouring
+// stages share is summed once.
+type builder struct {
+	*Table
+	weights    [][]layerWeights // in every precision
+	stored     []int            // by variant: its precision, an index into weights
+	fetched    []bool           // by variant
+	held       []held           // by precision: the weights of the present stage
+	full       []bool           // by variant: the package is too large, and packages only grow
+	low        []int            // by variant: the size that the last stage needed
+	candidates []candidate
+	waits      bool // cold starts count
+}
+
+// candidate is a variant of a stage, with what decides whether another is better whatever its size.
+type candidate struct {
+	variant      int32
+	initUs, fees int64
+	needMB       int64
+	low          int // the first of the sizes to choose from that gives it that memory
+}
+
+func newBuilder(t *Table) *builder {
+	n := len(t.Variants)
+	b := &builder{Table: t, stored: make([]int, n), fetched: make([]bool, n), full: make([]bool, n), low: make([]int, n), candidates: make([]candidate, 0, n), waits: t.Cold() || t.Arrivals != nil}
+	var precisions []precision.Precision
+	for v := range t.Variants {
+		b.fetched[v] = t.Variants[v].fetched()
+		p := t.Variants[v].Precision
+		if b.stored[v] = slices.Index(precisions, p); b.stored[v] < 0 {
+			b.stored[v] = len(precisions)
+			precisions, b.weights = append(precisions, p), append(b.weights, t.weights[p])
+		}
+	}
+	b.held = make([]held, len(precisions))
+	return b
+}
+
+// mostStages bounds the number of a problem's stages by the packages that are small enough, weights that an earlier layer reads
+// too set aside.
+func (t *Table) mostStages() int {
+	count := 0
+	for _, v := range t.Variants {
+		before := make([]held, len(t.Graph.Layers)+1) // by layer, sum before it
+		for l, w := range t.weights[v.Precision] {
+			before[l+1] = before[l]
+			before[l+1].add(&w.own)
+		}
+		j := 0
+		for i := range t.nodes {
+			first := &before[t.cuts[t.nodes[i].cut]]
+			for ; j < len(t.nodes); j++ {
+				last := &before[t.cuts[t.nodes[j].cut]]
+				if t.packageBytes(v.fetched(), &held{padded: last.padded - first.padded, apart: last.apart - first.apart}) > t.Platform.PackageLimitBytes {
+					break
+				}
+			}
+			count += max(j-i-1, 0)
+		}
+	}
+	return count
+}
+
+// stagesFrom adds the stages that begin at a node, of each the variants that are worth considering.
+func (b *builder) stagesFrom(i int, p *solve.Problem) {
+	t, from := b.Table, &b.nodes[i]
+	first, layer := t.cuts[from.cut], t.cuts[from.cut]
+	clear(b.held)
+	clear(b.full)
+	open := len(b.full)
+	var peak, pinnedMB int64
+	end := t.reach(first)
+	for j := i + 1; j < len(t.nodes); j++ {
+		to := &t.nodes[j]
+		last := t.cuts[to.cut]
+		if last == first {
+			continue // the same cut with the other transport
+		}
+		if last > end {
+			return
+		}
+		for ; layer < last; layer++ {
+			var agreed bool
+			if pinnedMB, agreed = t.wanted(pinnedMB, layer); !agreed {
+				return
+			}
+			for k := range b.held {
+				b.held[k].addLayer(b.weights[k], first, layer)
+			}
+			peak = max(peak, t.peak[layer])
+		}
+		s := solve.Stage{I: int32(i), J: int32(j), Run1Ns: t.run1Ns[last] - t.run1Ns[first], HopUs: add(from.input.us, to.output.us)}
+		if s.Run1Ns > maxRunNs || open == 0 {
+			return
+		}
+		b.candidates = b.candidates[:0]
+		stored := -1 // as the last candidate
+		for v := range t.Variants {
+			if b.full[v] {
+				continue
+			}
+			fetched, h := b.fetched[v], &b.held[b.stored[v]]
+			if t.packageBytes(fetched, h) > t.Platform.PackageLimitBytes {
+				b.full[v] = true
+				open--
+				continue
+			}
+			if !b.waits && b.stored[v] == stored || !t.offered(fetched, h) {
+				continue // warm, packaging makes no difference
+			}
+			c := candidate{
+				variant: int32(v), initUs: t.initUs(fetched, h), fees: t.fetchPicoUSD(fetched, h),
+				needMB: t.memoryNeededMB(h, peak, t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes),
+			}
+			if c.initUs > t.Platform.InitTimeoutUs {
+				continue
+			}
+			c.low = b.low[v]
+			for c.low > 0 && t.MemoryMB[c.low-1] >= c.needMB {
+				c.low--
+			}
+			for c.low < len(t.MemoryMB) && t.MemoryMB[c.low] < c.needMB {
+				c.low++
+			}
+			b.low[v], stored = c.low, b.stored[v]
+			b.candidates = append(b.candidates, c)
+		}
+		best := b.best(b.candidates)
+		for k := range best {
+			if c := &best[k]; t.fit(&s, c, pinnedMB) {
+				s.Variant, s.InitUs = c.variant, c.initUs
+				s.FeesPicoUSD = from.input.feePicoUSD + to.output.feePicoUSD + c.fees
+				t.price(&s)
+				p.Stages = append(p.Stages, s)
+			}
+		}
+	}
+}
+
+// fit sets the range of sizes of a stage in a variant: large enough, fast enough for the timeout, and no larger than brings more
+// speed; or the size pinned (0: none). It gives false when there is none.
+func (t *Table) fit(s *solve.Stage, c *candidate, pinnedMB int64) bool {
+	if s.HopUs > t.Platform.TimeoutUs {
+		return false
+	}
+	if pinnedMB > 0 {
+		k := slices.IndexFunc(t.sizes, func(z platform.Size) bool { return z.MemoryMB == pinnedMB })
+		s.Low, s.High = int32(k), int32(k+1)
+		return c.needMB <= pinnedMB && t.inTime(s, k)
+	}
+	if c.low == len(t.MemoryMB) {
+		return false
+	}
+	low, high := c.low, max(c.low, t.useful-1)+1
+	if !t.inTime(s, low) {
+		for end := high; low < end; { // the first size that is fast enough
+			if mid := (low + end) >> 1; t.inTime(s, mid) {
+				end = mid
+			} else {
+				low = mid + 1
+			}
+		}
+	}
+	s.Low, s.High = int32(low), int32(high)
+	return low < high
+}
+
+// inTime tells whether a stage meets the platform's timeout at a size.
+func (t *Table) inTime(s *solve.Stage, size int) bool {
+	return t.whole(s.HopUs+scale(s.Run1Ns, t.sizes[size].Slowdown, 1000<<platform.SlowdownBits)) <= t.Platform.TimeoutUs
+}
+
+// better tells whether one variant of a stage is at least as good as another at every size. A cold start's time counts where
+// there are cold starts, and outweighs fees where it is billed: least at the smallest size that the other can have.
+func (b *builder) better(c, o *candidate) bool {
+	if c.needMB > o.needMB || b.waits && c.initUs > o.initUs {
+		return false
+	}
+	dearer := c.fees - o.fees
+	if dearer <= 0 {
+		return true
+	}
+	if !b.waits || !b.Platform.InitBilled {
+		return false
+	}
+	price := int64(math.MaxInt64)
+	if o.low < len(b.MemoryMB) {
+		price = b.sizes[o.low].PicoUSDPer1024s
+	}
+	for _, pinned := range b.sizes[len(b.MemoryMB):] {
+		if pinned.MemoryMB >= o.needMB {
+			price = min(price, pinned.PicoUSDPer1024s)
+		}
+	}
+	if price == math.MaxInt64 {
+		return true // the other fits no size
+	}
+	granules := (o.initUs - c.initUs) / b.Platform.GranularityUs // billing rounds times up: so much is saved at least
+	if b.Platform.MinBilledUs > 0 {
+		granules = 0 // a start may be billed for more than it takes
+	}
+	saved := granules * b.Platform.GranularityUs / 1000 * price / msPer1024s
+	if b.Arrivals != nil {
+		saved = mul(saved, b.Arrivals.ColdPpm) / million
+	}
+	return saved-roundings > dearer
+}
+
+// roundings bounds what the roundings of prices to pico-dollars add up to.
+const roundings = 8
+
+// best leaves out the candidates that another is at least as good as, of equals all but the first.
+func (b *builder) best(all []candidate) []candidate {
+	if len(all) < 2 {
+		return all
+	}
+	kept := all[:0]
+next:
+	for i := range all {
+		for k := range kept {
+			if b.better(&kept[k], &all[i]) {
+				continue next
+			}
+		}
+		for k := i + 1; k < len(all); k++ {
+			if b.better(&all[k], &all[i]) && !b.better(&all[i], &all[k]) {
+				continue next
+			}
+		}
+		kept = append(kept, all[i])
+	}
+	return kept
+}
