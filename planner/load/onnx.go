@@ -10,6 +10,8 @@ import (
 	"strings"
 
 	"partita/planner/diag"
+	"partita/planner/graph"
+	"partita/planner/kernels"
 	"partita/planner/onnx"
 	"partita/planner/weights"
 )
@@ -185,7 +187,16 @@ func newONNX(l *onnx.Lowered) *Model {
 		open = append(open, Dimension(d))
 	}
 	return &Model{Open: open, Graph: l.Graph, Name: l.Graph.Name, Source: SourceONNX, Architecture: Architecture{ONNX, l.Stripped},
-		Digest: "sha256:" + hex.EncodeToString(sum[:]), Preprocess: none, Notes: l.Notes}
+		Digest: "sha256:" + hex.EncodeToString(sum[:]), Preprocess: none, Notes: append(l.Notes, served(l.Graph)...)}
+}
+
+// served says of a model that no function could run that plans can be made for it all the same.
+func served(g *graph.Graph) []string {
+	lacks := kernels.Lacking(g)
+	if len(lacks) == 0 {
+		return nil
+	}
+	return []string{"it can be planned and not deployed: " + kernels.What(lacks) + "; " + kernels.Fix(lacks)}
 }
 
 // onnxFromArchitecture opens the architecture that a plan carries.

@@ -19,7 +19,7 @@ func TestUnservedOperators(t *testing.T) {
 	g := m.g
 	for cuts := range 2 {
 		_, err := Stages(g, []int{2, 3}[:cuts], "test")
-		if diag.CodeOf(err) != "split.unserved-operators" || !strings.Contains(err.Error(), "onnx.brevitas.Quant (2 times), my.own.Quant. ") {
+		if diag.CodeOf(err) != "split.unserved-operators" || !strings.Contains(err.Error(), `onnx.brevitas.Quant (2 times, first in "a/0"), my.own.Quant ("d/0"). `) {
 			t.Errorf("%d cuts: %v", cuts, err)
 		}
 	}
