@@ -290,29 +290,12 @@ func (p *prelu) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	rank := len(t.shape)
-	stored := append(graph.Shape(nil), t.shape[1:]...)
-	for _, a := range p.shared {
-		axis, err := normalAxis(a, rank)
-		if err != nil {
-			return nil, err
-		}
-		stored[axis-1] = 1
-	}
 	form := t.form()
-	shape, perm := stored, []int(nil)
-	if form == channelsFirst && rank >= 3 {
-		shape = nil
-		for _, axis := range permutation(rank, channelsFirst)[1:] {
-			perm = append(perm, axis-1)
-			shape = append(shape, stored[axis-1])
-		}
-	}
-	slope, err := l.weight("alpha", stored, perm, shape)
+	slope, err := l.perPosition(t, p.shared, form, "alpha")
 	if err != nil {
 		return nil, err
 	}
-	v, err := l.emit("PRelu", []graph.ValueID{t.values[form], slope})
+	v, err := l.emit("PRelu", append([]graph.ValueID{t.values[form]}, slope...))
 	if err != nil {
 		return nil, err
 	}

@@ -122,14 +122,6 @@ func (o *options) refuseQuantized() {
 	}
 }
 
-func ones(n int) []int64 {
-	out := make([]int64, n)
-	for i := range out {
-		out[i] = 1
-	}
-	return out
-}
-
 // input gives a convolution's input with its channels in front, as ONNX wants it.
 func (f *filter) input(l *lowering, in []*tensor) (graph.ValueID, graph.Shape, error) {
 	t, err := wantOne(in)

@@ -385,12 +385,6 @@ func applied(a activation) func(*functionCall) ([]*tensor, error) {
 	}
 }
 
-// sourceAxes counts axes from the start; the batch is not one of them.
-func sourceAxes(axes []int64, rank int) ([]int64, error) {
-	list, err := normalAxes(axes, rank)
-	return toInt64(list), err
-}
-
 // reducingFunctions registers functions that sum or compare along axes.
 func reducingFunctions() {
 	for name, op := range map[string]string{"Mean": "ReduceMean", "Sum": "ReduceSum", "Max": "ReduceMax", "Amax": "ReduceMax", "Min": "ReduceMin",

@@ -50,7 +50,7 @@ func init() {
 			}
 			x := f.number32(f.value(0))
 			d := f.op("Sub", x, f.mean(x, list))
-			deviation := f.op("Sqrt", f.op("Add", f.mean(f.op("Mul", d, d), list), f.formula.number(epsilon)))
+			deviation := f.rootMeanSquare(d, list, epsilon)
 			if rms {
 				d = x
 			}
@@ -65,7 +65,7 @@ func init() {
 				return nil, err
 			}
 			x := f.number32(f.value(0))
-			root := f.op("Sqrt", f.op("Add", f.mean(f.op("Mul", x, x), list), f.formula.number(epsilon)))
+			root := f.rootMeanSquare(x, list, epsilon)
 			return f.scaled(f.op("Div", x, root), list, "Mul")
 		}
 	}, "RMSNorm")

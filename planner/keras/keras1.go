@@ -107,27 +107,6 @@ func (h *highway) lower(l *lowering, in []*tensor) (*tensor, error) {
 	return c.tensor(y, asSource)
 }
 
-// perPosition refers to weights with a number for each position of the input, or one along shared axes.
-func (l *lowering) perPosition(t *tensor, shared []int64, names ...string) ([]graph.ValueID, error) {
-	stored := append(graph.Shape(nil), t.shape[1:]...)
-	for _, a := range shared {
-		axis, err := normalAxis(a, len(t.shape))
-		if err != nil {
-			return nil, err
-		}
-		stored[axis-1] = 1
-	}
-	var out []graph.ValueID
-	for _, name := range names {
-		v, err := l.weight(name, stored, nil, stored)
-		if err != nil {
-			return nil, err
-		}
-		out = append(out, v)
-	}
-	return out, nil
-}
-
 // shapedReLU has two bends and a slope on either side: below t_left the slope a_left, above t_left + |t_right| the slope
 // a_right, and 1 between. (Jin et al., 2015.)
 type shapedReLU struct{ shared []int64 }
@@ -141,7 +120,7 @@ func (s *shapedReLU) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := l.perPosition(t, s.shared, "t_left", "a_left", "t_right", "a_right")
+	w, err := l.perPosition(t, s.shared, asSource, "t_left", "a_left", "t_right", "a_right")
 	if err != nil {
 		return nil, err
 	}
@@ -167,7 +146,7 @@ func (p *parametricSoftplus) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	w, err := l.perPosition(t, p.shared, "alphas", "betas")
+	w, err := l.perPosition(t, p.shared, asSource, "alphas", "betas")
 	if err != nil {
 		return nil, fmt.Errorf("its weights: %w", err)
 	}

@@ -43,18 +43,6 @@ func parseMerge(o *options) operation {
 	}
 }
 
-// normalAxis counts an axis from the start, batch included.
-func normalAxis(axis int64, rank int) (int, error) {
-	a := axis
-	if a < 0 {
-		a += int64(rank)
-	}
-	if a < 1 || a >= int64(rank) {
-		return 0, fmt.Errorf("axis %d does not name an axis of a tensor of %d dimensions other than the batch", axis, rank)
-	}
-	return int(a), nil
-}
-
 // together brings tensors into one layout: channels first where one of them has it already.
 func (l *lowering) together(in []*tensor) ([]graph.ValueID, layout, error) {
 	form := asSource

@@ -21,9 +21,21 @@ func init() {
 		return n
 	}, "BatchNormalization", "BatchNormalizationV1", "BatchNormalizationV2", "SyncBatchNormalization")
 	register(func(o *options) operation {
-		return &rescaling{o.perChannel("scale", 1), o.perChannel("offset", 0)}
-	}, "Rescaling")
-	register(parseNormalization, "Normalization")
+		n := &layerNormalization{axes: o.axes("axis"), epsilon: o.number(1e-3, "epsilon"), rms: o.boolean(false, "rms_scaling")}
+		center, scale := o.boolean(true, "center"), o.boolean(true, "scale")
+		n.center, n.scale = center && !n.rms, scale || n.rms
+		return n
+	}, "LayerNormalization")
+	register(func(o *options) operation {
+		return &rmsNormalization{axes: o.axes("axis"), epsilon: o.number(1e-6, "epsilon")}
+	}, "RMSNormalization")
+	register(func(o *options) operation {
+		return &unitNormalization{axes: o.axes("axis")}
+	}, "UnitNormalization")
+	register(func(o *options) operation {
+		return &groupNormalization{axis: o.integer(-1, -8, "axis"), groups: o.integer(32, -1, "groups"), epsilon: o.number(1e-3, "epsilon"),
+			center: o.boolean(true, "center"), scale: o.boolean(true, "scale")}
+	}, "GroupNormalization")
 }
 
 // batchNormalization applies stored averages per channel.
@@ -34,16 +46,11 @@ type batchNormalization struct {
 }
 
 func (n *batchNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
-	t, err := wantOne(in)
+	t, axes, err := inputAlong(n.axes, in)
 	if err != nil {
 		return nil, err
 	}
-	rank := len(t.shape)
-	axes, err := normalAxes(n.axes, rank)
-	if err != nil {
-		return nil, err
-	}
-	if len(axes) > 1 || axes[0] != 1 && axes[0] != rank-1 {
+	if len(axes) > 1 || axes[0] != 1 && axes[0] != len(t.shape)-1 {
 		return n.elsewhere(l, t, axes)
 	}
 	axis := axes[0]
@@ -56,19 +63,9 @@ func (n *batchNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	if err != nil {
 		return nil, err
 	}
-	channels := t.shape[axis]
 	inputs := []graph.ValueID{x}
-	for _, w := range []struct {
-		name   string
-		stored bool
-		absent float32
-	}{{"gamma", n.scale, 1}, {"beta", n.center, 0}, {"moving_mean", true, 0}, {"moving_variance", true, 0}} {
-		var v graph.ValueID
-		if w.stored {
-			v, err = l.vector(w.name, channels)
-		} else {
-			v, err = l.filled(w.name, channels, w.absent)
-		}
+	for _, w := range n.vectors() {
+		v, err := l.vectorOr(w.stored, w.name, t.shape[axis], w.absent)
 		if err != nil {
 			return nil, err
 		}
@@ -81,212 +78,232 @@ func (n *batchNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
 	return l.tensorOf(v, form), nil
 }
 
+// normalizing is a vector of a normalisation: stored or, where it is not, full of one number.
+type normalizing struct {
+	name   string
+	stored bool
+	absent float32
+}
+
+// vectors are in Keras's order.
+func (n *batchNormalization) vectors() []normalizing {
+	return []normalizing{{"gamma", n.scale, 1}, {"beta", n.center, 0}, {"moving_mean", true, 0}, {"moving_variance", true, 0}}
+}
+
+// vectorOr refers to a stored vector or, where there is none, makes one full of a number.
+func (l *lowering) vectorOr(stored bool, name string, n int64, absent float32) (graph.ValueID, error) {
+	if stored {
+		return l.vector(name, n)
+	}
+	return l.filled(name, n, absent)
+}
+
 // elsewhere normalises along other axes, or several, which ONNX's operator does not.
 func (n *batchNormalization) elsewhere(l *lowering, t *tensor, axes []int) (*tensor, error) {
 	form := t.form()
-	c := &formula{l: l}
-	weight := func(name string) graph.ValueID {
-		v, err := l.perAxes(name, t, axes, form)
-		if err != nil && c.err == nil {
-			c.err = err
+	weights := map[string]graph.ValueID{}
+	for _, w := range n.vectors() {
+		if !w.stored {
+			continue
 		}
-		return v
+		v, err := l.perAxes(w.name, t, axes, form)
+		if err != nil {
+			return nil, err
+		}
+		weights[w.name] = v
 	}
-	gamma, beta := graph.None, graph.None
-	if n.scale {
-		gamma = weight("gamma")
-	}
-	if n.center {
-		beta = weight("beta")
-	}
-	mean, variance := weight("moving_mean"), weight("moving_variance")
-	v := c.op("Div", c.op("Sub", t.values[form], mean), c.op("Sqrt", c.op("Add", variance, c.number(n.epsilon))))
-	if gamma != graph.None {
-		v = c.op("Mul", v, gamma)
-	}
-	if beta != graph.None {
-		v = c.op("Add", v, beta)
-	}
+	c := &formula{l: l}
+	v := c.op("Div", c.op("Sub", t.values[form], weights["moving_mean"]), c.op("Sqrt", c.op("Add", weights["moving_variance"], c.number(n.epsilon))))
+	v = c.scaledAndCentred(v, n.scale, n.center, func(name string) (graph.ValueID, error) { return weights[name], nil })
 	return c.tensor(v, form)
 }
 
-// rescaling is x * scale + offset, each one number or one for each element of the last axis.
-type rescaling struct{ scale, offset []float32 }
-
-// perChannel reads a number or a list of numbers.
-func (o *options) perChannel(name string, def float64) []float32 {
-	if v, _ := asNumber(o.layer.options[name]); v == nil || o.layer.options[name] == nil {
-		o.ignore(name)
-		return []float32{float32(def)}
-	}
-	list, single := o.layer.options[name].([]any)
-	if m, ok := o.layer.options[name].(map[string]any); ok && m["class_name"] == "__numpy__" {
-		config, _ := m["config"].(map[string]any)
-		list, single = config["value"].([]any)
-	}
-	if !single || len(list) == 1 {
-		return []float32{float32(o.number(def, name))}
-	}
-	var out []float32
-	for _, e := range list {
-		f, isNumber := e.(float64)
-		if !isNumber || len(list) > 1<<16 {
-			o.malformed("option %s is %s, not a list of numbers", name, describe(o.value(name)))
-			return []float32{float32(def)}
+// scaledAndCentred multiplies by a weight gamma and adds a weight beta, where there are such.
+func (c *formula) scaledAndCentred(v graph.ValueID, scale, center bool, weight func(name string) (graph.ValueID, error)) graph.ValueID {
+	for _, w := range []struct {
+		name, op string
+		there    bool
+	}{{"gamma", "Mul", scale}, {"beta", "Add", center}} {
+		if !w.there || c.err != nil {
+			continue
 		}
-		out = append(out, float32(f))
+		var by graph.ValueID
+		if by, c.err = weight(w.name); c.err == nil {
+			v = c.op(w.op, v, by)
+		}
 	}
-	o.ignore(name)
-	return out
+	return v
 }
 
-func (r *rescaling) lower(l *lowering, in []*tensor) (*tensor, error) {
-	t, err := wantOne(in)
+// rootMeanSquare is the root of the mean of the squares along axes, which stay with size 1; an epsilon keeps it from 0.
+func (c *formula) rootMeanSquare(x graph.ValueID, axes []int64, epsilon float64) graph.ValueID {
+	return c.op("Sqrt", c.op("Add", c.mean(c.op("Mul", x, x), axes), c.number(epsilon)))
+}
+
+// layerNormalization brings each input to mean 0 and variance 1 along axes; with rms scaling, as Keras has it, it divides
+// by the deviation and leaves the mean.
+type layerNormalization struct {
+	axes               []int64
+	epsilon            float64
+	rms, center, scale bool
+}
+
+func (n *layerNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, axes, err := inputAlong(n.axes, in)
 	if err != nil {
 		return nil, err
 	}
-	form, rank := t.form(), len(t.shape)
+	rank := len(t.shape)
 	c := &formula{l: l}
-	operand := func(what string, list []float32) graph.ValueID {
-		if len(list) == 1 {
-			return c.number(float64(list[0]))
+	if len(axes) == 1 && axes[0] == rank-1 && !n.rms {
+		// ONNX's operator normalises the last axis.
+		x, err := l.as(t, asSource)
+		if err != nil {
+			return nil, err
 		}
-		if int64(len(list)) != t.shape[rank-1] && c.err == nil {
-			c.err = fmt.Errorf("%d numbers do not fit %s", len(list), t.shape)
+		size := t.shape[rank-1]
+		gamma, err := l.vectorOr(n.scale, "gamma", size, 1)
+		if err != nil {
+			return nil, err
 		}
-		shape := graph.Shape(ones(rank))
-		shape[physical(rank-1, rank, form)] = int64(len(list))
-		return l.floats(what, shape, list)
+		inputs := []graph.ValueID{x, gamma}
+		if n.center {
+			beta, err := l.vector("beta", size)
+			if err != nil {
+				return nil, err
+			}
+			inputs = append(inputs, beta)
+		}
+		v, err := l.emit("LayerNormalization", inputs, intAttr("axis", int64(rank-1)), floatAttr("epsilon", n.epsilon))
+		if err != nil {
+			return nil, err
+		}
+		return l.tensorOf(v, asSource), nil
 	}
-	v := c.op("Mul", t.values[form], operand("scale", r.scale))
-	if len(r.offset) > 1 || r.offset[0] != 0 {
-		v = c.op("Add", v, operand("offset", r.offset))
+	form := t.form()
+	x := t.values[form]
+	where := physicalAxes(axes, rank, form)
+	centred := c.op("Sub", x, c.mean(x, where))
+	deviation := c.rootMeanSquare(centred, where, n.epsilon)
+	if n.rms {
+		centred = x
 	}
+	v := c.op("Div", centred, deviation)
+	v = c.scaledAndCentred(v, n.scale, n.center, func(name string) (graph.ValueID, error) {
+		return l.perAxes(name, t, axes, form)
+	})
 	return c.tensor(v, form)
 }
 
-// normalization is the preprocessing layer (x - mean) / max(sqrt(variance), epsilon) along one axis. Mean and variance
-// are options or, when the layer was adapted to data, weights.
-type normalization struct {
-	axes           []int64 // none: the same numbers for all elements
-	stored         bool
-	invert         bool
-	mean, variance []float32
+// rmsNormalization divides by the root of the mean square along axes.
+type rmsNormalization struct {
+	axes    []int64
+	epsilon float64
 }
 
-// normalizationEpsilon is Keras's backend epsilon, which the layer takes.
-const normalizationEpsilon = 1e-7
-
-func parseNormalization(o *options) operation {
-	n := &normalization{axes: []int64{-1}, invert: o.boolean(false, "invert")}
-	if _, there := o.layer.options["axis"]; there {
-		n.axes = o.integers("axis")
-	}
-	n.mean, n.variance = o.numbers("mean"), o.numbers("variance")
-	n.stored = n.mean == nil && n.variance == nil
-	if !n.stored && (n.mean == nil || n.variance == nil) {
-		o.malformed("mean and variance do not belong together")
-	}
-	return n
-}
-
-// numbers reads a list of numbers, however nested; a single number is a list of one.
-func (o *options) numbers(name string) []float32 {
-	const most = 1 << 16
-	var out []float32
-	ok := true
-	var add func(v any)
-	add = func(v any) {
-		switch v := v.(type) {
-		case nil:
-		case float64:
-			out = append(out, float32(v))
-			ok = ok && len(out) <= most
-		case []any:
-			for _, e := range v {
-				add(e)
-			}
-		default:
-			ok = false
-		}
-	}
-	add(o.value(name))
-	if !ok {
-		o.malformed("option %s is not a list of numbers", name)
-		return nil
-	}
-	return out
-}
-
-func (n *normalization) lower(l *lowering, in []*tensor) (*tensor, error) {
-	t, err := wantOne(in)
+func (n *rmsNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, axes, err := inputAlong(n.axes, in)
 	if err != nil {
 		return nil, err
 	}
 	rank := len(t.shape)
 	form := t.form()
-	axes, err := normalAxes(n.axes, rank)
+	c, x := &formula{l: l}, t.values[form]
+	scale, err := l.perAxes("scale", t, axes, form)
 	if err != nil {
 		return nil, err
 	}
-	var mean, variance graph.ValueID
-	if n.stored {
-		if mean, err = l.perAxes("mean", t, axes, form); err != nil {
-			return nil, err
-		}
-		if variance, err = l.perAxes("variance", t, axes, form); err != nil {
-			return nil, err
-		}
-		// The number of samples seen: stored with the others and counted as a parameter.
-		if err = l.declare("count", graph.Shape{}); err != nil {
-			return nil, err
-		}
-	} else {
-		if mean, err = l.alongAxes("mean", t, axes, form, n.mean); err != nil {
-			return nil, err
-		}
-		if variance, err = l.alongAxes("variance", t, axes, form, n.variance); err != nil {
-			return nil, err
-		}
-	}
-	c := &formula{l: l}
-	deviation := c.op("Max", c.op("Sqrt", variance), c.number(normalizationEpsilon))
-	var y graph.ValueID
-	if n.invert {
-		y = c.op("Add", c.op("Mul", t.values[form], deviation), mean)
-	} else {
-		y = c.op("Div", c.op("Sub", t.values[form], mean), deviation)
-	}
-	return c.tensor(y, form)
+	root := c.rootMeanSquare(x, physicalAxes(axes, rank, form), n.epsilon)
+	v := c.op("Mul", c.op("Div", x, root), scale)
+	return c.tensor(v, form)
 }
 
-// alongAxes makes a constant of numbers that lie along axes, one for each element or one for all, shaped to broadcast to the
-// tensor in a layout.
-func (l *lowering) alongAxes(what string, t *tensor, axes []int, form layout, numbers []float32) (graph.ValueID, error) {
+// unitNormalization divides by the length along axes, of which the square is at least 1e-12 squared for Keras 3 and 1e-12
+// before it.
+type unitNormalization struct{ axes []int64 }
+
+func (n *unitNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, axes, err := inputAlong(n.axes, in)
+	if err != nil {
+		return nil, err
+	}
+	least := 1e-12
+	if l.m.major < 3 {
+		least = 1e-6 // the root of 1e-12
+	}
+	form := t.form()
+	c := &formula{l: l}
+	v := c.unit(t.values[form], physicalAxes(axes, len(t.shape), form), least)
+	return c.tensor(v, form)
+}
+
+// unit divides by the length along axes, or by the least length.
+func (c *formula) unit(x graph.ValueID, axes []int64, least float64) graph.ValueID {
+	length := c.with("ReduceL2", []graph.Attr{intsAttr("axes", axes...), intAttr("keepdims", 1)}, x)
+	return c.op("Div", x, c.op("Max", length, c.number(least)))
+}
+
+// groupNormalization brings groups of channels to mean 0 and variance 1, each with all other axes but the batch.
+type groupNormalization struct {
+	axis, groups  int64
+	epsilon       float64
+	center, scale bool
+}
+
+func (n *groupNormalization) lower(l *lowering, in []*tensor) (*tensor, error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return nil, err
+	}
 	rank := len(t.shape)
-	along := graph.Shape{}
-	for _, a := range axes {
-		along = append(along, t.shape[a])
+	axis, err := normalAxis(n.axis, rank)
+	if err != nil {
+		return nil, err
 	}
-	if len(numbers) == 1 {
-		return l.floats(what, graph.Shape{}, numbers), nil
+	form := t.form()
+	if axis == rank-1 && rank > 2 {
+		form = channelsFirst
+	} else if axis != 1 {
+		form = asSource
 	}
-	if int64(len(numbers)) != along.Elements(1) {
-		return graph.None, fmt.Errorf("it has %d numbers for %s", len(numbers), along)
+	x, err := l.as(t, form)
+	if err != nil {
+		return nil, err
 	}
-	// In the order of the layout: only the last axis changes its place, to behind the batch.
-	shape, turned := graph.Shape(ones(rank)), make([]float32, len(numbers))
-	for _, a := range axes {
-		shape[physical(a, rank, form)] = t.shape[a]
+	channels, groups := t.shape[axis], n.groups
+	if groups == -1 {
+		groups = channels
 	}
-	last := int64(1)
-	if form == channelsFirst && len(axes) > 0 && axes[len(axes)-1] == rank-1 {
-		last = t.shape[rank-1]
+	if groups < 1 || channels%groups != 0 {
+		return nil, fmt.Errorf("%d groups do not divide %d channels", groups, channels)
 	}
-	rows := int64(len(numbers)) / last
-	for i := range numbers {
-		row, column := int64(i)/last, int64(i)%last
-		turned[column*rows+row] = numbers[i]
+	at := physical(axis, rank, form)
+	shape := l.g.Values[x].Shape
+	split, whole := []int64{0}, []int64{0}
+	var reduced []int64
+	for i := 1; i < rank; i++ {
+		if i == at {
+			split = append(split, groups, channels/groups)
+			reduced = append(reduced, int64(i+1))
+		} else {
+			split = append(split, shape[i])
+			if i < at {
+				reduced = append(reduced, int64(i))
+			} else {
+				reduced = append(reduced, int64(i+1))
+			}
+		}
+		whole = append(whole, shape[i])
 	}
-	return l.floats(what, shape, turned), nil
+	c := &formula{l: l}
+	y := c.op("Reshape", x, l.integers("split", split))
+	y = c.op("Sub", y, c.mean(y, reduced))
+	y = c.op("Div", y, c.rootMeanSquare(y, reduced, n.epsilon))
+	y = c.op("Reshape", y, l.integers("whole", whole))
+	broadcast := graph.Shape(ones(rank))
+	broadcast[at] = channels
+	y = c.scaledAndCentred(y, n.scale, n.center, func(name string) (graph.ValueID, error) {
+		return l.weight(name, graph.Shape{channels}, nil, broadcast)
+	})
+	return c.tensor(y, form)
 }
