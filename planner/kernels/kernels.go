@@ -214,8 +214,8 @@ func (r *row) element(g *graph.Graph, n *graph.Node) string {
 var table = sync.OnceValue(func() map[string][]*row {
 	t := map[string][]*row{}
 	for _, line := range missing {
-		r := &row{slot: line.slot}
-		for _, part := range strings.Split(line.spans, ", ") {
+		r := &row{slot: line.Slot}
+		for _, part := range strings.Split(line.Spans, ", ") {
 			words := strings.Fields(part)
 			since, err := strconv.ParseInt(words[0], 10, 64)
 			if err != nil {
@@ -227,7 +227,7 @@ var table = sync.OnceValue(func() map[string][]*row {
 			}
 			r.spans = append(r.spans, s)
 		}
-		for _, op := range strings.Fields(line.operators) {
+		for _, op := range strings.Fields(line.Operators) {
 			t[op] = append(t[op], r)
 		}
 	}

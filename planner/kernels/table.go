@@ -1,8 +1,20 @@
 package kernels
 
+import "slices"
+
+// Line says for some operators what there is no code for.
+type Line struct {
+	Slot      string // the input or output that the types are of: "in0", "out0"; "" when there is no code whatever the types
+	Spans     string // rising: the version of the operators from which on, and the element types: "7 float64, 22 float64 bfloat16"
+	Operators string // separated by spaces
+}
+
+// Lines gives the list.
+func Lines() []Line { return slices.Clone(missing) }
+
 // missing lists what ONNX Runtime has no code for: from a version of the operators on, the element types of an input or an
 // output, or all; then the operators of which that is true.
-var missing = []struct{ slot, spans, operators string }{
+var missing = []Line{
 	{"", "22 all",
 		"Bernoulli GlobalLpPool LpNormalization MaxRoiPool Multinomial RandomNormal RandomNormalLike RandomUniform RandomUniformLike RoiAlign"},
 	{"", "19 all", "DeformConv"},

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"partita/planner/graph"
+	"partita/planner/kernels"
 )
 
 var update = flag.Bool("update", false, "write OPERATORS.md anew")
@@ -31,6 +32,29 @@ graphs, sequences and maps, inputs of strings, sparse tensors, and elements of l
 	sets := graph.Operators()
 	for _, set := range slices.Sorted(maps.Keys(sets)) {
 		fmt.Fprintf(&b, "\n## %s\n\n%s\n", set, strings.Join(sets[set], ", "))
+	}
+	fmt.Fprintf(&b, `
+## Opened and planned, not deployed
+
+ONNX Runtime %s, which runs in the functions, has no code for the operators below: from a version of their set on, for any
+element type or for some of an input or output. A model with one of them opens with a note and can be planned; deploying it
+is refused, with all of them in one message. Operators of other sets than these three are treated alike.
+
+| operators | what | from version: element types |
+|---|---|---|
+`, kernels.Version)
+	for _, line := range kernels.Lines() {
+		what := "the operator"
+		for prefix, word := range map[string]string{"in": "input", "out": "output"} {
+			if at, ok := strings.CutPrefix(line.Slot, prefix); ok {
+				what = word + " " + at
+			}
+		}
+		var spans []string
+		for _, span := range strings.Split(line.Spans, ", ") {
+			spans = append(spans, strings.Replace(span, " ", ": ", 1))
+		}
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", strings.ReplaceAll(line.Operators, " ", ", "), what, strings.Join(spans, "; "))
 	}
 	if *update {
 		if err := os.WriteFile("OPERATORS.md", []byte(b.String()), 0o644); err != nil {
