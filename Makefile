@@ -18,10 +18,9 @@ go_files = $(shell find $(1) -name '*.go' -not -name '*_test.go' -not -path '*/n
 EMBEDDED := $(shell find planner server web -type f -not -name '*.go' -not -path 'web/dist/*' -not -path '*/testdata/*')
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo unknown)
 
-# The page's programs are downloaded: functions are not inlined in it, which makes them smaller by a twelfth, but where planning
-# spends its time.
-WASM_INLINED = runtime internal/runtime/... compress/flate math math/bits partita/planner partita/planner/cost partita/planner/platform partita/planner/solve
-WASM_FLAGS = -gcflags=all=-l $(foreach package,$(WASM_INLINED),-gcflags=$(package)=)
+# The page's program is downloaded before anything else: functions are not inlined in it, which makes it smaller by a twelfth.
+WASM_INLINED = runtime internal/runtime/... compress/flate
+WASM_PAGE_FLAGS = -gcflags=all=-l $(foreach package,$(WASM_INLINED),-gcflags=$(package)=)
 
 # What a build with the tag libhdf5 needs: where Debian keeps the library's headers.
 LIBHDF5 = CGO_ENABLED=1 CGO_CFLAGS="-O2 -g $$(pkg-config --cflags hdf5)" CGO_LDFLAGS="-O2 -g $$(pkg-config --libs-only-L hdf5)"
@@ -59,8 +58,8 @@ $(ORT_LIBRARY): runtime/onnxruntime/package-lock.json runtime/onnxruntime/packag
 # when a program has changed.
 web/dist/.built: $(call go_files,planner app) $(EMBEDDED) web/precompress.mjs | tools
 	@mkdir -p $(@D)
-	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' $(WASM_FLAGS) -o web/dist/app.wasm.new ./app
-	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' $(WASM_FLAGS) -o web/dist/planner.wasm.new ./app/planner
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' $(WASM_PAGE_FLAGS) -o web/dist/app.wasm.new ./app
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' -o web/dist/planner.wasm.new ./app/planner
 	@for program in app planner; do f=web/dist/$$program.wasm; \
 		if cmp -s $$f.new $$f && [ -f $$f.br ]; then rm $$f.new; else mv $$f.new $$f && node web/precompress.mjs $$f; fi || exit 1; \
 	done
@@ -99,9 +98,10 @@ test-tools:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
 		else echo "the browser tests need Chromium. Install it with: sudo apt-get install chromium" >&2; exit 1; fi; \
 	fi
-	@if ! [ planner/export/testdata/asl/node_modules -nt planner/export/testdata/asl/package-lock.json ]; then \
-		cd planner/export/testdata/asl && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules; \
-	fi
+	@for folder in planner/export/testdata/asl server/endtoend/testdata/axe; do \
+		[ $$folder/node_modules -nt $$folder/package-lock.json ] || \
+		(cd $$folder && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules) || exit 1; \
+	done
 	@if ! pkg-config --exists hdf5 2>/dev/null; then \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libhdf5-dev pkg-config >/dev/null; \
@@ -132,4 +132,4 @@ bench: build ## measure the design's targets, as ratios in one run, and print th
 
 .PHONY: clean
 clean: ## remove what the build made
-	rm -rf bin web/dist/*.wasm* web/dist/.built runtime/onnxruntime/node_modules planner/export/testdata/asl/node_modules
+	rm -rf bin web/dist/*.wasm* web/dist/.built runtime/onnxruntime/node_modules planner/export/testdata/asl/node_modules server/endtoend/testdata/axe/node_modules

@@ -15,7 +15,7 @@ import (
 // that was cancelled.
 type Worker struct {
 	worker  js.Value
-	aside   *Worker // explains plans beside the other, because that takes long
+	aside   *Worker // explains plans beside this one, because that takes long; it is ended at once when that is not wanted any more
 	last    int
 	waiting map[int]*waiting
 
@@ -131,7 +131,10 @@ func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *
 		return end.text, end.err
 	case <-ctx.Done():
 	}
-	if w.worker.Equal(worker) {
+	if task.Op == state.OpExplain {
+		delete(w.waiting, id)
+		w.stop(worker, "its answer is not wanted any more")
+	} else if w.worker.Equal(worker) {
 		worker.Call("postMessage", map[string]any{"id": id, "cancel": true})
 		go func() {
 			select {

@@ -94,7 +94,7 @@ func assume(o *state.Opening, open *keras.OpenSizes) (dims map[string]int64, ass
 	dims = map[string]int64{}
 	maps.Copy(dims, o.Dims)
 	axes := map[string]int{}
-	for _, name := range open.Names {
+	for _, name := range slices.Concat(open.Names, slices.Collect(maps.Keys(o.Dims))) { // those that somebody settled are of the same input
 		input, _, _ := strings.Cut(name, "[")
 		axes[input]++
 	}

@@ -12,6 +12,7 @@ import (
 	"partita/app/state"
 	"partita/planner"
 	"partita/planner/diag"
+	"partita/planner/keras"
 	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/zoo"
@@ -288,3 +289,17 @@ func TestEveryBuiltInLinkIsShort(t *testing.T) {
 
 // openONNXCase is a model whose images may have any size.
 const openONNXCase = "onnx_ch_ppocr_mobile_v2_0_cls_infer"
+
+// TestAssumedSizes takes sizes for what Keras models leave open: the same ones, whichever of them somebody has settled.
+func TestAssumedSizes(t *testing.T) {
+	open := &keras.OpenSizes{Names: []string{"image[1]", "image[2]", "text[1]"}}
+	dims, assumed := assume(&state.Opening{}, open)
+	if dims["image[1]"] != assumedImage || dims["image[2]"] != assumedImage || dims["text[1]"] != assumedSequence || len(assumed) != 3 {
+		t.Errorf("assumed are %v", dims)
+	}
+	open.Names = open.Names[1:2]
+	dims, assumed = assume(&state.Opening{Dims: map[string]int64{"image[1]": 7}}, open)
+	if dims["image[1]"] != 7 || dims["image[2]"] != assumedImage || len(assumed) != 1 {
+		t.Errorf("beside a size that is settled, assumed are %v", dims)
+	}
+}

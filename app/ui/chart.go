@@ -28,7 +28,7 @@ func (p *Page) chart() app.UI {
 	if len(frontier.Drawn) == 0 {
 		return app.Div()
 	}
-	return app.Section().Class("card").Body(
+	return app.Section().Class("card").ID("chart").Body(
 		app.H2().Text("Cost against latency, predicted"),
 		app.Raw(chartSVG(document, frontier.Drawn)),
 		app.Details().Body(
@@ -40,7 +40,7 @@ func (p *Page) chart() app.UI {
 
 // frontierTable shows points of the frontier.
 func frontierTable(points []plan.Point) app.UI {
-	return app.Div().Class("scroll").Body(app.Table().Body(
+	return scrolled("Trade-offs").Body(app.Table().Body(
 		app.THead().Body(app.Tr().Body(
 			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"),
 		)),

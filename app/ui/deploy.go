@@ -79,8 +79,8 @@ func (p *Page) deployControls() app.UI {
 				OnInput(func(ctx app.Context, _ app.Event) { p.deployed.name = ctx.JSSrc().Get("value").String() }),
 		),
 		app.If(d.phase == undeployed, func() app.UI {
-			return app.P().Class("unit").Text(fmt.Sprintf("Creates %d functions and a gateway in the local cloud and uploads %s of weights to it.",
-				len(p.session.Answer.Plan.Stages), report.Bytes(p.session.WeightsSize())))
+			return app.P().Class("unit").Text(fmt.Sprintf("Creates %s and a gateway in the local cloud and uploads %s of weights to it.",
+				report.Count(len(p.session.Answer.Plan.Stages), "function"), report.Bytes(p.session.WeightsSize())))
 		}),
 		app.Div().Class("actions").Body(
 			app.If(d.phase == undeployed, func() app.UI {
@@ -267,7 +267,7 @@ func (p *Page) reply() app.UI {
 		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
 			foundWords(r), report.Duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
 			start, report.Duration(p.session.Answer.Plan.LatencyUs), perHundredThousand(p.session.Answer.Plan.CostPicoUSD))),
-		app.Div().Class("scroll").Body(app.Table().ID("trace").Body(
+		scrolled("Trace").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
 				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
 				app.Th().Text("predicted"), app.Th().Text("billed"), app.Th().Text("memory used"), app.Th().Text("$ per 100,000"), app.Th().Text("predicted"),

@@ -1,8 +1,17 @@
 package ui
 
-import "partita/planner/report"
+import (
+	"github.com/maxence-charriere/go-app/v10/pkg/app"
+
+	"partita/planner/report"
+)
 
 // perHundredThousand prints what 100,000 requests at a cost each come to.
 func perHundredThousand(costPicoUSD int64) string {
 	return report.Dollars(costPicoUSD, report.Requests)
+}
+
+// scrolled holds what may be wider than its place; it takes the focus so that the keyboard can scroll it.
+func scrolled(label string) app.HTMLDiv {
+	return app.Div().Class("scroll").TabIndex(0).Role("region").Aria("label", label)
 }

@@ -77,7 +77,7 @@ func (p *Page) model() app.UI {
 				return app.Button().Type("button").ID("next-found").Class("small").Text("Next of " + report.Grouped(int64(len(v.found)))).OnClick(func(app.Context, app.Event) { p.findNext() })
 			}),
 		),
-		app.Div().Class(class).ID("picture").TabIndex(-1).Body(
+		app.Div().Class(class).ID("picture").TabIndex(0).Role("region").Aria("label", "Drawing of the model").Body(
 			app.Div().Class("layers").ID("layers-drawing").
 				On("pointerdown", p.press).On("pointermove", p.drag).On("pointerup", p.release).On("pointercancel", func(app.Context, app.Event) { v.dragging, v.moved = 0, false }).
 				OnDblClick(func(app.Context, app.Event) { p.zoom(true) }).

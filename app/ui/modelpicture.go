@@ -186,8 +186,13 @@ func boxes(b *strings.Builder, m *state.Model, l layout) {
 	for _, one := range blocksOf(m) {
 		x, width := l.x(one.first), l.x(one.last+1)-l.x(one.first)
 		fmt.Fprintf(b, `<rect class="box" x="%.2f" y="%.1f" width="%.2f" height="%.1f"/>`, x, l.boxes, width, l.boxHeight)
-		if room := int((width - 6) / 6.5); room >= 3 {
-			fmt.Fprintf(b, `<text class="name" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, x+width/2, l.boxes+17, html.EscapeString(clipped(one.name, room)))
+		name := one.name
+		room := int((width - 4) / 6.5)
+		if part := name[strings.LastIndexByte(name, '_')+1:]; len([]rune(name)) > room && len([]rune(part)) <= room {
+			name = part // the end tells blocks of one kind apart
+		}
+		if room >= 2 {
+			fmt.Fprintf(b, `<text class="name" x="%.1f" y="%.1f" text-anchor="middle">%s</text>`, x+width/2, l.boxes+17, html.EscapeString(clipped(name, room)))
 		}
 	}
 }

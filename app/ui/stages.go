@@ -24,7 +24,7 @@ func (p *Page) stages() app.UI {
 	}
 	return app.Section().Class("card").Body(
 		app.H2().Text("Functions, predicted"),
-		app.Div().Class("scroll").Body(app.Table().ID("stages").Body(
+		scrolled("Functions").Body(app.Table().ID("stages").Body(
 			app.THead().Body(app.Tr().Body(
 				app.Th().Text("#"), app.Th().Class("words").Text("layers"), app.Th().Text("memory"), app.Th().Text("weights"),
 				app.Th().Text("in"), app.Th().Text("out"), app.Th().Class("words").Text("arrives"), app.Th().Text("start"),

@@ -1,0 +1,91 @@
+package endtoend
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/chromedp"
+
+	"partita/internal/fixture"
+)
+
+// axe looks at the page as it is for what keeps people from using it, by the rules of WCAG 2.2 AA and best practice.
+func (b *browser) axe(where string) {
+	b.t.Helper()
+	script, err := os.ReadFile(filepath.Join(fixture.Root(), "server", "endtoend", "testdata", "axe", "node_modules", "axe-core", "axe.min.js"))
+	if err != nil {
+		b.t.Skip("axe-core is not installed: make test-tools installs it")
+	}
+	if b.evaluate("typeof window.axe") == "undefined" {
+		b.do("load axe", chromedp.Evaluate[chromedp.Void](string(script)+"; undefined"))
+	}
+	b.evaluate(`void (window.axed = undefined, axe.run(document, {resultTypes: ["violations"]}).then((r) => {
+		window.axed = JSON.stringify(r.violations.map((v) => ({id: v.id, help: v.help, nodes: v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary)})));
+	}, (e) => { window.axed = JSON.stringify([{id: "broken", help: String(e)}]); }))`)
+	b.until("axe", "window.axed !== undefined")
+	var found []struct {
+		ID, Help string
+		Nodes    []string
+	}
+	if err := json.Unmarshal([]byte(b.evaluate("window.axed")), &found); err != nil {
+		b.t.Fatal(err)
+	}
+	for _, f := range found {
+		b.t.Errorf("%s: axe finds %s: %s\n%q", where, f.ID, f.Help, f.Nodes[:min(len(f.Nodes), 4)])
+	}
+}
+
+// media has the page drawn for a medium with a feature, such as prefers-color-scheme.
+func (b *browser) media(feature, value string) {
+	b.t.Helper()
+	b.do("prefer "+value, chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		_, err := cdp.Call(ctx, t, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{{Name: feature, Value: value}}})
+		return err
+	}))
+}
+
+// size gives the window another size.
+func (b *browser) size(width, height int64) {
+	b.t.Helper()
+	b.do("resize", chromedp.EmulateViewport(width, height))
+}
+
+// TestPageIsAccessible looks at each state of the page in both themes, and as wide as a phone is.
+func TestPageIsAccessible(t *testing.T) {
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.wait("the gallery", "gallery")
+	look := func(what string) {
+		t.Helper()
+		for _, theme := range []string{"light", "dark"} {
+			b.media("prefers-color-scheme", theme)
+			b.axe(what + ", " + theme)
+			b.screenshot(what + "-" + theme)
+		}
+	}
+	look("empty")
+	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
+	b.wait("the answer", "cost")
+	b.settled()
+	b.until("reasons", `document.querySelector("#why[aria-busy=false]") !== null`)
+	b.set("layer", "30", "input")
+	b.wait("what can be done about a cut", "cut-menu")
+	b.evaluate(`document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
+	look("planned")
+	b.click("zoom")
+	b.axe("zoomed")
+	b.screenshot("zoomed")
+	b.set("slo-exact", "1ms", "change")
+	b.until("no plan", `document.querySelector("#answer.problem") !== null`)
+	b.until("what would help", `document.querySelector("#why[aria-busy=false] button") !== null`)
+	look("infeasible")
+	b.size(390, 844)
+	look("phone")
+	if wide := b.number("document.documentElement.scrollWidth"); wide > 390 {
+		t.Errorf("on a phone the page is %v pixels wide", wide)
+	}
+}

@@ -1,0 +1,156 @@
+package endtoend
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/input"
+	"github.com/chromedp/chromedp"
+)
+
+// cuts gives the pins of the request, as the page's fields show them, and how many functions there are.
+func (b *browser) cuts() string {
+	b.settled()
+	return b.evaluate(`document.getElementById("cut").value + " | " + document.getElementById("no-cut").value + " | " + document.querySelectorAll("#stages tbody tr").length`)
+}
+
+// typed has an element get a key.
+func (b *browser) typed(id, key string) {
+	b.t.Helper()
+	b.evaluate(fmt.Sprintf(`document.getElementById(%q).dispatchEvent(new KeyboardEvent("keydown", {key: %q, bubbles: true, cancelable: true}))`, id, key))
+}
+
+// TestPageMovesCuts forces, moves, forbids and frees cuts with the mouse, the keyboard and the buttons, and undoes it all.
+func TestPageMovesCuts(t *testing.T) {
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
+	b.wait("the answer", "cost")
+	states := []string{b.cuts()}
+	step := func(what, want string, do func()) {
+		t.Helper()
+		do()
+		states = append(states, b.cuts())
+		if got := states[len(states)-1]; got != want {
+			t.Fatalf("%s: the pins and functions are %s, want %s; the page says %q", what, got, want, b.text("problem"))
+		}
+	}
+	if states[0] != "none | none | 1" {
+		t.Fatalf("at first the pins and functions are %s", states[0])
+	}
+	// Find by name, as a user who knows the model does.
+	b.set("search", "block_11_add", "input")
+	b.until("the layer", `document.querySelector("#layer-details h3")?.innerText === "108 block_11_add"`)
+	if details := b.text("layer-details"); !strings.Contains(details, "Add") || !strings.Contains(details, "Crosses a cut after it") {
+		t.Errorf("of the layer the page says %q", details)
+	}
+	step("the button", "108 | none | 2", func() { b.click("cut-here") })
+	step("the mouse", "117 | none | 2", func() {
+		b.evaluate(`document.getElementById("layers-drawing").scrollIntoView({block: "center"})`)
+		at := func(layer int) (x, y float64) {
+			return b.number(fmt.Sprintf(`(() => { const r = document.getElementById("layers-drawing").getBoundingClientRect(); return r.left + r.width * %d / 162; })()`, layer)),
+				b.number(`(() => { const r = document.getElementById("layers-drawing").getBoundingClientRect(); return r.top + r.height / 2; })()`)
+		}
+		x, y := at(108)
+		to, _ := at(117)
+		b.drag(x, y, to)
+	})
+	step("the key C", "90,117 | none | 3", func() {
+		b.set("layer", "90", "input")
+		b.typed("layer", "c")
+	})
+	step("the key F", "90 | none | 2", func() {
+		b.set("layer", "117", "input")
+		b.typed("layer", "f")
+	})
+	b.screenshot("cuts")
+	step("the key X", "none | 90 | 1", func() {
+		b.set("layer", "90", "input")
+		b.typed("layer", "x")
+	})
+	step("typing", "none | 80..100 | 1", func() { b.set("no-cut", "80..100", "change") })
+	for i := len(states) - 2; i >= 0; i-- {
+		b.evaluate(`document.getElementById("undo").click()`)
+		if now := b.cuts(); now != states[i] {
+			t.Errorf("undone to state %d, the pins and functions are %s, want %s", i, now, states[i])
+		}
+	}
+	// Jump along an edge, and zoom in: the layer stays in sight.
+	b.set("layer", "108", "input")
+	b.until("the layer", `document.querySelector("#layer-details h3")?.innerText.startsWith("108 ")`)
+	b.evaluate(`[...document.querySelectorAll("#layer-details button")].find((e) => e.innerText === "block_10_project_BN").click()`)
+	b.until("the layer that it takes", `document.querySelector("#layer-details h3").innerText.endsWith(" block_10_project_BN")`)
+	b.click("zoom")
+	b.until("the drawing to be scrolled", `document.getElementById("picture").scrollLeft > 500`)
+	b.set("cut", "nobody", "change")
+	b.until("the explanation", `document.getElementById("problem").innerText.includes("nobody")`)
+	if b.cuts(); b.evaluate(`document.getElementById("cut").value`) != "none" {
+		t.Error("a cut that was refused stays in its field")
+	}
+}
+
+// drag moves the mouse sideways with its button down.
+func (b *browser) drag(fromX, y, toX float64) {
+	b.t.Helper()
+	b.do("drag", chromedp.Func(func(ctx context.Context, t *chromedp.Target) error {
+		for _, e := range []input.DispatchMouseEventParams{
+			{Type: input.DispatchMouseEventTypeMousePressed, X: fromX, Y: y, Button: input.MouseButtonLeft, ClickCount: 1},
+			{Type: input.DispatchMouseEventTypeMouseMoved, X: (fromX + toX) / 2, Y: y, Button: input.MouseButtonLeft, Buttons: 1},
+			{Type: input.DispatchMouseEventTypeMouseMoved, X: toX, Y: y, Button: input.MouseButtonLeft, Buttons: 1},
+			{Type: input.DispatchMouseEventTypeMouseReleased, X: toX, Y: y, Button: input.MouseButtonLeft, ClickCount: 1},
+		} {
+			if _, err := cdp.Call(ctx, t, input.DispatchMouseEvent, e); err != nil {
+				return err
+			}
+		}
+		return nil
+	}))
+}
+
+// TestPageSaysWhatHoldsBack applies what the page says would help, for a plan and for a request that nothing satisfies.
+func TestPageSaysWhatHoldsBack(t *testing.T) {
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
+	b.wait("the answer", "cost")
+	b.set("slo-exact", "1ms", "change")
+	b.until("what would help", `document.querySelector("#why[aria-busy=false] button") !== null && document.querySelector("#answer.problem") !== null`)
+	b.evaluate(`document.querySelector("#why button").click()`)
+	b.until("a plan", `document.getElementById("cost") !== null && document.querySelector("main[aria-busy=false]") !== null`)
+	b.until("what holds it back", `document.querySelector("#why[aria-busy=false] button") !== null`)
+	before := b.number(`parseFloat(document.getElementById("cost").innerText.slice(1))`)
+	b.evaluate(`document.querySelector("#why button").click()`)
+	b.settled()
+	if after := b.number(`parseFloat(document.getElementById("cost").innerText.slice(1))`); after >= before {
+		t.Errorf("what would be saved is not: $%v after $%v", after, before)
+	}
+}
+
+// TestPageAssumesSizesOfKerasModels opens a model that takes images of any size.
+func TestPageAssumesSizesOfKerasModels(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "model.json")
+	config := `{"class_name": "Functional", "config": {"name": "any_size", "layers": [
+		{"class_name": "InputLayer", "name": "in", "config": {"name": "in", "batch_input_shape": [null, null, null, 3], "dtype": "float32"}, "inbound_nodes": []},
+		{"class_name": "Conv2D", "name": "c", "config": {"name": "c", "filters": 4, "kernel_size": [3, 3], "padding": "same"}, "inbound_nodes": [[["in", 0, 0, {}]]]},
+		{"class_name": "GlobalAveragePooling2D", "name": "g", "config": {"name": "g"}, "inbound_nodes": [[["c", 0, 0, {}]]]}],
+		"input_layers": [["in", 0, 0]], "output_layers": [["g", 0, 0]]}, "keras_version": "2.15.0"}`
+	if err := os.WriteFile(path, []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.choose("model-file", path)
+	b.wait("the answer", "cost")
+	if n := b.evaluate(`document.querySelectorAll("#dimensions input").length`); n != "2" {
+		t.Fatalf("%s sizes can be set; the page says %q", n, b.text("problem"))
+	}
+	work := func() string { b.settled(); return b.text("model") }
+	before := work()
+	b.set("dim-in[1]", "448", "change")
+	b.until("other work", fmt.Sprintf(`document.querySelector("main[aria-busy=false]") !== null && document.getElementById("model").innerText !== %q`, before))
+	if b.evaluate(`document.getElementById("dim-in[1]-help").innerText.startsWith("Settled")`) != "true" || b.evaluate(`document.getElementById("dim-in[2]").value`) != "224" {
+		t.Errorf("the sizes are said to be %q", b.text("dimensions"))
+	}
+}
