@@ -11,7 +11,7 @@ import (
 func BenchmarkParse(b *testing.B) {
 	for _, name := range []string{"keras2/ResNet50", "keras3/ResNet50", "keras3/NASNetLarge"} {
 		for _, format := range []string{".json.gz", ".yaml.gz"} {
-			text := readFile(b, fixture.Shared(b, "zoo", name+format))
+			text := fixture.Read(b, fixture.Shared(b, "zoo", name+format))
 			parse := keras.Parse
 			if format == ".yaml.gz" {
 				parse = keras.ParseYAML

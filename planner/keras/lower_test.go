@@ -20,7 +20,7 @@ var update = flag.Bool("update", false, "write the golden files anew: go test ./
 func TestGolden(t *testing.T) {
 	for _, name := range []string{"k2_tiny_cnn", "k2_tiny_mlp", "k3_tiny_cnn", "k3_tiny_mlp", "k3_tiny_residual"} {
 		t.Run(name, func(t *testing.T) {
-			m, err := keras.Parse(readFile(t, fixture.Shared(t, "models", name, "model.json")))
+			m, err := keras.Parse(fixture.Read(t, fixture.Shared(t, "models", name, "model.json")))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -40,7 +40,7 @@ func TestGolden(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			if want := string(readFile(t, golden)); b.String() != want {
+			if want := string(fixture.Read(t, golden)); b.String() != want {
 				t.Errorf("%s differs:\n%s", golden, firstDifference(b.String(), want))
 			}
 		})

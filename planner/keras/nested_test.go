@@ -173,7 +173,7 @@ func TestRefusedNested(t *testing.T) {
 // TestWithoutModules opens what Keras 3 writes into .h5 files, where neither layers nor operations say their modules.
 func TestWithoutModules(t *testing.T) {
 	for _, name := range []string{"MobileNetV3Small", "InceptionResNetV2"} {
-		text := readFile(t, filepath.Join(fixture.Shared(t, "zoo"), "keras3", name+".json.gz"))
+		text := fixture.Read(t, filepath.Join(fixture.Shared(t, "zoo"), "keras3", name+".json.gz"))
 		want, err := keras.Parse(text)
 		if err != nil {
 			t.Fatal(err)

@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/fixture"
 	"partita/planner/keras"
 )
 
@@ -35,7 +36,7 @@ func TestTable(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if want := string(readFile(t, file)); b.String() != want {
+	if want := string(fixture.Read(t, file)); b.String() != want {
 		t.Errorf("%s differs; write it anew with -update:\n%s", file, firstDifference(b.String(), want))
 	}
 	for _, r := range refused {

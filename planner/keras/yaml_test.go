@@ -38,8 +38,8 @@ func TestYAMLEqualsJSON(t *testing.T) {
 			other += ".gz"
 		}
 		t.Run(filepath.Base(filepath.Dir(file))+"/"+filepath.Base(file), func(t *testing.T) {
-			want, wantErr := keras.Parse(readFile(t, other))
-			got, err := keras.ParseYAML(readFile(t, file))
+			want, wantErr := keras.Parse(fixture.Read(t, other))
+			got, err := keras.ParseYAML(fixture.Read(t, file))
 			if wantErr != nil {
 				if err == nil || err.Error() != wantErr.Error() {
 					t.Fatalf("YAML: %v\nJSON: %v", err, wantErr)

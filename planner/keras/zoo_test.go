@@ -2,10 +2,7 @@ package keras_test
 
 import (
 	"bytes"
-	"compress/gzip"
 	"encoding/csv"
-	"io"
-	"os"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -35,7 +32,7 @@ func TestZoo(t *testing.T) {
 			name := strings.TrimSuffix(filepath.Base(table), ".layers.csv.gz")
 			t.Run(version+"/"+name, func(t *testing.T) {
 				base := filepath.Join(root, version, name)
-				m, err := keras.Parse(readFile(t, base+".json.gz"))
+				m, err := keras.Parse(fixture.Read(t, base+".json.gz"))
 				if want, refused := unsupported[version+"/"+name]; refused {
 					checkRefused(t, err, want)
 					return
@@ -134,27 +131,9 @@ func compareTotals(t *testing.T, m *keras.Model, row map[string]string) {
 	}
 }
 
-func readFile(t testing.TB, path string) []byte {
-	t.Helper()
-	data, err := os.ReadFile(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if strings.HasSuffix(path, ".gz") {
-		z, err := gzip.NewReader(bytes.NewReader(data))
-		if err != nil {
-			t.Fatal(err)
-		}
-		if data, err = io.ReadAll(z); err != nil {
-			t.Fatal(err)
-		}
-	}
-	return data
-}
-
 func readTable(t testing.TB, path string) []map[string]string {
 	t.Helper()
-	rows, err := csv.NewReader(bytes.NewReader(readFile(t, path))).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(fixture.Read(t, path))).ReadAll()
 	if err != nil {
 		t.Fatal(err)
 	}
