@@ -105,6 +105,10 @@ func (l *lowering) settleBranches() (*assignment, error) {
 			return nil, tooLarge("its conditions depend on each other many times over")
 		}
 		l.prune()
+		if err := l.settleAttributes(); err != nil {
+			return nil, err
+		}
+		l.prune() // what turned results that nothing needs
 		l.ids, l.told, l.result = map[string]int{}, map[string]*port{}, map[string]bool{}
 		l.decided, l.undecided = map[int]string{}, map[int]bool{}
 		if err := l.collect(); err != nil {
