@@ -11,21 +11,13 @@ import (
 // blank writes down everything of a plan that does not depend on the point chosen.
 func (p *Problem) blank(r Request) *plan.Plan {
 	book := platform.PriceBook()
-	transport := r.Transport
-	if transport == "" {
-		transport = "auto"
-	}
-	packaging := r.Packaging
-	if packaging == "" {
-		packaging = auto
-	}
 	times := "predicted"
 	if r.Calibration != nil {
 		times = "calibrated"
 	}
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
-		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: transport, Packaging: packaging, Quantization: r.quantization(), SplitLayers: r.SplitLayers,
+		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers,
 		GatewayMemoryMB: p.table.GatewayMemoryMB, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
 	}
 	if p.table.Arrivals != nil {
@@ -46,6 +38,14 @@ func (p *Problem) blank(r Request) *plan.Plan {
 			FeesPicoUSD: p.platform.RequestPicoUSD},
 		Frontier: p.frontier,
 	}
+}
+
+// quantization is what a plan's request says of the precisions wanted.
+func (r *Request) quantization() string {
+	if len(r.Precisions) == 0 {
+		return "none"
+	}
+	return printPrecisions(r.Precisions)
 }
 
 // fill accounts for a point of the frontier.

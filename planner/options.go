@@ -5,60 +5,12 @@ import (
 	"slices"
 	"strconv"
 	"strings"
-	"time"
 
 	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/planner/platform"
 	"partita/planner/precision"
 	"partita/planner/solve"
-)
-
-// Objectives.
-const (
-	LeastCost    = "cost"    // the cheapest plan within the SLO
-	LeastLatency = "latency" // the fastest plan within the budget
-)
-
-// Request is what is asked of the planner. DefaultRequest gives one with every default; the zero value is not one.
-type Request struct {
-	Platform        string
-	Objective       string // LeastCost or LeastLatency
-	SLOUs           int64  // no plan may be slower; 0: no limit
-	BudgetPicoUSD   int64  // no plan may be dearer; 0: no limit
-	Scenario        string // solve.ColdOverlapped, solve.ColdSequential or solve.Warm
-	MinStages       int
-	MaxStages       int
-	MemoryMB        []int64 // sizes to consider, rising; nil: the platform's planning grid
-	Batch           int64   // inputs per request
-	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
-	GatewayMemoryMB int64   // 0: the platform's default
-
-	Packaging   string                // cost.PackagingZip, cost.PackagingS3, or "" for whichever is better for each function
-	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
-	SplitLayers string                // off: no layer is computed in parts, though it fits no function
-
-	// A mean rate of requests, in millionths per hour, mixes cold and warm ones; 0: all are as the scenario says. An environment
-	// ends when it has been idle for IdleUs; 0: the platform's figure.
-	MicroRequestsPH int64
-	IdleUs          int64
-
-	// What is fixed by hand; the planner completes the rest.
-	Cuts     []string // layers after which a function ends
-	NoCuts   []string // layers, or ranges FROM..TO of them, after which none ends
-	Fixed    []FixedMemory
-	LayerCap int // most layers in a function; 0: no limit
-
-	// Calibration replaces predicted layer times by measured ones. It is not an option: it comes with a model.
-	Calibration *cost.Calibration
-}
-
-// Bounds of a request.
-const (
-	maxStages  = 1000
-	maxSLOUs   = 24 * 3600 * 1_000_000
-	maxMemory  = 1 << 15 // sizes in a list, and MB of a size
-	maxListing = 1 << 16 // characters of a list
 )
 
 // Option is one knob of a request. This table is the only place that names them: flags, URLs, defaults, help and
@@ -109,54 +61,21 @@ var options = []Option{
 			return err
 		},
 		print: func(r *Request) string { return strconv.FormatInt(r.Batch, 10) }},
-	{Name: "transport", Key: "via", Default: "auto", Help: "how tensors travel between functions: in payloads, through S3, or whichever is better",
-		Values: []string{"auto", cost.Inline, cost.S3},
-		parse: func(r *Request, text string) error {
-			r.Transport = text
-			if text == "auto" {
-				r.Transport = ""
-			}
-			return nil
-		},
-		print: func(r *Request) string {
-			if r.Transport == "" {
-				return "auto"
-			}
-			return r.Transport
-		}},
+	{Name: "transport", Key: "via", Default: auto, Help: "how tensors travel between functions: in payloads, through S3, or whichever is better",
+		Values: []string{auto, cost.Inline, cost.S3},
+		parse:  func(r *Request, text string) error { r.Transport = parseAuto(text); return nil },
+		print:  func(r *Request) string { return printAuto(r.Transport) }},
 	{Name: "packaging", Key: "pack", Default: auto, Help: "where weights are: in each function's package, in S3 to be fetched when it starts, or whichever is better",
 		Values: []string{auto, cost.PackagingZip, cost.PackagingS3},
-		parse: func(r *Request, text string) error {
-			r.Packaging = text
-			if text == auto {
-				r.Packaging = ""
-			}
-			return nil
-		},
-		print: func(r *Request) string {
-			if r.Packaging == "" {
-				return auto
-			}
-			return r.Packaging
-		}},
+		parse:  func(r *Request, text string) error { r.Packaging = parseAuto(text); return nil },
+		print:  func(r *Request) string { return printAuto(r.Packaging) }},
 	{Name: "precision", Key: "w", Default: string(precision.Float32), Help: "how weights may be stored: float32, float16, int8, a list of them, or auto for any; less than float32 changes answers a little",
 		parse: func(r *Request, text string) (err error) { r.Precisions, err = parsePrecisions(text); return err },
 		print: func(r *Request) string { return printPrecisions(r.Precisions) }},
 	{Name: "split-layers", Key: "parts", Default: auto, Help: "whether a layer that fits no function is computed in parts by several",
 		Values: []string{auto, off},
-		parse: func(r *Request, text string) error {
-			r.SplitLayers = text
-			if text == auto {
-				r.SplitLayers = ""
-			}
-			return nil
-		},
-		print: func(r *Request) string {
-			if r.SplitLayers == "" {
-				return auto
-			}
-			return r.SplitLayers
-		}},
+		parse:  func(r *Request, text string) error { r.SplitLayers = parseAuto(text); return nil },
+		print:  func(r *Request) string { return printAuto(r.SplitLayers) }},
 	{Name: "gateway-memory", Key: "gmb", Default: "default", Help: "memory of the gateway in MB, or the platform's default",
 		parse: func(r *Request, text string) error {
 			if text == "default" {
@@ -252,160 +171,3 @@ func (o Option) bad(text, found, fix string) error {
 
 // Print gives the option of a request as Parse reads it.
 func (o Option) Print(r Request) string { return o.print(&r) }
-
-// DefaultRequest gives a request with every option at its default.
-func DefaultRequest() Request {
-	var r Request
-	for _, o := range options {
-		if err := o.parse(&r, o.Default); err != nil {
-			panic("planner: the default of " + o.Name + ": " + err.Error())
-		}
-	}
-	return r
-}
-
-// parseDuration reads a duration into microseconds; "none" is 0.
-func parseDuration(text string) (int64, error) {
-	if text == "none" {
-		return 0, nil
-	}
-	d, err := time.ParseDuration(text)
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("it is no duration")
-	case d < 0:
-		return 0, fmt.Errorf("it is negative")
-	case d < time.Microsecond:
-		return 0, fmt.Errorf("it is less than a microsecond")
-	case d.Microseconds() > maxSLOUs:
-		return 0, fmt.Errorf("it is more than a day")
-	}
-	return d.Microseconds(), nil
-}
-
-// printDuration gives the shortest exact form: 2s, 1.5s, 500ms, 750us.
-func printDuration(us int64) string {
-	switch {
-	case us == 0:
-		return "none"
-	case us >= 1_000_000:
-		return platform.FormatDecimal(us, 6) + "s"
-	case us >= 1000:
-		return platform.FormatDecimal(us, 3) + "ms"
-	}
-	return strconv.FormatInt(us, 10) + "us"
-}
-
-// parseMoney reads an amount of USD into pico-dollars; "none" is 0.
-func parseMoney(text string) (int64, error) {
-	if text == "none" {
-		return 0, nil
-	}
-	v, err := platform.ParseDecimal(strings.TrimPrefix(text, "$"), 12)
-	if err != nil {
-		return 0, err
-	}
-	if v == 0 {
-		return 0, fmt.Errorf("nothing is free")
-	}
-	return v, nil
-}
-
-// printRate gives the shortest exact form in requests per hour or second.
-func printRate(microRequestsPH int64) string {
-	switch {
-	case microRequestsPH == 0:
-		return "none"
-	case microRequestsPH%3600 == 0 && microRequestsPH >= 3600*microRequest:
-		return platform.FormatDecimal(microRequestsPH/3600, 6) + "/s"
-	}
-	return platform.FormatDecimal(microRequestsPH, 6) + "/h"
-}
-
-func printMoney(picoUSD int64) string {
-	if picoUSD == 0 {
-		return "none"
-	}
-	return platform.FormatDecimal(picoUSD, 12)
-}
-
-func parseCount(text string, most int) (int, error) {
-	n, err := strconv.Atoi(text)
-	switch {
-	case err != nil:
-		return 0, fmt.Errorf("it is no whole number")
-	case n < 1 || n > most:
-		return 0, fmt.Errorf("it is not between 1 and %d", most)
-	}
-	return n, nil
-}
-
-func printCap(layers int) string {
-	if layers == 0 {
-		return "none"
-	}
-	return strconv.Itoa(layers)
-}
-
-// parseSizes reads a list of sizes and ranges FROM-TO/STEP into rising sizes; "grid" is nil.
-func parseSizes(text string) ([]int64, error) {
-	if text == "grid" {
-		return nil, nil
-	}
-	if len(text) > maxListing {
-		return nil, fmt.Errorf("it is too long")
-	}
-	var sizes []int64
-	for _, item := range strings.Split(text, ",") {
-		bounds, stepText, stepped := strings.Cut(strings.TrimSpace(item), "/")
-		fromText, toText, ranged := strings.Cut(bounds, "-")
-		from, err := parseCount(fromText, maxMemory)
-		to, step := from, 1
-		if err == nil && ranged {
-			to, err = parseCount(toText, maxMemory)
-		}
-		if err == nil && stepped {
-			step, err = parseCount(stepText, maxMemory)
-		}
-		switch {
-		case err != nil:
-			return nil, err
-		case ranged != stepped || to < from:
-			return nil, fmt.Errorf("a range is FROM-TO/STEP")
-		case len(sizes)+(to-from)/step >= maxMemory:
-			return nil, fmt.Errorf("it has more than %d sizes", maxMemory)
-		}
-		for m := from; m <= to; m += step {
-			sizes = append(sizes, int64(m))
-		}
-	}
-	return sorted(sizes), nil
-}
-
-// sorted puts sizes in order, each once.
-func sorted(sizes []int64) []int64 {
-	slices.Sort(sizes)
-	return slices.Compact(sizes)
-}
-
-// printSizes writes runs of four and more equal steps as ranges.
-func printSizes(sizes []int64) string {
-	if sizes == nil {
-		return "grid"
-	}
-	var parts []string
-	for i := 0; i < len(sizes); {
-		j := i + 1
-		for j+1 < len(sizes) && sizes[j+1]-sizes[j] == sizes[i+1]-sizes[i] {
-			j++
-		}
-		if j-i >= 3 && j < len(sizes) {
-			parts = append(parts, fmt.Sprintf("%d-%d/%d", sizes[i], sizes[j], sizes[i+1]-sizes[i]))
-			i = j + 1
-			continue
-		}
-		parts = append(parts, strconv.FormatInt(sizes[i], 10))
-		i++
-	}
-	return strings.Join(parts, ",")
-}

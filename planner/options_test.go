@@ -136,3 +136,16 @@ func FuzzParseQuery(f *testing.F) {
 		}
 	})
 }
+
+func TestParseRate(t *testing.T) {
+	for text, want := range map[string]int64{"100/h": 100_000_000, "2.5/s": 9_000_000_000, "30/m": 1_800_000_000, "1000/d": 41_666_666, "1000000/s": MaxMicroRequestsPH} {
+		if got, err := ParseRate(text); err != nil || got != want {
+			t.Errorf("%s: %d, %v, want %d", text, got, err, want)
+		}
+	}
+	for _, text := range []string{"", "5", "/h", "0/h", "-1/h", "1/y", "0.0000001/h", "1000001/s", "999999999999999/s", "9999999999999999999999/h"} {
+		if _, err := ParseRate(text); diag.CodeOf(err) != "planner.bad-rate" {
+			t.Errorf("%q: %v", text, err)
+		}
+	}
+}

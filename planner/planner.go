@@ -9,27 +9,36 @@ package planner
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
-	"strings"
 
 	"partita/planner/cost"
-	"partita/planner/diag"
 	"partita/planner/graph"
+	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/solve"
 )
 
-// Platforms lists the platforms that a request may name, in the price book's order.
-func Platforms() []*platform.Platform {
-	var all []*platform.Platform
-	for _, name := range platform.Names() {
-		if p, err := platform.Get(name); err == nil {
-			all = append(all, p)
-		}
+// New prepares a request for a model: it checks the request, measures the model and writes the numeric problem. The
+// error is a *diag.Error; that nothing satisfies the request is not an error but an answer of Plan.
+func New(m *load.Model, r Request) (*Problem, error) {
+	architecture, err := plan.PackArchitecture(m.Architecture.Format, m.Architecture.Data)
+	if err != nil {
+		return nil, err
 	}
-	return all
+	return newProblem(model{m.Graph, plan.Model{
+		Name: m.Name, Source: m.Source, Digest: m.Digest, Layers: m.Graph.LayerCount, Parameters: m.Graph.Parameters,
+		WeightBytes: m.Graph.WeightBytes(), MACs: m.Graph.TotalWork().MACs, Preprocess: m.Preprocess, Architecture: architecture,
+	}}, r)
+}
+
+// Make is all of it: a model and a request become a plan.
+func Make(m *load.Model, r Request) (*plan.Plan, error) {
+	p, err := New(m, r)
+	if err != nil {
+		return nil, err
+	}
+	return p.Plan()
 }
 
 // model is what a Problem keeps of a model.
@@ -85,70 +94,6 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 		return nil, err
 	}
 	return &Problem{given: m, model: whole, request: r, platform: p, table: table, numbers: table.Problem()}, nil
-}
-
-// check finds the platform and refuses what no model could make sense of.
-func (r *Request) check() (*platform.Platform, error) {
-	p, err := platform.Get(r.Platform)
-	if err != nil {
-		return nil, err
-	}
-	bad := func(code, found, fix string) error {
-		return diag.New(diag.Usage, code, "checking the request", found, fix)
-	}
-	if r.MaxStages < r.MinStages || r.MinStages < 1 || r.MaxStages > maxStages {
-		return nil, bad("planner.bad-stages", fmt.Sprintf("at least %d and at most %d functions are wanted", r.MinStages, r.MaxStages),
-			fmt.Sprintf("use 1 <= min-stages <= max-stages <= %d", maxStages))
-	}
-	if r.SLOUs < 0 || r.SLOUs > maxSLOUs {
-		return nil, bad("planner.bad-slo", fmt.Sprintf("the SLO is %d microseconds", r.SLOUs), "use a time above zero and below a day, or none")
-	}
-	if r.MicroRequestsPH < 0 || r.MicroRequestsPH > maxRatePH*microRequest || r.IdleUs < 0 || r.IdleUs > maxSLOUs {
-		return nil, bad("planner.bad-rate", fmt.Sprintf("%s requests arrive and a function is kept for %s", printRate(r.MicroRequestsPH), printDuration(r.IdleUs)),
-			"use at most a million a second, and at most a day")
-	}
-	if r.LayerCap < 0 {
-		return nil, bad("planner.bad-layer-cap", fmt.Sprintf("at most %d layers may be in a function", r.LayerCap), "use one at least, or no limit")
-	}
-	if r.BudgetPicoUSD < 0 {
-		return nil, bad("planner.bad-budget", fmt.Sprintf("the budget is %d pico-dollars", r.BudgetPicoUSD), "use an amount above zero, or none")
-	}
-	if r.Batch < 1 || r.Batch > cost.MaxBatch {
-		return nil, bad("planner.bad-batch", fmt.Sprintf("the batch is %d", r.Batch), fmt.Sprintf("use 1 to %d", cost.MaxBatch))
-	}
-	for _, choice := range []struct{ name, value string }{{"objective", r.Objective}, {"scenario", r.Scenario}, {"transport", r.Transport}} {
-		o, _ := OptionNamed(choice.name)
-		if !slices.Contains(o.Values, choice.value) && (choice.name != "transport" || choice.value != "") {
-			return nil, bad("planner.bad-choice", fmt.Sprintf("the %s is %.40q", choice.name, choice.value), "use one of "+strings.Join(o.Values, ", "))
-		}
-	}
-	if err := r.checkLevers(p); err != nil {
-		return nil, err
-	}
-	return p, r.checkMemory(p, bad)
-}
-
-func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix string) error) error {
-	sells := "it sells " + p.Assortment()
-	refused := func(what string, m int64) error {
-		return bad("planner.memory-not-sold", fmt.Sprintf("%s: %s sells no functions of %d MB", what, p.Name, m),
-			fmt.Sprintf("%s; the nearest size is %d MB", sells, p.NearestMemory(m)))
-	}
-	for i, m := range r.MemoryMB {
-		if !p.Sells(m) {
-			return refused("memory", m)
-		}
-		if i > 0 && r.MemoryMB[i-1] >= m {
-			return bad("planner.bad-memory", "the memory sizes do not rise", "sort them, each once")
-		}
-	}
-	if r.MemoryMB != nil && len(r.MemoryMB) == 0 {
-		return bad("planner.bad-memory", "the list of memory sizes is empty", "give a size or leave the list out")
-	}
-	if r.GatewayMemoryMB != 0 && !p.Sells(r.GatewayMemoryMB) {
-		return refused("gateway-memory", r.GatewayMemoryMB)
-	}
-	return nil
 }
 
 // With asks something else about the same model.

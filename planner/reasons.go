@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -9,6 +10,7 @@ import (
 	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/platform"
+	"partita/planner/report"
 	"partita/planner/solve"
 )
 
@@ -147,7 +149,7 @@ func (e *explainer) bonds() {
 	}
 	if r.MinStages > 1 && len(e.document.Stages) == r.MinStages {
 		fewer := strconv.Itoa(r.MinStages - 1)
-		set("min-stages", fewer, "allow as few as "+functions(r.MinStages-1))
+		set("min-stages", fewer, "allow as few as "+report.Count(r.MinStages-1, "function"))
 	}
 	if r.MemoryMB != nil {
 		set("memory", "grid", "consider the platform's whole grid of sizes")
@@ -156,7 +158,7 @@ func (e *explainer) bonds() {
 		e.helps(change{constraint: "memory", option: "memory", value: value, words: "consider every size on sale", keepCuts: true})
 	}
 	if r.Transport != "" {
-		set("transport", "auto", "let tensors travel the better way at each cut")
+		set("transport", auto, "let tensors travel the better way at each cut")
 	}
 	e.levers(set)
 	e.unpin()
@@ -300,16 +302,6 @@ func (e *explainer) longest() {
 		if a.Constraint == b.Constraint {
 			return 0
 		}
-		return compareDown(most[a.Constraint], most[b.Constraint])
+		return cmp.Compare(most[b.Constraint], most[a.Constraint])
 	})
-}
-
-func compareDown(a, b int64) int {
-	switch {
-	case a > b:
-		return -1
-	case a < b:
-		return 1
-	}
-	return 0
 }

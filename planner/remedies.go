@@ -7,6 +7,7 @@ import (
 	"strconv"
 
 	"partita/planner/platform"
+	"partita/planner/report"
 	"partita/planner/solve"
 )
 
@@ -108,7 +109,7 @@ func (e *explainer) stages(set func(option, value, words string) bool) {
 		least -= sort.Search(least-1, func(k int) bool { return serves("min-stages", least-k) })
 	}
 	if least >= 1 {
-		set("min-stages", strconv.Itoa(least), "allow as few as "+functions(least))
+		set("min-stages", strconv.Itoa(least), "allow as few as "+report.Count(least, "function"))
 	}
 }
 
@@ -133,8 +134,8 @@ func (e *explainer) sizes(set func(option, value, words string) bool) {
 	set("memory", "grid", "consider the platform's whole grid of sizes")
 }
 
-// notForSale are the platforms that are no answer to somebody who needs another one.
-var notForSale = []string{"local", publishedPlatform}
+// notForSale are the platforms that are no answer to somebody who needs another one: one for trying, and one of the past.
+var notForSale = []string{"local", "aws-lambda-2020"}
 
 // otherPlatform names the first platform on which the request is feasible, one that can be deployed to if there is one.
 func (e *explainer) otherPlatform(set func(option, value, words string) bool) {
@@ -152,12 +153,4 @@ func (e *explainer) otherPlatform(set func(option, value, words string) bool) {
 			}
 		}
 	}
-}
-
-// functions counts functions in words.
-func functions(n int) string {
-	if n == 1 {
-		return "1 function"
-	}
-	return strconv.Itoa(n) + " functions"
 }

@@ -4,12 +4,12 @@ import (
 	"fmt"
 	"io"
 
-	"partita/planner"
 	"partita/planner/report"
+	"partita/planner/rivals"
 )
 
 // Comparison shows a comparison to people.
-func Comparison(w io.Writer, c *planner.Comparison) error {
+func Comparison(w io.Writer, c *rivals.Comparison) error {
 	page := report.NewPage(w)
 	page.Line("%s at %s: the plan costs %s per 100,000 requests, %s a month, and takes %s", c.Model, report.Rate(c.MicroRequestsPH), report.Dollars(c.CostPicoUSD, report.Requests), report.Month(c.MonthMicroUSD),
 		report.Duration(c.LatencyUs))

@@ -1,4 +1,4 @@
-// Package describe makes the views that package report cannot, because they take an opened model or the planner itself: report is
+// Package describe makes the views that package report cannot, because they take an opened model or a comparison: report is
 // part of the page's program, which holds neither.
 package describe
 

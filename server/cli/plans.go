@@ -12,6 +12,7 @@ import (
 	"partita/planner/export"
 	"partita/planner/plan"
 	"partita/planner/report"
+	"partita/planner/rivals"
 )
 
 // schemaFormat is the form of export that takes no plan: what a plan looks like.
@@ -179,7 +180,7 @@ func compare(_ context.Context, a *arguments, env *environment) error {
 	if _, given := a.values["rate"]; !given && p.Traffic != nil {
 		rate = p.Traffic.MicroRequestsPerHour
 	}
-	c, err := planner.Compare(p, rate)
+	c, err := rivals.Compare(p, rate)
 	if err != nil {
 		return inFile(a.words[0], err)
 	}

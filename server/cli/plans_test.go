@@ -7,10 +7,10 @@ import (
 	"strings"
 	"testing"
 
-	"partita/planner"
 	"partita/planner/export"
 	"partita/planner/plan"
 	"partita/planner/report"
+	"partita/planner/rivals"
 )
 
 // savedPlan plans a small model and keeps the document.
@@ -137,13 +137,13 @@ func TestExport(t *testing.T) {
 func TestCompare(t *testing.T) {
 	file, p := savedPlan(t)
 	text := partita(t, "", "compare", file, "--rate", "2/s")
-	for _, part := range []string{"7,200/h", planner.Published, "SageMaker real-time", "one function", report.Dollars(p.CostPicoUSD, report.Requests), "cheaper from"} {
+	for _, part := range []string{"7,200/h", rivals.Published, "SageMaker real-time", "one function", report.Dollars(p.CostPicoUSD, report.Requests), "cheaper from"} {
 		if !strings.Contains(text.stdout, part) {
 			t.Errorf("compare does not say %q: %+v", part, text)
 		}
 	}
-	var c planner.Comparison
-	if r := partita(t, "", "compare", file, "--json"); json.Unmarshal([]byte(r.stdout), &c) != nil || c.Format != planner.ComparisonFormat || c.Plan != p.Hash || c.MicroRequestsPH != 100_000_000 {
+	var c rivals.Comparison
+	if r := partita(t, "", "compare", file, "--json"); json.Unmarshal([]byte(r.stdout), &c) != nil || c.Format != rivals.ComparisonFormat || c.Plan != p.Hash || c.MicroRequestsPH != 100_000_000 {
 		t.Errorf("%+v", r)
 	}
 	if r := partita(t, "", "compare", file, "--rate", "often"); r.code != 2 || !strings.Contains(r.stderr, "planner.bad-rate") {

@@ -1,4 +1,4 @@
-package planner
+package rivals
 
 import (
 	"math"
@@ -6,26 +6,14 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"partita/planner"
 	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/platform"
 )
 
-func TestParseRate(t *testing.T) {
-	for text, want := range map[string]int64{"100/h": 100_000_000, "2.5/s": 9_000_000_000, "30/m": 1_800_000_000, "1000/d": 41_666_666, "1000000/s": maxRatePH * microRequest} {
-		if got, err := ParseRate(text); err != nil || got != want {
-			t.Errorf("%s: %d, %v, want %d", text, got, err, want)
-		}
-	}
-	for _, text := range []string{"", "5", "/h", "0/h", "-1/h", "1/y", "0.0000001/h", "1000001/s", "999999999999999/s", "9999999999999999999999/h"} {
-		if _, err := ParseRate(text); diag.CodeOf(err) != "planner.bad-rate" {
-			t.Errorf("%q: %v", text, err)
-		}
-	}
-}
-
 func TestCompare(t *testing.T) {
-	d := mustPlan(t, mustProblem(t, tiny(t), "memory=512,1024"))
+	d := mustPlan(t, tiny(t), "mb=512,1024")
 	c, err := Compare(d, 100*microRequest)
 	if err != nil {
 		t.Fatal(err)
@@ -72,7 +60,7 @@ func TestCompare(t *testing.T) {
 
 // Every figure of a comparison worked out by hand for a plan of 2 millionths of a USD per request.
 func TestComparisonByHand(t *testing.T) {
-	d := mustPlan(t, mustProblem(t, tiny(t), "memory=512,1024", "scenario=warm"))
+	d := mustPlan(t, tiny(t), "mb=512,1024&start=warm")
 	d.CostPicoUSD = 2_000_000
 	c, err := Compare(d, 100*microRequest)
 	if err != nil {
@@ -104,7 +92,7 @@ func TestComparisonByHand(t *testing.T) {
 			t.Errorf("%s is not compared with", want.name)
 		}
 	}
-	for i, name := range []string{OneFunction, Greedy, EqualLayers, Random, Published} {
+	for i, name := range []string{planner.OneFunction, planner.Greedy, planner.EqualLayers, planner.Random, Published} {
 		r := c.Rivals[i]
 		if r.Name != name || r.Status != "feasible" || r.BreakEvenMicroRequestsPH != 0 || r.MonthMicroUSD != (r.CostPicoUSD*73_000+999_999)/1_000_000 {
 			t.Errorf("%s: %+v", name, r)
@@ -121,7 +109,7 @@ func TestComparisonByHand(t *testing.T) {
 
 // A plan made for a rate costs what it costs at the rate compared at, and breaks even where an hour of it costs the host's price.
 func TestComparisonOfAPlanForARate(t *testing.T) {
-	d := mustPlan(t, mustProblem(t, tiny(t), "memory=512,1024", "rate=1/h"))
+	d := mustPlan(t, tiny(t), "mb=512,1024&rate=1/h")
 	at := func(rate int64) *Comparison {
 		t.Helper()
 		c, err := Compare(d, rate)

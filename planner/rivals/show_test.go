@@ -1,4 +1,4 @@
-package planner_test
+package rivals_test
 
 import (
 	"strings"
@@ -6,13 +6,14 @@ import (
 
 	"partita/planner"
 	"partita/planner/describe"
+	"partita/planner/rivals"
 	"partita/planner/zoo"
 )
 
 // A comparison of ResNet50 shows the slides' four rows as printed beside ours, each marked by its status and its note; other models have
 // none.
 func TestComparisonShowsTheSlides(t *testing.T) {
-	show := func(name string) (*planner.Comparison, string) {
+	show := func(name string) (*rivals.Comparison, string) {
 		m, err := zoo.Open(name)
 		if err != nil {
 			t.Fatal(err)
@@ -23,7 +24,7 @@ func TestComparisonShowsTheSlides(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		c, err := planner.Compare(p, 100_000_000)
+		c, err := rivals.Compare(p, 100_000_000)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -37,7 +38,7 @@ func TestComparisonShowsTheSlides(t *testing.T) {
 	printed := map[[2]int64]bool{{47_078_000, 1_700_000_000}: true, {21_799_000, 1_100_000_000}: true, {33_346_000, 14_000_000_000}: true, {484_509_000, 56_000_000_000}: true}
 	ours := false
 	for _, r := range c.Rivals {
-		if r.Name == planner.Published && r.Status == "feasible" {
+		if r.Name == rivals.Published && r.Status == "feasible" {
 			ours = true
 		}
 		if r.Status == "published" {

@@ -121,7 +121,7 @@ func (p *Problem) adviseOn(obstacles []cost.Obstacle) *plan.Advice {
 		}
 		return &plan.Advice{Option: "memory", Value: strconv.FormatInt(size, 10)}
 	case cost.PayloadLimit:
-		return &plan.Advice{Option: "transport", Value: "auto"}
+		return &plan.Advice{Option: "transport", Value: auto}
 	}
 	return nil
 }

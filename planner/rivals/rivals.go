@@ -1,4 +1,6 @@
-package planner
+// Package rivals holds a plan against other ways to serve its model: the simpler plans it carries, AMPS-Inf as published, and hosts
+// that are paid by the hour or metered. Each rival says what its figures rest on.
+package rivals
 
 import (
 	"fmt"
@@ -6,6 +8,7 @@ import (
 	"math/bits"
 	"strings"
 
+	"partita/planner"
 	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/planner/graph"
@@ -47,44 +50,11 @@ type Rival struct {
 	BreakEvenMicroRequestsPH int64 `json:"breakEvenMicroRequestsPerHour,omitempty"`
 }
 
+// microRequest is one request, in the millionths that rates are counted in.
 const microRequest = 1_000_000
 
 // monthHours are the hours of a month as prices per month count them: a twelfth of 365 days.
 const monthHours = 730
-
-// maxRatePH bounds a rate: a million requests per second.
-const maxRatePH = 3600 * 1_000_000
-
-// ParseRate reads a rate as in 100/h, 2.5/s, 30/m or 1000/d into millionths of requests per hour.
-func ParseRate(text string) (int64, error) {
-	bad := func(found string) error {
-		return diag.New(diag.Usage, "planner.bad-rate", "reading the rate", fmt.Sprintf("%.60q: %s", text, found), "give requests per second, minute, hour or day, as in 2.5/s, 30/m, 100/h or 1000/d")
-	}
-	number, unit, found := strings.Cut(text, "/")
-	times, per := int64(1), int64(1)
-	switch {
-	case !found:
-		return 0, bad("it has no unit")
-	case unit == "s":
-		times = 3600
-	case unit == "m":
-		times = 60
-	case unit == "d":
-		per = 24
-	case unit != "h":
-		return 0, bad("its unit is unknown")
-	}
-	v, err := platform.ParseDecimal(number, 6)
-	switch {
-	case err != nil:
-		return 0, bad(err.Error())
-	case v > math.MaxInt64/times || v*times/per > maxRatePH*microRequest:
-		return 0, bad("it is more than a million a second")
-	case v*times/per == 0:
-		return 0, bad("it is nothing")
-	}
-	return v * times / per, nil
-}
 
 // Compare holds a plan against AMPS-Inf as published and against hosts that are paid by the hour or metered, at a rate in
 // millionths of requests per hour.
@@ -92,7 +62,7 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	if len(p.Stages) == 0 {
 		return nil, diag.New(diag.Infeasible, "planner.nothing-to-compare", "comparing the plan", "it is infeasible: "+p.Reason, "change the request and plan again")
 	}
-	if microRequestsPH < 1 || microRequestsPH > maxRatePH*microRequest {
+	if microRequestsPH < 1 || microRequestsPH > planner.MaxMicroRequestsPH {
 		return nil, diag.New(diag.Usage, "planner.bad-rate", "comparing the plan", "the rate is out of range", "give a rate above nothing and up to a million requests a second")
 	}
 	format, data, err := p.Architecture()

@@ -1,36 +1,8 @@
-package planner
+package rivals
 
 import (
-	"compress/gzip"
-	"io"
-	"os"
 	"testing"
-
-	"partita/internal/fixture"
-	"partita/planner/load"
 )
-
-func zooModel(t *testing.T, name string) *load.Model {
-	t.Helper()
-	f, err := os.Open(fixture.Shared(t, "zoo", "keras3", name+".json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := load.FromArchitecture(load.Architecture{Format: "keras-json", Data: config})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
 
 // The slides: with 169 MB of dependencies ResNet50, InceptionV3 and Xception need two functions by their size, MobileNet one,
 // and VGG16 cannot be served. By the limit of layers in each, ResNet50, whose weights lie at its end, needs three. One
@@ -43,7 +15,7 @@ func TestPublishedPlans(t *testing.T) {
 		bySize int64 // fewest functions that the weights allow
 		sizeMB int64
 	}{{"MobileNet", 1, 1, 185}, {"ResNet50", 3, 2, 267}, {"InceptionV3", 2, 2, 261}, {"Xception", 2, 2, 257}, {"VGG16", 0, 7, 697}} {
-		m := zooModel(t, c.model)
+		m := network(t, c.model)
 		// The slides print whole megabytes of 2^20 bytes: InceptionV3's 91.0 as 92.
 		if sizeMB := (m.Graph.Parameters*4 + kerasBytes + 1<<20 - 1) >> 20; sizeMB > c.sizeMB+1 || sizeMB < c.sizeMB-1 {
 			t.Errorf("%s: a package of %d MB, the slides say %d", c.model, sizeMB, c.sizeMB)
@@ -81,7 +53,7 @@ func TestPublishedPlans(t *testing.T) {
 
 // One function of MobileNet takes what the slides measured, within 5 %, by one constant.
 func TestPublishedTimes(t *testing.T) {
-	m := zooModel(t, "MobileNet")
+	m := network(t, "MobileNet")
 	for memoryMB, slideUs := range map[int64]int64{512: 22_030_000, 1024: 10_650_000, 1536: 7_520_000, 2048: 6_380_000} {
 		b, err := publishedPlan(m.Graph, 1, 1, []int64{memoryMB})
 		if err != nil || b.Status != "feasible" {

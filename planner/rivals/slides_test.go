@@ -1,4 +1,4 @@
-package planner
+package rivals
 
 import (
 	"math"
@@ -8,7 +8,6 @@ import (
 	"partita/planner/graph"
 	"partita/planner/platform"
 	"partita/planner/rewrite"
-	"partita/planner/zoo"
 )
 
 // fewest gives the least number of functions that hold a model by the limits of size, memory and time alone, without the limit
@@ -35,24 +34,15 @@ func fewest(t *testing.T, g *graph.Graph) int {
 	return functions[n]
 }
 
-func network(t *testing.T, name string) *graph.Graph {
-	t.Helper()
-	m, err := zoo.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m.Graph
-}
-
 // With 169 MB of dependencies in each function of 250 MB, ResNet50, InceptionV3 and Xception need two, MobileNet one. VGG16's first
 // dense layer of 392 MB fits none, nor do its 98 MB in 8 bits; in five parts of its output channels it does.
 func TestPublishedPartitions(t *testing.T) {
 	for name, want := range map[string]int{"ResNet50": 2, "InceptionV3": 2, "Xception": 2, "MobileNet": 1, "VGG16": 0} {
-		if got := fewest(t, network(t, name)); got != want {
+		if got := fewest(t, network(t, name).Graph); got != want {
 			t.Errorf("%s: %d functions, want %d", name, got, want)
 		}
 	}
-	vgg := network(t, "VGG16")
+	vgg := network(t, "VGG16").Graph
 	for parts, fits := range map[int]bool{4: false, 5: true, 8: true} {
 		split, err := rewrite.Apply(vgg, []rewrite.Split{{Layer: "fc1", Parts: parts}})
 		if err != nil {
@@ -72,7 +62,7 @@ func TestPublishedSizes(t *testing.T) {
 		fileBytes int64 // as storage.googleapis.com/tensorflow/keras-applications sends it
 		totalMB   int64
 	}{{"ResNet50", 102_967_424, 267}, {"InceptionV3", 96_112_376, 261}} {
-		weights := network(t, c.model).WeightBytes()
+		weights := network(t, c.model).Graph.WeightBytes()
 		if rest := c.fileBytes - weights; rest < 0 || rest > c.fileBytes/100 {
 			t.Errorf("%s: %d bytes of weights in a file of %d", c.model, weights, c.fileBytes)
 		}

@@ -1,26 +1,12 @@
 package planner
 
 import (
+	"slices"
+
 	"partita/planner/cost"
 	"partita/planner/plan"
-	"partita/planner/platform"
 	"partita/planner/solve"
 )
-
-// arrivals gives the mix of cold and warm requests that a rate makes; nil without a rate.
-func (r *Request) arrivals(p *platform.Platform) *cost.Arrivals {
-	if r.MicroRequestsPH == 0 {
-		return nil
-	}
-	return &cost.Arrivals{ColdPpm: cost.ColdPpm(r.MicroRequestsPH, r.idleUs(p))}
-}
-
-func (r *Request) idleUs(p *platform.Platform) int64 {
-	if r.IdleUs == 0 {
-		return p.IdleUs
-	}
-	return r.IdleUs
-}
 
 // traffic says what a rate means for a plan: how many requests are cold, and what each kind takes and costs.
 func (p *Problem) traffic(document *plan.Plan) *plan.Traffic {
@@ -96,4 +82,13 @@ func (p *Problem) nodeOf(cut int, transport string) int {
 		}
 	}
 	panic("planner: a stage of the plan ends at no node")
+}
+
+// variantOf finds the variant of a stage of a plan for this problem.
+func (p *Problem) variantOf(s *plan.Stage) int {
+	k := slices.IndexFunc(p.table.Variants, func(v cost.Variant) bool { return v.Packaging == s.Packaging && stored(v) == s.Precision })
+	if k < 0 {
+		panic("planner: a stage of the plan is of no variant")
+	}
+	return k
 }
