@@ -62,7 +62,7 @@ func (g *Graph) Work(node int) Work {
 	case "Gemm":
 		a := g.Values[n.Inputs[0]].Shape
 		inner := a[1]
-		if t := n.Attr("transA"); t != nil && t.Int != 0 {
+		if n.int("transA", 0) != 0 {
 			inner = a[0]
 		}
 		w.MACs = mulSaturated(out, inner)

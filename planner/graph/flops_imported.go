@@ -26,12 +26,6 @@ func (g *Graph) importedMACs(n *Node, out int64) int64 {
 		}
 		return g.Values[n.Inputs[slot]].Shape.single()
 	}
-	integer := func(name string) int64 {
-		if a := n.Attr(name); a != nil {
-			return max(a.Int, 0)
-		}
-		return 0
-	}
 	x := shape(0)
 	switch {
 	case n.Domain == "" && (n.Op == "QLinearConv" || n.Op == "ConvInteger"):
@@ -47,13 +41,13 @@ func (g *Graph) importedMACs(n *Node, out int64) int64 {
 			return mulSaturated(out, x[len(x)-1])
 		}
 	case n.Domain == "com.microsoft" && n.Op == "FusedGemm":
-		if len(x) == 2 && integer("transA") != 0 {
+		if len(x) == 2 && n.int("transA", 0) != 0 {
 			return mulSaturated(out, x[0])
 		} else if len(x) == 2 {
 			return mulSaturated(out, x[1])
 		}
 	case n.Domain == "com.microsoft" && n.Op == "MatMulNBits":
-		return mulSaturated(out, integer("K"))
+		return mulSaturated(out, max(n.int("K", 0), 0))
 	case n.Domain == "com.microsoft" && n.Op == "Attention" && len(x) == 3 && len(shape(1)) == 2:
 		// The projections, then each query with each key and each weight with each value.
 		return addSaturated(mulSaturated(x.Elements(1), shape(1)[1]), mulSaturated(2, mulSaturated(out, x[1])))

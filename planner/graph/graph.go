@@ -248,13 +248,3 @@ func (v *Value) RunShape() Shape {
 	}
 	return s
 }
-
-// Attr finds a node's attribute; nil when it is absent.
-func (n *Node) Attr(name string) *Attr {
-	for i := range n.Attrs {
-		if n.Attrs[i].Name == name {
-			return &n.Attrs[i]
-		}
-	}
-	return nil
-}

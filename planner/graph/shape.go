@@ -180,19 +180,3 @@ func Broadcast(a, b Shape) (Shape, error) {
 	}
 	return out, nil
 }
-
-// ints gives a node's integer-list attribute, or n copies of def when it is absent.
-func (n *Node) ints(name string, count int, def int64) ([]int64, error) {
-	a := n.Attr(name)
-	if a == nil {
-		out := make([]int64, count)
-		for i := range out {
-			out[i] = def
-		}
-		return out, nil
-	}
-	if len(a.Ints) != count {
-		return nil, fmt.Errorf("attribute %s has %d entries, needs %d", name, len(a.Ints), count)
-	}
-	return a.Ints, nil
-}

@@ -58,11 +58,11 @@ func ruleClassifier(c *call) error {
 	}
 	labels, d := int64(0), Int64
 	for _, name := range []string{"classlabels_int64s", "classlabels_ints"} {
-		if a := c.n.Attr(name); a != nil {
+		if a := c.Attr(name); a != nil {
 			labels = int64(len(a.Ints))
 		}
 	}
-	if a := c.n.Attr("classlabels_strings"); a != nil && len(a.Strs) > 0 {
+	if a := c.Attr("classlabels_strings"); a != nil && len(a.Strs) > 0 {
 		labels, d = int64(len(a.Strs)), String
 	}
 	if labels == 0 {
@@ -78,7 +78,7 @@ func ruleVectorClassifier(c *call) error {
 	if err := ruleClassifier(c); err != nil {
 		return err
 	}
-	probabilities, vectors := c.n.Attr("prob_a"), c.n.Attr("vectors_per_class")
+	probabilities, vectors := c.Attr("prob_a"), c.Attr("vectors_per_class")
 	if classes := c.out[len(c.out)-1].Shape; len(c.out) > 1 && vectors != nil && (probabilities == nil || len(probabilities.Floats) == 0) && classes[1] > 2 {
 		c.set(1, Float32, classes[0], mulSaturated(classes[1], classes[1]-1)/2)
 	}
@@ -113,10 +113,10 @@ func ruleCategoriesOneHot(c *call) error {
 		return err
 	}
 	count := int64(0)
-	if a := c.n.Attr("cats_int64s"); a != nil {
+	if a := c.Attr("cats_int64s"); a != nil {
 		count = int64(len(a.Ints))
 	}
-	if a := c.n.Attr("cats_strings"); a != nil && len(a.Strs) > 0 {
+	if a := c.Attr("cats_strings"); a != nil && len(a.Strs) > 0 {
 		count = int64(len(a.Strs))
 	}
 	if count == 0 {
@@ -207,11 +207,11 @@ func ruleLabels(c *call) error {
 		name string
 		to   DType
 	}{{"values_int64s", Int64}, {"values_floats", Float32}, {"values_strings", String}} {
-		if c.n.Attr(kind.name) != nil {
+		if c.Attr(kind.name) != nil {
 			d = kind.to
 		}
 	}
-	if a := c.n.Attr("values_tensor"); a != nil && a.Tensor != nil {
+	if a := c.Attr("values_tensor"); a != nil && a.Tensor != nil {
 		d = a.Tensor.DType
 	}
 	if d == 0 {
@@ -346,7 +346,7 @@ func ruleQuantizedConcat(c *call) error {
 	if err := c.need(5); err != nil {
 		return err
 	}
-	inner := &call{n: c.n, opset: c.opset, out: c.out}
+	inner := &call{Node: c.Node, opset: c.opset, out: c.out}
 	for i := 2; i < len(c.in); i += 3 {
 		inner.in = append(inner.in, c.in[i])
 	}

@@ -102,12 +102,8 @@ func (g *Graph) einsumMACs(n *Node) int64 {
 		}
 		shapes = append(shapes, g.Values[id].Shape)
 	}
-	a := n.Attr("equation")
-	if a == nil || len(shapes) < 2 {
-		return 0
-	}
-	e, err := readEinsum(a.Str, shapes)
-	if err != nil {
+	e, err := readEinsum(n.text("equation", ""), shapes)
+	if err != nil || len(shapes) < 2 {
 		return 0
 	}
 	macs := product(e.middle.single())

@@ -9,10 +9,10 @@ import (
 // with which models compute shapes. An operator that is absent here leaves them unknown.
 func (c *call) fill() {
 	out := &c.out[0]
-	if c.n.Domain != "" && c.n.Domain != "ai.onnx" {
+	if c.Domain != "" && c.Domain != "ai.onnx" {
 		return
 	}
-	switch c.n.Op {
+	switch c.Op {
 	case "Shape":
 		from, to := c.shapeRange()
 		if from < to {
@@ -32,7 +32,7 @@ func (c *call) fill() {
 			return
 		}
 	}
-	switch c.n.Op {
+	switch c.Op {
 	case "Identity", "Reshape", "Squeeze", "Unsqueeze", "Flatten":
 		out.copyFrom(c.in[0])
 	case "Cast", "CastLike":
@@ -178,7 +178,7 @@ func (t *Known) pick(s *Known, from func(at []int64) int64) {
 
 func (c *call) fillConstant(out *Known) {
 	n := int(out.Shape.Elements(1))
-	a := c.n.Attr("value")
+	a := c.Attr("value")
 	raw := make([]byte, 8)
 	if a != nil && a.Tensor != nil {
 		if a.Tensor.DType.Size() == 0 || int64(len(a.Tensor.Raw)) != a.Tensor.DType.Size() {
@@ -336,7 +336,7 @@ func (c *call) fillReduce(out *Known) {
 	}
 	r := x.Ints[0]
 	for _, n := range x.Ints[1:] {
-		switch c.n.Op {
+		switch c.Op {
 		case "ReduceProd":
 			r *= n
 		case "ReduceSum":
@@ -353,7 +353,7 @@ func (c *call) fillReduce(out *Known) {
 func (c *call) fillUnary(out *Known) {
 	x := c.in[0]
 	for _, n := range x.Ints {
-		switch c.n.Op {
+		switch c.Op {
 		case "Not":
 			n = truth(n == 0)
 		case "Neg":
@@ -367,7 +367,7 @@ func (c *call) fillUnary(out *Known) {
 	}
 	for _, f := range x.Floats {
 		v := float64(f)
-		switch c.n.Op {
+		switch c.Op {
 		case "Neg":
 			v = -v
 		case "Abs":
@@ -395,7 +395,7 @@ func (c *call) fillBinary(out *Known) {
 	switch {
 	case a.Ints != nil && b.Ints != nil:
 		each(out.Shape, func(_ int, at []int64) {
-			n, ok := integerResult(c.n.Op, a.Ints[wrapped(a.Shape, at)], b.Ints[wrapped(b.Shape, at)], a.DType)
+			n, ok := integerResult(c.Op, a.Ints[wrapped(a.Shape, at)], b.Ints[wrapped(b.Shape, at)], a.DType)
 			good = good && ok
 			out.Ints = append(out.Ints, n)
 		})
@@ -403,12 +403,12 @@ func (c *call) fillBinary(out *Known) {
 		each(out.Shape, func(_ int, at []int64) {
 			x, y := a.Floats[wrapped(a.Shape, at)], b.Floats[wrapped(b.Shape, at)]
 			if out.DType == Bool {
-				n, ok := comparison(c.n.Op, x, y)
+				n, ok := comparison(c.Op, x, y)
 				good = good && ok
 				out.Ints = append(out.Ints, n)
 				return
 			}
-			f, ok := floatResult(c.n.Op, x, y)
+			f, ok := floatResult(c.Op, x, y)
 			good = good && ok
 			out.Floats = append(out.Floats, f)
 		})

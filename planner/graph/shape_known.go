@@ -3,6 +3,7 @@ package graph
 import (
 	"errors"
 	"fmt"
+	"slices"
 )
 
 // Known is what is known of a tensor before the model runs: its type, its shape with every dimension a size, and for small
@@ -86,7 +87,7 @@ func inferSizes(n *Node, opset int64, in []*Known) (*call, error) {
 // infer asks the rule of a node's operator. An input may have a dimension that is Batch, which takes part in no
 // arithmetic: a rule hands it on or refuses it.
 func infer(n *Node, opset int64, in []*Known) (*call, error) {
-	c := &call{n: n, opset: opset, in: in, out: make([]Known, len(n.Outputs))}
+	c := &call{Node: n, opset: opset, in: in, out: make([]Known, len(n.Outputs))}
 	f := n.rule()
 	if f == nil {
 		return nil, ErrNoRule
@@ -124,7 +125,7 @@ func (s Shape) checkSizes() error {
 
 // call is one node whose outputs are asked for.
 type call struct {
-	n     *Node
+	*Node
 	opset int64
 	in    []*Known
 	out   []Known
@@ -155,29 +156,6 @@ func (c *call) set(i int, d DType, shape ...int64) {
 	if i < len(c.out) {
 		c.out[i] = Known{DType: d, Shape: append(Shape{}, shape...)}
 	}
-}
-
-func (c *call) int(name string, def int64) int64 {
-	if a := c.n.Attr(name); a != nil && a.Kind == AttrInt {
-		return a.Int
-	}
-	return def
-}
-
-func (c *call) text(name, def string) string {
-	if a := c.n.Attr(name); a != nil && a.Kind == AttrString {
-		return a.Str
-	}
-	return def
-}
-
-// list gives an integer-list attribute; false when it is absent.
-func (c *call) list(name string) ([]int64, bool) {
-	a := c.n.Attr(name)
-	if a == nil || a.Kind != AttrInts {
-		return nil, false
-	}
-	return a.Ints, true
 }
 
 // operand gives a list of integers that newer operator sets take as an input and older ones as an attribute. The list
@@ -239,20 +217,39 @@ func axis(a int64, rank int) (int, error) {
 	return int(a), nil
 }
 
-// axes counts a set of axes from the front; each may come once.
-func axes(list []int64, rank int) ([]bool, error) {
-	set := make([]bool, rank)
-	for _, a := range list {
+// places counts axes from the front, in the order in which they come; each may come once.
+func places(list []int64, rank int) ([]int, error) {
+	out := make([]int, len(list))
+	for i, a := range list {
 		k, err := axis(a, rank)
 		if err != nil {
 			return nil, err
 		}
-		if set[k] {
+		if slices.Contains(out[:i], k) {
 			return nil, fmt.Errorf("axis %d is named twice", a)
 		}
+		out[i] = k
+	}
+	return out, nil
+}
+
+// everyPlace is all axes.
+func everyPlace(rank int) []int {
+	out := make([]int, rank)
+	for k := range out {
+		out[k] = k
+	}
+	return out
+}
+
+// axes is places as a set.
+func axes(list []int64, rank int) ([]bool, error) {
+	set := make([]bool, rank)
+	over, err := places(list, rank)
+	for _, k := range over {
 		set[k] = true
 	}
-	return set, nil
+	return set, err
 }
 
 // broadcast gives the shape of an elementwise result; a dimension of 0 goes with 1 and 0.

@@ -123,7 +123,7 @@ func ruleConstantOfShape(c *call) error {
 		return err
 	}
 	d := Float32
-	if a := c.n.Attr("value"); a != nil && a.Tensor != nil {
+	if a := c.Attr("value"); a != nil && a.Tensor != nil {
 		d = a.Tensor.DType
 	}
 	c.set(0, d, shape...)

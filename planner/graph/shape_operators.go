@@ -84,7 +84,7 @@ func ruleBroadcast(c *call) error {
 	}
 	shapes := make([]Shape, len(c.in))
 	for i, t := range c.in {
-		if t.DType != c.in[0].DType && c.n.Op != "Pow" && c.n.Op != "BitShift" {
+		if t.DType != c.in[0].DType && c.Op != "Pow" && c.Op != "BitShift" {
 			return fmt.Errorf("types %s and %s differ", c.in[0].DType, t.DType)
 		}
 		shapes[i] = t.Shape
@@ -197,7 +197,7 @@ func ruleReduce(c *call) error {
 		return err
 	}
 	since := int64(18)
-	if c.n.Op == "ReduceSum" {
+	if c.Op == "ReduceSum" {
 		since = 13
 	}
 	list, err := c.operand("axes", since, 1)
@@ -342,7 +342,7 @@ func ruleRecurrent(c *call) error {
 		return fmt.Errorf("its input %s and recurrent weights %s do not fit", x, r)
 	}
 	directions, hidden := r[0], r[2]
-	rows := mulSaturated(gates[c.n.Op], hidden)
+	rows := mulSaturated(gates[c.Op], hidden)
 	if r[1] != rows || !w.Equal(Shape{directions, rows, x[2]}) || c.int("hidden_size", hidden) != hidden {
 		return fmt.Errorf("weights %s and %s do not fit %d units and input %s", w, r, c.int("hidden_size", hidden), x)
 	}

@@ -352,12 +352,12 @@ func (c *call) spans(x Shape) ([]span, error) {
 	if len(starts) != len(ends) || len(starts) != len(over) || len(starts) != len(steps) {
 		return nil, fmt.Errorf("starts, ends, axes and steps differ in length")
 	}
-	if _, err := axes(over, len(x)); err != nil {
+	at, err := places(over, len(x))
+	if err != nil {
 		return nil, err
 	}
 	list := make([]span, len(starts))
-	for i := range list {
-		k, _ := axis(over[i], len(x))
+	for i, k := range at {
 		size, start, end, step := x[k], starts[i], ends[i], steps[i]
 		if step == 0 {
 			return nil, fmt.Errorf("a step is 0")
@@ -415,25 +415,21 @@ func rulePad(c *call) error {
 		return err
 	}
 	x := c.in[0].Shape
-	over, err := c.operand("axes", 18, 3)
+	list, err := c.operand("axes", 18, 3)
 	if err != nil {
 		return err
 	}
-	if c.opset < 18 || over == nil {
-		over = nil
-		for i := range x {
-			over = append(over, int64(i))
+	over := everyPlace(len(x))
+	if c.opset >= 18 && list != nil {
+		if over, err = places(list, len(x)); err != nil {
+			return err
 		}
 	}
 	if len(pads) != 2*len(over) {
 		return fmt.Errorf("%d pads for %d axes", len(pads), len(over))
 	}
-	if _, err := axes(over, len(x)); err != nil {
-		return err
-	}
 	out := append(Shape{}, x...)
-	for i, a := range over {
-		k, _ := axis(a, len(x))
+	for i, k := range over {
 		before, after := pads[i], pads[i+len(over)]
 		if before < -MaxElements || after < -MaxElements || before > MaxElements || after > MaxElements {
 			return fmt.Errorf("pads %v are out of range", pads)

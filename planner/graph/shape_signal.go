@@ -108,20 +108,16 @@ func ruleCenterCropPad(c *call) error {
 	if err != nil {
 		return err
 	}
-	over, ok := c.list("axes")
-	if !ok {
-		for k := range out {
-			over = append(over, int64(k))
+	over := everyPlace(len(out))
+	if list, ok := c.list("axes"); ok {
+		if over, err = places(list, len(out)); err != nil {
+			return err
 		}
-	}
-	if _, err := axes(over, len(out)); err != nil {
-		return err
 	}
 	if len(over) != len(target) {
 		return fmt.Errorf("sizes %v are not those of axes %v", target, over)
 	}
-	for i, a := range over {
-		k, _ := axis(a, len(out))
+	for i, k := range over {
 		out[k] = target[i]
 	}
 	c.set(0, c.in[0].DType, out...)

@@ -7,18 +7,22 @@ import (
 
 // Rules of convolutions, pooling and resizing.
 
+// steps gives how a window goes over a number of spatial axes; pads are all those before, then all those after.
+func (c *call) steps(axes int) (strides, dilations, pads []int64, err error) {
+	if strides, err = c.ints("strides", axes, 1); err != nil {
+		return nil, nil, nil, err
+	}
+	if dilations, err = c.ints("dilations", axes, 1); err != nil {
+		return nil, nil, nil, err
+	}
+	pads, err = c.ints("pads", 2*axes, 0)
+	return strides, dilations, pads, err
+}
+
 // slide computes the spatial sizes that a window gives, with auto_pad and ceil_mode.
 func (c *call) slide(x, kernel []int64) (Shape, error) {
 	r := len(kernel)
-	strides, err := c.n.ints("strides", r, 1)
-	if err != nil {
-		return nil, err
-	}
-	dilations, err := c.n.ints("dilations", r, 1)
-	if err != nil {
-		return nil, err
-	}
-	pads, err := c.n.ints("pads", 2*r, 0)
+	strides, dilations, pads, err := c.steps(r)
 	if err != nil {
 		return nil, err
 	}
@@ -76,7 +80,7 @@ func ruleConv(c *call) error {
 	if err != nil {
 		return err
 	}
-	if b := c.input(2); b != nil && c.n.Op == "Conv" && !b.Shape.Equal(Shape{out[1]}) {
+	if b := c.input(2); b != nil && c.Op == "Conv" && !b.Shape.Equal(Shape{out[1]}) {
 		return fmt.Errorf("bias %s does not fit %d output channels", b.Shape, out[1])
 	}
 	c.set(0, c.in[0].DType, out...)
@@ -104,19 +108,11 @@ func ruleConvTranspose(c *call) error {
 		return err
 	}
 	r := len(x) - 2
-	strides, err := c.n.ints("strides", r, 1)
+	strides, dilations, pads, err := c.steps(r)
 	if err != nil {
 		return err
 	}
-	dilations, err := c.n.ints("dilations", r, 1)
-	if err != nil {
-		return err
-	}
-	pads, err := c.n.ints("pads", 2*r, 0)
-	if err != nil {
-		return err
-	}
-	extra, err := c.n.ints("output_padding", r, 0)
+	extra, err := c.ints("output_padding", r, 0)
 	if err != nil {
 		return err
 	}
@@ -283,7 +279,7 @@ func ruleUpsample(c *call) error {
 		return err
 	}
 	if c.opset < 9 {
-		a := c.n.Attr("scales")
+		a := c.Attr("scales")
 		if a == nil {
 			return fmt.Errorf("it has no scales")
 		}
@@ -316,18 +312,11 @@ func ruleResize(c *call) error {
 		return c.scale(list)
 	}
 	x := c.in[0].Shape
-	over := make([]int, 0, len(x)) // the axes that are spoken of
+	over := everyPlace(len(x)) // the axes that are spoken of
 	if list, ok := c.list("axes"); ok && c.opset >= 18 {
-		if _, err := axes(list, len(x)); err != nil {
+		var err error
+		if over, err = places(list, len(x)); err != nil {
 			return err
-		}
-		for _, a := range list {
-			k, _ := axis(a, len(x))
-			over = append(over, k)
-		}
-	} else {
-		for k := range x {
-			over = append(over, k)
 		}
 	}
 	out := append(Shape{}, x...)
