@@ -37,8 +37,12 @@ func parseMerge(o *options) operation {
 		return &merge{op: "Max"}
 	case "concat":
 		return &concatenate{axis: axis}
+	case "dot":
+		return &dot{axes: o.dotAxes()}
+	case "cos":
+		return &cosine{axes: o.dotAxes()}
 	default:
-		o.unsupported("use the mode sum, mul, ave, max or concat", "merge mode %q", mode)
+		o.unsupported("use the mode sum, mul, ave, max, concat, dot or cos", "merge mode %q", mode)
 		return nil
 	}
 }

@@ -173,7 +173,7 @@ var restrictions = map[string]string{
 	"Convolution1D": kernelsOfTheano, "Convolution2D": kernelsOfTheano, "Convolution3D": kernelsOfTheano,
 	"MultiHeadAttention": "on inputs of more than three axes, masks given by hand only", "Discretization": "boundaries in the configuration", "IntegerLookup": "vocabulary in the configuration; one index or none for others",
 	"MelSpectrogram": "windows hann and hamming; top_db counts from the peak of each sound, as in a batch of one",
-	"RandomCrop":     "Keras 3: pictures of the right size", "Pipeline": "weights in one of its layers at most", "LocallyConnected1D": localRestrictions, "LocallyConnected2D": localRestrictions, "Merge": "modes sum, mul, ave, max, concat",
+	"RandomCrop":     "Keras 3: pictures of the right size", "Pipeline": "weights in one of its layers at most", "LocallyConnected1D": localRestrictions, "LocallyConnected2D": localRestrictions, "Merge": "modes sum, mul, ave, max, concat, dot, cos (of one vector each)",
 	"Resizing": "padding by a constant", "UpSampling2D": "nearest and bilinear by ONNX's Resize, others by matrices",
 	"AdaptiveAveragePooling1D": "up to 512 positions, no more than elements", "AdaptiveAveragePooling2D": "up to 512 positions, no more than elements",
 	"AdaptiveAveragePooling3D": "up to 512 positions, no more than elements", "AdaptiveMaxPooling1D": "up to 512 positions, no more than elements",
