@@ -47,7 +47,7 @@ type simplePlans struct {
 }
 
 func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
-	b := plan.Baseline{Name: name, Status: "infeasible", Stages: []plan.Choice{}}
+	b := plan.Baseline{Name: name, Status: plan.Infeasible, Stages: []plan.Choice{}}
 	if path == nil {
 		return b
 	}
@@ -55,7 +55,7 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 	if err != nil {
 		return b // too few or too many stages
 	}
-	b.Status, b.LatencyUs, b.CostPicoUSD, b.Stages = "feasible", total.LatencyUs, total.CostPicoUSD, p.choices(path)
+	b.Status, b.LatencyUs, b.CostPicoUSD, b.Stages = plan.Feasible, total.LatencyUs, total.CostPicoUSD, p.choices(path)
 	return b
 }
 

@@ -96,7 +96,7 @@ func (p *Problem) choices(path []solve.Choice) []plan.Choice {
 		short[i] = plan.Choice{LastLayer: p.numbers.Nodes[stage.J].Cut, MemoryMB: p.numbers.Sizes[c.Option].MemoryMB}
 		if v := p.table.Variants[stage.Variant]; v != cost.Plain {
 			short[i].Precision = stored(v)
-			if v.Packaging != cost.PackagingZip {
+			if v.Packaging != plan.PackagingZip {
 				short[i].Packaging = v.Packaging
 			}
 		}

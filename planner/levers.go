@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/precision"
 	"partita/planner/report"
@@ -62,8 +61,8 @@ func (e *explainer) used() []plan.Lever {
 		return n
 	}
 	of := fmt.Sprintf(" of %d", len(d.Stages))
-	if n := count(func(s *plan.Stage) bool { return s.Packaging == cost.PackagingS3 && s.WeightBytes > 0 }); n > 0 {
-		try("packaging", cost.PackagingZip, report.Count(n, "function")+of+" with weights in S3")
+	if n := count((*plan.Stage).FetchesWeights); n > 0 {
+		try("packaging", plan.PackagingZip, report.Count(n, "function")+of+" with weights in S3")
 	}
 	if n := count(func(s *plan.Stage) bool { return s.Precision != "" }); n > 0 {
 		try("precision", string(precision.Float32), report.Count(n, "function")+of+" with weights in less than float32")

@@ -8,6 +8,7 @@ import (
 
 	"partita/planner/cost"
 	"partita/planner/diag"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 	"partita/planner/solve"
@@ -66,7 +67,7 @@ var options = []Option{
 		parse:  func(r *Request, text string) error { r.Transport = parseAuto(text); return nil },
 		print:  func(r *Request) string { return printAuto(r.Transport) }},
 	{Name: "packaging", Key: "pack", Default: auto, Help: "where weights are: in each function's package, in S3 to be fetched when it starts, or whichever is better",
-		Values: []string{auto, cost.PackagingZip, cost.PackagingS3},
+		Values: []string{auto, plan.PackagingZip, plan.PackagingS3},
 		parse:  func(r *Request, text string) error { r.Packaging = parseAuto(text); return nil },
 		print:  func(r *Request) string { return printAuto(r.Packaging) }},
 	{Name: "precision", Key: "w", Default: string(precision.Float32), Help: "how weights may be stored: float32, float16, int8, a list of them, or auto for any; less than float32 changes answers a little",

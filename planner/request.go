@@ -7,6 +7,7 @@ import (
 
 	"partita/planner/cost"
 	"partita/planner/diag"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 )
@@ -31,7 +32,7 @@ type Request struct {
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64   // 0: the platform's default
 
-	Packaging   string                // cost.PackagingZip, cost.PackagingS3, or "" for whichever is better for each function
+	Packaging   string                // plan.PackagingZip, plan.PackagingS3, or "" for whichever is better for each function
 	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
 	SplitLayers string                // off: no layer is computed in parts, though it fits no function
 
@@ -130,9 +131,9 @@ func (r *Request) checkLevers(p *platform.Platform) error {
 		return diag.New(diag.Usage, "planner.bad-choice", "checking the request", found, fix)
 	}
 	switch {
-	case r.Packaging != "" && r.Packaging != cost.PackagingZip && r.Packaging != cost.PackagingS3:
+	case r.Packaging != "" && r.Packaging != plan.PackagingZip && r.Packaging != plan.PackagingS3:
 		return bad(fmt.Sprintf("the packaging is %.40q", r.Packaging), "use auto, zip or s3")
-	case r.Packaging == cost.PackagingS3 && p.PlanningOnly:
+	case r.Packaging == plan.PackagingS3 && p.PlanningOnly:
 		return bad("the packaging is s3 on "+p.Name, "use zip: weights are fetched by functions of AWS Lambda and of the local cloud")
 	case r.SplitLayers != "" && r.SplitLayers != off:
 		return bad(fmt.Sprintf("split-layers is %.40q", r.SplitLayers), "use auto or off")
@@ -171,7 +172,7 @@ func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix st
 // variants lists the ways in which stages may be packaged and stored, the plain one first where it is among them: of equals
 // the first counts.
 func (r *Request) variants(p *platform.Platform) []cost.Variant {
-	packagings := []string{cost.PackagingZip, cost.PackagingS3}
+	packagings := []string{plan.PackagingZip, plan.PackagingS3}
 	switch {
 	case r.Packaging != "":
 		packagings = []string{r.Packaging}

@@ -2,13 +2,8 @@ package cost
 
 import (
 	"partita/planner/graph"
+	"partita/planner/plan"
 	"partita/planner/precision"
-)
-
-// Ways to package a stage.
-const (
-	PackagingZip = "zip" // everything in one zip, unpacked by the platform
-	PackagingS3  = "s3"  // the weights are an object, fetched in parallel ranges when the function starts
 )
 
 // Variant is a way to package a stage and to store its weights.
@@ -18,10 +13,10 @@ type Variant struct {
 }
 
 // fetched tells whether the stage fetches its weights when it starts.
-func (v Variant) fetched() bool { return v.Packaging == PackagingS3 }
+func (v Variant) fetched() bool { return v.Packaging == plan.PackagingS3 }
 
 // Plain is the variant that a plan has unless it says otherwise.
-var Plain = Variant{PackagingZip, precision.Float32}
+var Plain = Variant{plan.PackagingZip, precision.Float32}
 
 // held sums what the weights of a stage take, in one precision.
 type held struct {

@@ -5,14 +5,15 @@ import (
 	"testing"
 
 	"partita/planner/cost"
+	"partita/planner/plan"
 	"partita/planner/precision"
 	"partita/planner/solve"
 )
 
 var everyVariant = []cost.Variant{
-	cost.Plain, {Packaging: cost.PackagingS3, Precision: precision.Float32},
-	{Packaging: cost.PackagingZip, Precision: precision.Float16}, {Packaging: cost.PackagingS3, Precision: precision.Float16},
-	{Packaging: cost.PackagingZip, Precision: precision.Int8}, {Packaging: cost.PackagingS3, Precision: precision.Int8},
+	cost.Plain, {Packaging: plan.PackagingS3, Precision: precision.Float32},
+	{Packaging: plan.PackagingZip, Precision: precision.Float16}, {Packaging: plan.PackagingS3, Precision: precision.Float16},
+	{Packaging: plan.PackagingZip, Precision: precision.Int8}, {Packaging: plan.PackagingS3, Precision: precision.Int8},
 }
 
 // Every stage that the problem states, in any variant, is accounted for to the pico-dollar; and what it leaves out is impossible
@@ -57,7 +58,7 @@ func TestVariantsAgreeWithStage(t *testing.T) {
 				for v, variant := range variants {
 					for _, m := range settings.MemoryMB {
 						a := table.StageAs(v, i, j, m)
-						if variant.Packaging == cost.PackagingS3 && a.WeightBytes > p.TemporaryMB<<20-32<<20 || !fits(p, a) {
+						if variant.Packaging == plan.PackagingS3 && a.WeightBytes > p.TemporaryMB<<20-32<<20 || !fits(p, a) {
 							continue
 						}
 						o := a.Option()
@@ -146,7 +147,7 @@ func TestFetchedWeightsLiftThePackageLimit(t *testing.T) {
 		b.conv("conv", "conv/kernel", 16)
 		b.dense("dense", c.units) // 65,536 x units float32
 		g := b.done()
-		for k, variants := range [][]cost.Variant{{cost.Plain}, {{Packaging: cost.PackagingS3, Precision: precision.Float32}}} {
+		for k, variants := range [][]cost.Variant{{cost.Plain}, {{Packaging: plan.PackagingS3, Precision: precision.Float32}}} {
 			table := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: append(variants[:0:0], variants...)})
 			if got, want := len(table.Obstacles()) == 0, []bool{c.zip, c.s3}[k]; got != want {
 				t.Errorf("%d units in %s: %v", c.units, variants[0].Packaging, table.Obstacles())

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 
+	"partita/planner/plan"
 	"partita/planner/report"
 	"partita/planner/rivals"
 )
@@ -28,8 +29,8 @@ func Comparison(w io.Writer, c *rivals.Comparison) error {
 			known[r.Basis] = note
 		}
 		name := fmt.Sprintf("%s [%d]", r.Name, note)
-		if r.Status == "infeasible" {
-			rows = append(rows, []string{"-", "-", "-", "-", r.Status, name})
+		if r.Status == plan.Infeasible {
+			rows = append(rows, []string{"-", "-", "-", "-", string(r.Status), name})
 			continue
 		}
 		latency, even := "-", "never"

@@ -3,6 +3,7 @@ package export
 import (
 	"fmt"
 
+	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/report"
 )
@@ -10,11 +11,6 @@ import (
 // The state machine speaks the events of the runtime's wire format ("partita.event/1" in, "partita.reply/1" out). The
 // formats are written here as text: the planner knows nothing of the runtime.
 const eventFormat = "partita.event/1"
-
-const (
-	transportInline = "inline"
-	transportS3     = "s3"
-)
 
 // A state's input and output have at most 262,144 bytes (Step Functions quotas page, 2026). What the invocation's result
 // holds beside the tensors' text is far below the rest.
@@ -29,17 +25,17 @@ const maxExpressUs = 300_000_000
 // handOver chooses how a stage hands its tensors on in a state machine: as the plan says, but through S3 when they do
 // not fit into a state.
 func handOver(s *plan.Stage) string {
-	if s.TransportOut != transportInline || (s.OutputBytes+2)/3*4+stateRest > stateBytes {
-		return transportS3
+	if s.TransportOut != cost.Inline || (s.OutputBytes+2)/3*4+stateRest > stateBytes {
+		return cost.S3
 	}
-	return transportInline
+	return cost.Inline
 }
 
 // machineDeletes tells whether the state machine has objects to remove: those of all hops but the last, whose are the
 // answer.
 func (d *deployment) machineDeletes() bool {
 	for _, f := range d.stages[:len(d.stages)-1] {
-		if handOver(f.stage) == transportS3 {
+		if handOver(f.stage) == cost.S3 {
 			return true
 		}
 	}
@@ -81,7 +77,7 @@ func stateMachine(d *deployment) ([]byte, error) {
 	}
 	states := object{m("Name the request", object{m("Type", "Pass"), m("Assign", assign), m("Next", first)})}
 	keep := func(from string, i int) []member { // remembers the objects that stage i has written
-		if !deletes || i == last || handOver(d.stages[i].stage) != transportS3 {
+		if !deletes || i == last || handOver(d.stages[i].stage) != cost.S3 {
 			return nil
 		}
 		return []member{m("Assign", object{m("objects", "{% [$append($objects, "+from+".tensors.object)] %}")})}
@@ -140,7 +136,7 @@ func (d *deployment) wakeState(i int) object {
 	return object{
 		m("Type", "Task"), m("Resource", "arn:aws:states:::lambda:invoke"),
 		m("Arguments", object{m("FunctionName", f.name), m("Payload", object{
-			m("format", eventFormat), m("kind", "wake"), m("request", "{% $states.context.Execution.Name %}"), m("transportOut", transportInline), m("bucket", d.bucket),
+			m("format", eventFormat), m("kind", "wake"), m("request", "{% $states.context.Execution.Name %}"), m("transportOut", cost.Inline), m("bucket", d.bucket),
 			m("keyPrefix", fmt.Sprintf("{%% $prefix & 'p0/s%d/' %%}", i))})}),
 		m("TimeoutSeconds", f.timeoutSeconds), m("Retry", retry()), m("Output", object{}),
 	}

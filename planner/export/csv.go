@@ -72,7 +72,7 @@ func frontierCSV(p *plan.Plan) ([]byte, error) {
 		row(name, point.LatencyUs, point.CostPicoUSD, point.Stages)
 	}
 	for _, b := range p.Baselines {
-		if b.Status == "feasible" {
+		if b.Status == plan.Feasible {
 			row(textCell(b.Name), b.LatencyUs, b.CostPicoUSD, b.Stages)
 		}
 	}

@@ -6,7 +6,6 @@ import (
 	"slices"
 	"strings"
 
-	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/platform"
@@ -94,13 +93,13 @@ func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
 	limit := bought.TimeoutUs / 1_000_000
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		if s.Packaging != cost.PackagingZip && s.Packaging != cost.PackagingS3 {
+		if s.Packaging != plan.PackagingZip && s.Packaging != plan.PackagingS3 {
 			return nil, diag.New(diag.Usage, "export.unsupported-packaging", describing, fmt.Sprintf("stage %d is packaged as %s, and this form describes zip packages", s.Index, s.Packaging), "plan with packaging zip or s3")
 		}
 		key := fmt.Sprintf("stage-%d", s.Index)
 		d.stages = append(d.stages, function{
 			id: fmt.Sprintf("Stage%d", s.Index), key: key, name: d.functions() + key, stage: s, memoryMB: s.MemoryMB, temporaryMB: max(bought.TemporaryMB, s.TemporaryMB),
-			fetches:        s.Packaging == cost.PackagingS3 && s.WeightBytes > 0,
+			fetches:        s.FetchesWeights(),
 			description:    describe(fmt.Sprintf("%s: stage %d of %d, %s", d.name, s.Index, len(p.Stages), s.Layers)),
 			timeoutSeconds: min(timeoutFloorSeconds+timeoutFactor*(s.InitUs+s.InputUs+s.ComputeUs+s.OutputUs)/1_000_000, limit),
 		})

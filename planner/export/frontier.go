@@ -96,7 +96,7 @@ func frontierSVG(p *plan.Plan) ([]byte, error) {
 		dots = append(dots, dot{latencyUs: p.LatencyUs, costPicoUSD: p.CostPicoUSD, label: label, chosen: true})
 	}
 	for _, b := range p.Baselines {
-		if b.Status == "feasible" && b.LatencyUs > 0 && b.CostPicoUSD > 0 {
+		if b.Status == plan.Feasible && b.LatencyUs > 0 && b.CostPicoUSD > 0 {
 			dots = append(dots, dot{latencyUs: b.LatencyUs, costPicoUSD: b.CostPicoUSD, label: b.Name})
 		}
 	}

@@ -16,6 +16,7 @@ type Status string
 const (
 	Optimal    Status = "optimal"    // no better plan exists
 	Infeasible Status = "infeasible" // no plan satisfies the request; Reason and Advice say why and what would help
+	Feasible   Status = "feasible"   // of a baseline: it is a plan, but not looked for among all
 	Stopped    Status = "stopped"    // a limit was reached; GapPicoUSD says how far the plan may be from the best
 )
 
@@ -113,7 +114,7 @@ type Stage struct {
 	OutputBytes    int64  `json:"outputBytes"`
 	TransportIn    string `json:"transportIn"`
 	TransportOut   string `json:"transportOut"`
-	Packaging      string `json:"packaging"`             // "zip"; "s3": the weights are fetched from the bucket when the function starts
+	Packaging      string `json:"packaging"`             // PackagingZip or PackagingS3
 	Precision      string `json:"precision,omitempty"`   // how weights are stored: "float16", "int8"; absent: "float32"
 	TemporaryMB    int64  `json:"temporaryMB,omitempty"` // size of /tmp; absent: what every function has
 	InitUs         int64  `json:"initUs"`                // 0 when warm
@@ -125,6 +126,15 @@ type Stage struct {
 	FeesPicoUSD    int64  `json:"feesPicoUSD"` // of requests and S3 objects, part of the cost
 	CostPicoUSD    int64  `json:"costPicoUSD"`
 }
+
+// How a stage is packaged.
+const (
+	PackagingZip = "zip" // everything in one zip, unpacked by the platform
+	PackagingS3  = "s3"  // the weights are an object, fetched in parallel ranges when the function starts
+)
+
+// FetchesWeights tells whether the function fetches weights when it starts.
+func (s *Stage) FetchesWeights() bool { return s.Packaging == PackagingS3 && s.WeightBytes > 0 }
 
 // Gateway is the function in front of the stages.
 type Gateway struct {
@@ -155,7 +165,7 @@ type Choice struct {
 // Baseline is what a simpler way of planning would give on the same problem.
 type Baseline struct {
 	Name        string   `json:"name"`
-	Status      string   `json:"status"` // "feasible", or "infeasible"
+	Status      Status   `json:"status"` // Feasible or Infeasible
 	LatencyUs   int64    `json:"latencyUs,omitempty"`
 	CostPicoUSD int64    `json:"costPicoUSD,omitempty"`
 	Stages      []Choice `json:"stages"`

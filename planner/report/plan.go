@@ -130,7 +130,7 @@ func Weights(s *plan.Stage) string {
 	if s.Precision != "" {
 		text += " " + s.Precision
 	}
-	if s.Packaging == "s3" {
+	if s.Packaging == plan.PackagingS3 {
 		text += " in S3"
 	}
 	return text
@@ -149,8 +149,8 @@ func stageRows(p *plan.Plan) [][]string {
 func baselineRows(p *plan.Plan) [][]string {
 	rows := [][]string{{"instead", "latency", "cost/100k", "compared"}}
 	for _, b := range p.Baselines {
-		if b.Status != "feasible" {
-			rows = append(rows, []string{b.Name, "-", "-", b.Status})
+		if b.Status != plan.Feasible {
+			rows = append(rows, []string{b.Name, "-", "-", string(b.Status)})
 			continue
 		}
 		rows = append(rows, []string{b.Name, Duration(b.LatencyUs), Dollars(b.CostPicoUSD, Requests), Compared(b.CostPicoUSD, p.CostPicoUSD)})

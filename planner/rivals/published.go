@@ -36,7 +36,7 @@ func PublishedPlan(g *graph.Graph, maxStages int, batch int64) (plan.Baseline, e
 
 // publishedPlan is PublishedPlan at some of the sizes; nil: all 46.
 func publishedPlan(g *graph.Graph, maxStages int, batch int64, sizes []int64) (plan.Baseline, error) {
-	b := plan.Baseline{Name: Published, Status: "infeasible", Stages: []plan.Choice{}}
+	b := plan.Baseline{Name: Published, Status: plan.Infeasible, Stages: []plan.Choice{}}
 	a, err := newPartition(g, batch, sizes)
 	if err != nil {
 		return b, err
@@ -45,7 +45,7 @@ func publishedPlan(g *graph.Graph, maxStages int, batch int64, sizes []int64) (p
 	if best == nil {
 		return b, nil
 	}
-	b.Status = "feasible"
+	b.Status = plan.Feasible
 	for _, s := range best {
 		b.LatencyUs += a.platform.DispatchUs + s.us
 		b.CostPicoUSD += s.picoUSD

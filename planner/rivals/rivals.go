@@ -35,13 +35,16 @@ type Comparison struct {
 	Rivals          []Rival `json:"rivals"`
 }
 
+// FiguresOnly is the status of figures of others, which follow from no published price.
+const FiguresOnly plan.Status = "published"
+
 // Rival is another way to serve.
 type Rival struct {
-	Name        string `json:"name"`
-	Basis       string `json:"basis"`  // what its figures rest on
-	Status      string `json:"status"` // "feasible", "infeasible", or "published" for figures of others that follow from no published price
-	LatencyUs   int64  `json:"latencyUs,omitempty"`
-	CostPicoUSD int64  `json:"costPicoUSD,omitempty"` // of a request, at the rate
+	Name        string      `json:"name"`
+	Basis       string      `json:"basis"`  // what its figures rest on
+	Status      plan.Status `json:"status"` // plan.Feasible, plan.Infeasible, or FiguresOnly
+	LatencyUs   int64       `json:"latencyUs,omitempty"`
+	CostPicoUSD int64       `json:"costPicoUSD,omitempty"` // of a request, at the rate
 	// MonthMicroUSD is the cost of a month of 730 hours at the rate, in millionths of a USD.
 	MonthMicroUSD int64 `json:"monthMicroUSD,omitempty"`
 	// BreakEvenMicroRequestsPH is the rate, in millionths of requests per hour, from which a host that is paid by the hour is
@@ -89,7 +92,7 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	c.Rivals = append(c.Rivals, Rival{Name: published.Name, Basis: PublishedBasis, Status: published.Status, LatencyUs: published.LatencyUs, CostPicoUSD: published.CostPicoUSD})
 	for _, h := range platform.Hosts() {
 		basis := fmt.Sprintf("%s (%s)", h.Source, h.Confidence)
-		r := Rival{Name: h.Label, Status: "feasible"}
+		r := Rival{Name: h.Label, Status: plan.Feasible}
 		if h.Hourly {
 			r.Basis = "one instance, always on, if it can serve the rate; " + basis
 			r.CostPicoUSD = divideUp(h.PicoUSDPerHour, microRequest, microRequestsPH)
@@ -101,7 +104,7 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 				return nil, err
 			}
 			if r.CostPicoUSD == 0 {
-				r.Status = "infeasible"
+				r.Status = plan.Infeasible
 			}
 		}
 		c.Rivals = append(c.Rivals, r)
@@ -111,7 +114,7 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	}
 	c.MonthMicroUSD = monthMicroUSD(c.CostPicoUSD, microRequestsPH)
 	for i := range c.Rivals {
-		if r := &c.Rivals[i]; r.Status != "infeasible" && r.MonthMicroUSD == 0 {
+		if r := &c.Rivals[i]; r.Status != plan.Infeasible && r.MonthMicroUSD == 0 {
 			r.MonthMicroUSD = monthMicroUSD(r.CostPicoUSD, microRequestsPH)
 		}
 	}
@@ -161,10 +164,10 @@ func breakEven(p *plan.Plan, picoUSDPerHour int64) int64 {
 // slides are the figures of the AMPS-Inf slides (ICPP 2021) for one image and ResNet50. They do not follow from the
 // published prices of the time, so nothing is fitted to them.
 var slides = []Rival{
-	{Name: "slides: lambdas of 512 MB", Basis: slidesBasis, Status: "published", LatencyUs: 47_078_000, CostPicoUSD: 1_700_000_000},
-	{Name: "slides: lambdas of 1,024 MB", Basis: slidesBasis, Status: "published", LatencyUs: 21_799_000, CostPicoUSD: 1_100_000_000},
-	{Name: "slides: notebook", Basis: slidesBasis, Status: "published", LatencyUs: 33_346_000, CostPicoUSD: 14_000_000_000},
-	{Name: "slides: notebook and hosting", Basis: slidesBasis, Status: "published", LatencyUs: 484_509_000, CostPicoUSD: 56_000_000_000},
+	{Name: "slides: lambdas of 512 MB", Basis: slidesBasis, Status: FiguresOnly, LatencyUs: 47_078_000, CostPicoUSD: 1_700_000_000},
+	{Name: "slides: lambdas of 1,024 MB", Basis: slidesBasis, Status: FiguresOnly, LatencyUs: 21_799_000, CostPicoUSD: 1_100_000_000},
+	{Name: "slides: notebook", Basis: slidesBasis, Status: FiguresOnly, LatencyUs: 33_346_000, CostPicoUSD: 14_000_000_000},
+	{Name: "slides: notebook and hosting", Basis: slidesBasis, Status: FiguresOnly, LatencyUs: 484_509_000, CostPicoUSD: 56_000_000_000},
 }
 
 const slidesBasis = "as the AMPS-Inf slides print it; does not follow from the prices of the time"

@@ -93,7 +93,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			return nil, err
 		}
 		precisions = append(precisions, stored)
-		if s.Packaging != "" && s.Packaging != packagingZip && s.Packaging != packagingS3 {
+		if s.Packaging != "" && s.Packaging != plan.PackagingZip && s.Packaging != plan.PackagingS3 {
 			return nil, diag.New(diag.Invalid, "deploy.packaging", doing, fmt.Sprintf("stage %d is to be packaged as %s", s.Index, quote(s.Packaging)),
 				"plan with packaging zip or s3, which are those that this version deploys")
 		}
@@ -134,7 +134,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			part.Precision = s.Precision
 			part.WeightLoss = func() float64 { return stage.Loss().Relative() }
 		}
-		if s.Packaging == packagingS3 && stage.WeightsFileBytes() > 0 {
+		if s.Packaging == plan.PackagingS3 && stage.WeightsFileBytes() > 0 {
 			if err := apart(&part, stage, bought, doing); err != nil {
 				return nil, err
 			}
@@ -160,12 +160,6 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	return b, nil
 }
 
-// Ways to package a stage.
-const (
-	packagingZip = "zip"
-	packagingS3  = "s3" // the weights are an object of their own
-)
-
 // The most temporary storage that a function can have (AWS Lambda quotas, 2026), and what is left of it for other files
 // than the weights.
 const (
@@ -175,7 +169,7 @@ const (
 
 // apart makes a part one whose weights are fetched when it starts, with room for them.
 func apart(part *Part, stage *split.Stage, bought *platform.Platform, doing string) error {
-	part.Packaging = packagingS3
+	part.Packaging = plan.PackagingS3
 	needs := (stage.WeightsFileBytes()+1<<20-1)>>20 + temporaryRoomMB
 	if needs > maxTemporaryMB {
 		return diag.New(diag.Limit, "deploy.temporary-storage", doing, fmt.Sprintf("the weights of %s need %d MB of temporary storage, and functions have at most %d", part.Name, needs, maxTemporaryMB),

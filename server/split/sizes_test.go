@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"partita/planner/cost"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 	"partita/planner/rewrite"
@@ -33,7 +34,7 @@ func TestSizesArePlanned(t *testing.T) {
 		}
 		var variants []cost.Variant
 		for _, w := range precision.All {
-			variants = append(variants, cost.Variant{Packaging: cost.PackagingZip, Precision: w}, cost.Variant{Packaging: cost.PackagingS3, Precision: w})
+			variants = append(variants, cost.Variant{Packaging: plan.PackagingZip, Precision: w}, cost.Variant{Packaging: plan.PackagingS3, Precision: w})
 		}
 		table, err := cost.NewTable(g, p, cost.Settings{Scenario: solve.ColdSequential, MinStages: 1, MaxStages: 4, Batch: 1, GatewayMemoryMB: 512, Variants: variants, Transport: cost.S3})
 		if err != nil {
@@ -42,7 +43,7 @@ func TestSizesArePlanned(t *testing.T) {
 		nodes := table.Problem().Nodes
 		at := []int{0, len(nodes) / 3, 2 * len(nodes) / 3, len(nodes) - 1}
 		for v, variant := range variants {
-			if variant.Packaging == cost.PackagingS3 {
+			if variant.Packaging == plan.PackagingS3 {
 				continue
 			}
 			stages, err := Stages(g, []int{nodes[at[1]].Cut, nodes[at[2]].Cut}, "test", variant.Precision, variant.Precision, variant.Precision)
