@@ -18,6 +18,8 @@ type modelConfig struct {
 	first      *layerConfig // of a Sequential: the first layer, which may be an InputLayer
 	input      *inputConfig // of a Sequential: its only input, which is not a layer; its shape may be unknown within a model
 	open       *openings    // of the outermost model
+
+	checksLengths bool // Keras would not call an Embedding with an input_length on an input of another
 }
 
 // layerConfig is one layer as configured.

@@ -169,6 +169,10 @@ func fromTree(tree any, o Options) (*Model, error) {
 	if err != nil {
 		return nil, err
 	}
+	// Keras 2 by itself; that in TensorFlow, of 2.4 and later or with a version that ends so, does not, nor do the others.
+	if minor, of2 := strings.CutPrefix(declared, "2."); of2 && !strings.HasSuffix(declared, "-tf") {
+		mc.checksLengths = len(minor) > 1 && minor[1] == '.' && minor[0] < '4'
+	}
 	g, stored, err := lower(mc)
 	if err != nil {
 		return nil, err

@@ -1,13 +1,16 @@
 package keras
 
 import (
+	"fmt"
+	"slices"
+
 	"partita/planner/graph"
 )
 
 func init() {
 	register(func(o *options) operation {
-		e := &embedding{words: o.required("input_dim"), size: o.required("output_dim"), zeroMasked: o.boolean(false, "mask_zero")}
-		o.ignore("input_length", "dropout", "sparse")
+		e := &embedding{words: o.required("input_dim"), size: o.required("output_dim"), zeroMasked: o.boolean(false, "mask_zero"), lengths: o.inputLength()}
+		o.ignore("dropout", "sparse")
 		if v := o.value("lora_rank"); v != nil {
 			o.ignore("lora_alpha") // the saved table has the adaptation in it
 		}
@@ -32,14 +35,26 @@ func init() {
 type embedding struct {
 	words, size int64
 	zeroMasked  bool
+	lengths     []int64 // of its input, where the file says them
 }
 
 func (e *embedding) keepsTypes() {}
+
+// inputLength reads the sizes that an Embedding was told of its input; nil when one of them is open.
+func (o *options) inputLength() []int64 {
+	if list, ok := o.value("input_length").([]any); ok && slices.Contains(list, nil) {
+		return nil
+	}
+	return o.integers("input_length")
+}
 
 func (e *embedding) lower(l *lowering, in []*tensor) (*tensor, error) {
 	t, err := wantOne(in)
 	if err != nil {
 		return nil, err
+	}
+	if len(e.lengths) > 0 && l.m.checksLengths && !t.shape[1:].Equal(e.lengths) {
+		return nil, fmt.Errorf("its input_length is %s, and its input is %s", graph.Shape(e.lengths), t.shape)
 	}
 	x, err := l.as(t, asSource)
 	if err != nil {

@@ -88,3 +88,24 @@ func TestOpenSizesRefused(t *testing.T) {
 		t.Errorf("sizes in another form: %v", err)
 	}
 }
+
+// TestInputLength holds an Embedding's input_length against the input, as the Keras 2 that was no part of TensorFlow did.
+func TestInputLength(t *testing.T) {
+	text := func(version, length string) []byte {
+		return []byte(`{"class_name":"Sequential","keras_version":"` + version + `","config":{"name":"text","layers":[
+			{"class_name":"Embedding","config":{"name":"words","batch_input_shape":[null,null],"input_dim":50,"output_dim":4,"input_length":` + length + `}},
+			{"class_name":"LSTM","config":{"name":"reader","units":3}}]}}`)
+	}
+	for _, c := range []struct {
+		version, length string
+		fits            bool
+	}{
+		{"2.1.4", "20", false}, {"2.3.1", "[20]", false}, {"2.1.4", "30", true}, {"2.1.4", "null", true}, {"2.1.4", "[null]", true},
+		{"2.2.4-tf", "20", true}, {"2.9.0", "20", true}, {"2.11.0", "20", true}, {"1.2.2", "20", true}, {"3.1.0", "20", true},
+	} {
+		_, err := keras.ParseWith(text(c.version, c.length), keras.Options{Dims: map[string]int64{"words_input[1]": 30}})
+		if fits := err == nil; fits != c.fits || !fits && !strings.Contains(err.Error(), "input_length is 20, and its input is ?x30") {
+			t.Errorf("%s of Keras %s: %v", c.length, c.version, err)
+		}
+	}
+}
