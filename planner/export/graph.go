@@ -6,9 +6,9 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/graph"
-	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/report"
+	"partita/planner/rewrite"
 )
 
 // Sizes in the drawing of the graph, in pixels. Layers stand in rows by their depth; a panel is a stage, and has as many
@@ -49,11 +49,7 @@ func graphSVG(p *plan.Plan) ([]byte, error) {
 	if err := needsStages(p); err != nil {
 		return nil, err
 	}
-	format, data, err := p.Architecture()
-	if err != nil {
-		return nil, err
-	}
-	model, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+	model, err := rewrite.Model(p)
 	if err != nil {
 		return nil, err
 	}

@@ -8,11 +8,7 @@ import (
 // Model opens the model that a plan is for, with the layers in parts that the plan computes so: the numbers of layers in
 // the plan are those of its graph.
 func Model(p *plan.Plan) (*load.Model, error) {
-	format, data, err := p.Architecture()
-	if err != nil {
-		return nil, err
-	}
-	m, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+	m, err := load.FromPlan(p)
 	if err != nil {
 		return nil, err
 	}

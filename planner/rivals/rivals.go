@@ -68,11 +68,7 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	if microRequestsPH < 1 || microRequestsPH > planner.MaxMicroRequestsPH {
 		return nil, diag.New(diag.Usage, "planner.bad-rate", "comparing the plan", "the rate is out of range", "give a rate above nothing and up to a million requests a second")
 	}
-	format, data, err := p.Architecture()
-	if err != nil {
-		return nil, err
-	}
-	m, err := load.FromArchitecture(load.Architecture{Format: format, Data: data})
+	m, err := load.FromPlan(p)
 	if err != nil {
 		return nil, err
 	}
