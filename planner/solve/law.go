@@ -91,14 +91,14 @@ func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64
 }
 
 // floors is floor for rising slopes of time; a smaller slope picks no larger size.
-func (l *law) floors(s *Stage, r *rule, a int64, slope *[slopes]int64, low, high int32, weight []int64, pick []int32) {
+func (l *law) floors(s *Stage, r *rule, a int64, slope []int64, low, high int32, weight []int64, pick []int32) {
 	fa := float64(a)
 	fixedPerUs := float64(fa * (float64(s.RunPicoUSDPerMs) / 1000))
 	run1, hop := float64(s.Run1Ns)/1000, float64(s.HopUs)
 	x, y := fa*float64(s.FixedUs+s.HopUs), fa*run1
 	fixed, time := a*(s.FixedPicoUSD-roundingPicoUSD), s.InitUs&r.sequential+r.dispatch
 	hi := high - 1
-	for n := slopes - 1; n >= 0; n-- {
+	for n := len(slope) - 1; n >= 0; n-- {
 		perUs := float64(slope[n]) + fixedPerUs
 		z := perUs * run1
 		for lo := low; lo < hi; {
@@ -130,16 +130,46 @@ func (l *law) item(s *Stage, r *rule, k int32) item {
 	}
 }
 
+// alike gives the smallest size from low on at which a stage runs as long as at size k: sizes rise in speed.
+func (l *law) alike(s *Stage, k, low int32) int32 {
+	p := l.problem
+	run := p.RunUs(s, &p.Sizes[k])
+	step := int32(1)
+	for ; k-step >= low && p.RunUs(s, &p.Sizes[k-step]) == run; step *= 2 {
+		k -= step
+	}
+	for ; step > 0; step /= 2 {
+		if k-step >= low && p.RunUs(s, &p.Sizes[k-step]) == run {
+			k -= step
+		}
+	}
+	return k
+}
+
+// thriftiest gives the cheapest item of a stage among the sizes from low to k at which it runs as long as at k, of equals the
+// largest, and the first of those sizes.
+func (l *law) thriftiest(s *Stage, r *rule, k, low int32) (x item, first int32) {
+	if l.problem.TickUs == 1 {
+		return l.item(s, r, k), k // hardly any do
+	}
+	first = l.alike(s, k, low)
+	x = l.item(s, r, first)
+	for n := first + 1; n <= k; n++ { // costs rise with the size, if not always by a whole pico-dollar
+		y := l.item(s, r, n)
+		if y.cost > x.cost {
+			break
+		}
+		x = y
+	}
+	return x, first
+}
+
 // survey fills in what sums up an arc. Its cheapest item is only bounded: see cheapest.
 func (l *law) survey(a *arc, s *Stage, r *rule) {
-	k := s.High - 1
 	p := l.problem
-	z := p.Sizes
-	for run := p.RunUs(s, &z[k]); k > s.Low && p.RunUs(s, &z[k-1]) == run; k-- {
-	}
-	a.fastest = l.item(s, r, k)
+	a.fastest = l.item(s, r, l.alike(s, s.High-1, s.Low))
 	cost, k := l.floor(s, r, 1, 0, s.Low, s.High)
-	a.cheapest = item{time: p.RunUs(s, &z[k]) + s.InitUs&r.sequential + r.dispatch, cost: cost, option: -1}
+	a.cheapest = item{time: p.RunUs(s, &p.Sizes[k]) + s.InitUs&r.sequential + r.dispatch, cost: cost, option: -1}
 	a.even = true
 	if r.overlapped != 0 {
 		a.shift = s.InitUs - r.dispatch
@@ -180,7 +210,8 @@ func (l *law) floorAt(s *Stage, k int32) int64 {
 func (l *law) items(s *Stage, r *rule, low, high int32, box item, out []item) []item {
 	start := len(out)
 	for k := high; k >= low; k-- {
-		x := l.item(s, r, k)
+		var x item
+		x, k = l.thriftiest(s, r, k, low)
 		if x.time > box.time || x.ready > box.time {
 			break
 		}

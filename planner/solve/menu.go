@@ -131,7 +131,8 @@ func (m *menus) hullOfLaw(l *law, r *rule, a *arc, box item) {
 	stage := &l.problem.Stages[a.segment]
 	start := len(m.corners)
 	for k := stage.High - 1; k >= stage.Low; k-- {
-		x := l.item(stage, r, k)
+		var x item
+		x, k = l.thriftiest(stage, r, k, stage.Low)
 		if x.time > box.time || x.ready > box.time {
 			break
 		}

@@ -16,6 +16,12 @@ import "math"
 // slopes is how many slopes there are: more of them bound better and cost more.
 const slopes = 9
 
+// fewSlopes are those of them that long lists are swept with: most arcs are far from any plan worth having.
+var fewSlopes = [...]int{0, 3, 5, 8}
+
+// longList is the number of arcs from which a list counts as long.
+const longList = 1 << 12
+
 // slopeParts are the slopes in 1024ths of the weight of time. Time that decides the latency has the larger ones. Where the
 // frontier is steep, what happens beside the deciding stages is weighed by far smaller ones, at which memory is worth
 // its price.
@@ -25,6 +31,7 @@ var slopeParts = [slopes]int64{0, 1, 4, 16, 64, 256, 512, 768, 1024}
 type envelope struct {
 	d             direction
 	slope         [slopes]int64
+	count         int     // of slopes
 	ahead, behind []int64 // slopes values per state
 }
 
@@ -50,7 +57,7 @@ func (s *solver) push() {
 		s.frames[n] = &frame{}
 	}
 	f, o := s.frames[n], &s.overlap
-	f.d, f.slope = o.d, o.slope
+	f.d, f.slope, f.count = o.d, o.slope, o.count
 	f.ahead = append(f.ahead[:0], o.ahead[:s.states*slopes]...)
 	f.behind = append(f.behind[:0], o.behind[:s.states*slopes]...)
 }
@@ -61,7 +68,7 @@ func (s *solver) pop() {
 	}
 }
 
-// overlap holds what one direction tells in cold-overlapped, slopes values per entry or state.
+// overlap holds what one direction tells in cold-overlapped: count values per entry, room for slopes values per state.
 type overlap struct {
 	envelope
 	weight              []int64 // per entry: least a*cost + slope*time of its corners
@@ -72,6 +79,22 @@ type overlap struct {
 
 	time, cost               []int64 // per state: totals of the path that via describes
 	after, afterCost, waking []int64 // the same for next
+}
+
+// aim chooses the slopes in a direction.
+func (o *envelope) aim(d direction, few bool) {
+	o.d, o.count = d, slopes
+	if few {
+		o.count = len(fewSlopes)
+	}
+	for k := range o.count {
+		part := slopeParts[k]
+		if few {
+			part = slopeParts[fewSlopes[k]]
+		}
+		o.slope[k] = d.b / 1024 * part
+	}
+	o.slope[o.count-1] = d.b
 }
 
 func (o *overlap) size(states int) {
@@ -90,11 +113,7 @@ func (o *overlap) size(states int) {
 // the paths they describe.
 func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	o := &s.overlap
-	o.d = d
-	for k, part := range slopeParts {
-		o.slope[k] = d.b / 1024 * part
-	}
-	o.slope[slopes-1] = d.b
+	o.aim(d, len(list) > longList)
 	s.weighOverlap(list, d)
 	s.forwardOverlap(list)
 	s.backwardOverlap(list, p.time)
@@ -126,7 +145,7 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			if bound > limit {
 				continue
 			}
-			x := s.corner(e.arc, o.pick[i*slopes+at])
+			x := s.corner(e.arc, o.pick[i*o.count+at])
 			t, c := s.join(from+at, to+at, &x)
 			part := parts
 			if p.time <= t && t <= q.time {
@@ -197,12 +216,12 @@ func (s *solver) polish(p, q *plan, list []entry, d direction) {
 func (s *solver) through(e *entry, i, from, to int) (bound int64, at int) {
 	o := &s.overlap
 	shift := s.arcs[e.arc].shift
-	weight := o.weight[i*slopes : i*slopes+slopes]
+	weight := o.weight[i*o.count : i*o.count+o.count]
 	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
 	bound = -unreachable
 	rest := int64(-unreachable)
-	for k := slopes - 1; k >= 0; k-- {
-		if k < slopes-1 {
+	for k := o.count - 1; k >= 0; k-- {
+		if k < o.count-1 {
 			rest += (o.slope[k+1] - o.slope[k]) * shift
 		}
 		rest = max(rest, weight[k]+behind[k])
@@ -230,7 +249,7 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 	for from != 0 {
 		x := from*slopes + k
 		v := &list[o.via[x]]
-		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.corner(v.arc, o.pick[int(o.via[x])*slopes+k]))
+		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.corner(v.arc, o.pick[int(o.via[x])*o.count+k]))
 		from -= s.step + int(v.head-v.tail)
 		k = int(o.viaSlope[x])
 	}
@@ -238,13 +257,13 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 		p.track[a], p.track[b] = p.track[b], p.track[a]
 		p.items[a], p.items[b] = p.items[b], p.items[a]
 	}
-	p.track, p.items = append(p.track, int32(i)), append(p.items, s.corner(e.arc, o.pick[i*slopes+at]))
+	p.track, p.items = append(p.track, int32(i)), append(p.items, s.corner(e.arc, o.pick[i*o.count+at]))
 	to, k := (layer+1)*s.step+int(e.head), at
 	for !s.isEnd(to) {
 		x := to*slopes + k
 		v := &list[o.next[x]]
 		k = int(o.nextSlope[x])
-		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.corner(v.arc, o.pick[int(o.next[x])*slopes+k]))
+		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.corner(v.arc, o.pick[int(o.next[x])*o.count+k]))
 		to += s.step + int(v.head-v.tail)
 	}
 	plan := &plan{path: make([]choice, 0, len(p.track))}
@@ -261,12 +280,12 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 // the side of cheap corners.
 func (s *solver) weighOverlap(list []entry, d direction) {
 	o := &s.overlap
-	o.weight, o.pick = grow(o.weight, len(list)*slopes), grow(o.pick, len(list)*slopes)
+	o.weight, o.pick = grow(o.weight, len(list)*o.count), grow(o.pick, len(list)*o.count)
 	corners := s.menus.corners
 	if s.smooth {
 		for i := range list {
 			e := &list[i]
-			s.law.floors(s.stage(e.arc), &s.rule, d.a, &o.slope, e.lo, e.hi, o.weight[i*slopes:i*slopes+slopes], o.pick[i*slopes:i*slopes+slopes])
+			s.law.floors(s.stage(e.arc), &s.rule, d.a, o.slope[:o.count], e.lo, e.hi, o.weight[i*o.count:i*o.count+o.count], o.pick[i*o.count:i*o.count+o.count])
 		}
 		return
 	}
@@ -282,8 +301,8 @@ func (s *solver) weighOverlap(list []entry, d direction) {
 				hi = mid
 			}
 		}
-		weight, pick := o.weight[i*slopes:i*slopes+slopes], o.pick[i*slopes:i*slopes+slopes]
-		for k := slopes - 1; k >= 0; k-- {
+		weight, pick := o.weight[i*o.count:i*o.count+o.count], o.pick[i*o.count:i*o.count+o.count]
+		for k := o.count - 1; k >= 0; k-- {
 			x := &corners[lo]
 			best := d.a*x.cost + o.slope[k]*x.time
 			for lo < last {
@@ -315,14 +334,14 @@ func (s *solver) forwardOverlap(list []entry) {
 			}
 			shift := s.arcs[e.arc].shift
 			best, slope := int64(-unreachable), 0
-			for k := range slopes {
+			for k := range o.count {
 				if k > 0 {
 					best += (o.slope[k] - o.slope[k-1]) * shift
 				}
 				if v := ahead[from+k]; v > best {
 					best, slope = v, k
 				}
-				if v := best + o.weight[i*slopes+k]; v < ahead[to+k] {
+				if v := best + o.weight[i*o.count+k]; v < ahead[to+k] {
 					ahead[to+k] = v
 					o.via[to+k], o.viaSlope[to+k] = int32(i), int8(slope)
 				}
@@ -335,10 +354,10 @@ func (s *solver) backwardOverlap(list []entry, time int64) {
 	o := &s.overlap
 	behind := o.behind[:s.states*slopes]
 	for v := range s.states {
-		for k := range slopes {
+		for k := range o.count {
 			behind[v*slopes+k] = unreachable
 			if s.isEnd(v) {
-				behind[v*slopes+k] = (o.slope[slopes-1] - o.slope[k]) * time
+				behind[v*slopes+k] = (o.slope[o.count-1] - o.slope[k]) * time
 			}
 		}
 	}
@@ -351,11 +370,11 @@ func (s *solver) backwardOverlap(list []entry, time int64) {
 			}
 			shift := s.arcs[e.arc].shift
 			best, slope := int64(-unreachable), 0
-			for k := slopes - 1; k >= 0; k-- {
-				if k < slopes-1 {
+			for k := o.count - 1; k >= 0; k-- {
+				if k < o.count-1 {
 					best += (o.slope[k+1] - o.slope[k]) * shift
 				}
-				if v := o.weight[i*slopes+k] + behind[to+k]; v > best {
+				if v := o.weight[i*o.count+k] + behind[to+k]; v > best {
 					best, slope = v, k
 				}
 				if best < behind[from+k] {
@@ -370,18 +389,18 @@ func (s *solver) backwardOverlap(list []entry, time int64) {
 // traceOverlap computes the true totals of the paths that the passes found.
 func (s *solver) traceOverlap(list []entry) {
 	o := &s.overlap
-	for k := range slopes {
+	for k := range o.count {
 		o.time[k], o.cost[k] = 0, 0
 	}
 	for v := 1; v < s.states; v++ {
 		if o.ahead[v*slopes] >= unreachable {
 			continue
 		}
-		for k := range slopes {
+		for k := range o.count {
 			x := v*slopes + k
 			i := int(o.via[x])
 			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.viaSlope[x])
-			y := s.corner(list[i].arc, o.pick[i*slopes+k])
+			y := s.corner(list[i].arc, o.pick[i*o.count+k])
 			o.time[x], o.cost[x] = y.after(o.time[from]), o.cost[from]+y.cost
 		}
 	}
@@ -389,14 +408,14 @@ func (s *solver) traceOverlap(list []entry) {
 		if o.behind[v*slopes] >= unreachable {
 			continue
 		}
-		for k := range slopes {
+		for k := range o.count {
 			x := v*slopes + k
 			o.after[x], o.afterCost[x], o.waking[x] = 0, 0, 0
 			if s.isEnd(v) {
 				continue
 			}
 			i, to := int(o.next[x]), int(o.nextSlope[x])
-			y := s.corner(list[i].arc, o.pick[i*slopes+to])
+			y := s.corner(list[i].arc, o.pick[i*o.count+to])
 			to += (v + s.step + int(list[i].head-list[i].tail)) * slopes
 			o.after[x] = y.time + o.after[to]
 			o.afterCost[x] = y.cost + o.afterCost[to]
@@ -408,7 +427,7 @@ func (s *solver) traceOverlap(list []entry) {
 // to bounds the value of every plan that reaches a state (given as the position of its slopes) at a finish, having paid
 // a cost.
 func (o *envelope) to(at int, finish, cost int64) int64 {
-	behind := o.behind[at : at+slopes]
+	behind := o.behind[at : at+o.count]
 	best := int64(-unreachable)
 	for k := range behind {
 		best = max(best, o.slope[k]*finish+behind[k])
@@ -434,7 +453,7 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 		if bound, at := s.through(e, i, from, to); bound <= limit && s.smooth {
 			lo, hi = e.lo, e.hi
 		} else if bound <= limit {
-			l, r := s.within(a, o.pick[i*slopes+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
+			l, r := s.within(a, o.pick[i*o.count+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
 			lo, hi = min(lo, l), max(hi, r)
 		}
 	}
@@ -476,8 +495,8 @@ func (o *envelope) through(x *item, from, to int) (bound int64, at int) {
 	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
 	bound = -unreachable
 	rest := int64(-unreachable)
-	for k := slopes - 1; k >= 0; k-- {
-		if k < slopes-1 {
+	for k := o.count - 1; k >= 0; k-- {
+		if k < o.count-1 {
 			rest += (o.slope[k+1] - o.slope[k]) * x.ready
 		}
 		rest = max(rest, behind[k])

@@ -78,8 +78,7 @@ func (p *pass) size(states int) {
 // the scenario allows, the fastest), and the bounds in time alone and in cost alone; false when there is no path.
 func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 	p := &s.pass
-	// cheapest first: the other leaves its times in p.time
-	s.quickest, s.leanest, s.paid = make([]int64, s.states), make([]int64, s.states), make([]int64, s.states)
+	s.quickest, s.leanest, s.soonest, s.paid = make([]int64, s.states), make([]int64, s.states), make([]int64, s.states), make([]int64, s.states)
 	if s.law != nil {
 		s.priceCheapest()
 	}
@@ -137,6 +136,7 @@ func (s *solver) extremes() (fastest, cheapest *plan, ok bool) {
 			}
 		} else {
 			fastest = plan
+			copy(s.soonest, p.time[:s.states])
 		}
 	}
 	for v := range s.states {

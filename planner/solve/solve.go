@@ -1,5 +1,10 @@
 package solve
 
+import (
+	"cmp"
+	"slices"
+)
+
 // DefaultLabels is the limit of labels that Solve takes for zero: some seconds of work, far above what models need.
 const DefaultLabels = 1 << 26
 
@@ -83,6 +88,9 @@ type entry struct {
 	lo, hi          int32
 }
 
+// ideal is the least time of a plan through an arc and the least cost of another.
+type ideal struct{ time, cost int64 }
+
 type solver struct {
 	in        *Terms
 	segments  []Segment // of an Instance
@@ -101,7 +109,8 @@ type solver struct {
 	states int
 
 	quickest, leanest []int64 // per state: least time and least cost from there to the sink
-	paid              []int64 // per state: least cost from the source
+	soonest, paid     []int64 // per state: earliest finish and least cost from the source
+	ideals            []ideal // per arc, once they are listed
 	box               item    // no point of the frontier is slower or dearer
 
 	entries []entry // a stack of lists
@@ -144,25 +153,17 @@ func newSolver(in *Terms, e Effort) *solver {
 
 // sortArcs makes an arc of each of n segments that has some option, by tail, then index.
 func (s *solver) sortArcs(n int, segment func(i int) (tail, head int32, some bool)) {
-	count := make([]int32, s.nodes+1)
-	for i := range n {
-		tail, _, _ := segment(i)
-		count[tail+1]++
-	}
-	for v := range s.nodes {
-		count[v+1] += count[v]
-	}
-	order := make([]int32, n)
-	for i := range n {
-		tail, _, _ := segment(i)
-		order[count[tail]] = int32(i)
-		count[tail]++
-	}
 	s.arcs = make([]arc, 0, n)
-	for _, i := range order {
-		if tail, head, some := segment(int(i)); some {
-			s.arcs = append(s.arcs, arc{tail: tail, head: head, segment: i})
+	sorted, last := true, int32(0)
+	for i := range n {
+		tail, head, some := segment(i)
+		if some {
+			s.arcs = append(s.arcs, arc{tail: tail, head: head, segment: int32(i)})
+			sorted, last = sorted && last <= tail, tail
 		}
+	}
+	if !sorted {
+		slices.SortStableFunc(s.arcs, func(a, b arc) int { return cmp.Compare(a.tail, b.tail) })
 	}
 }
 
@@ -218,16 +219,22 @@ func (s *solver) allowed(stages int) bool {
 
 // list makes the first list: the arcs that can be part of a plan inside the box, with their items in it.
 func (s *solver) list(p, q *plan) {
-	s.entries = grow(s.entries, 2*len(s.arcs))[:0] // half of it for the lists of the windows inside
+	s.ideals = grow(s.ideals, len(s.arcs))
+	room := 2 * len(s.arcs) // half of it for the lists of the windows inside
+	if s.menus.overlapped {
+		room *= 2
+	}
+	s.entries = grow(s.entries, room)[:0]
 	for i := range s.arcs {
-		a := &s.arcs[i]
-		keep := false
-		for k := 0; k < s.layers && !keep; k++ {
+		a, ideal := &s.arcs[i], &s.ideals[i]
+		ideal.time, ideal.cost = unreachable, unreachable
+		for k := range s.layers {
 			from, to := k*s.step+int(a.tail), (k+1)*s.step+int(a.head)
-			keep = s.paid[from]+a.cheapest.cost+s.leanest[to] <= s.box.cost &&
-				s.pass.time[from]+a.fastest.time+s.quickest[to] <= s.box.time && a.shift+a.fastest.time+s.quickest[to] <= s.box.time
+			rest := a.fastest.time + s.quickest[to]
+			ideal.time = min(ideal.time, max(s.soonest[from], a.shift)+rest)
+			ideal.cost = min(ideal.cost, s.paid[from]+a.cheapest.cost+s.leanest[to])
 		}
-		if keep {
+		if s.inside(int32(i), s.box.time, s.box.cost) {
 			s.entries = append(s.entries, entry{tail: a.tail, head: a.head, arc: int32(i)})
 		}
 	}
@@ -255,6 +262,12 @@ func (s *solver) list(p, q *plan) {
 		}
 	}
 	s.entries = left
+}
+
+// inside reports whether an arc can be part of a plan within a time and a cost, by the fastest and the cheapest such plan.
+func (s *solver) inside(arc int32, time, cost int64) bool {
+	ideal := &s.ideals[arc]
+	return ideal.time <= time && ideal.cost <= cost
 }
 
 // sift drops most arcs before any hull is made: in one direction an arc's least option stands for its hull.
@@ -320,39 +333,55 @@ const siftSize = 256
 // root opens the search between the two ends of the frontier.
 func (s *solver) root(p, q *plan) bool {
 	all := len(s.entries)
+	s.rehearse(p, q, 0, all, 3)
 	d, exact := s.gatewayDirection()
 	if !exact {
 		return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
 	}
 	// The gateway bills its milliseconds, so a slower plan must save more than the gateway takes. Beyond the plan z that
 	// is least in cost plus gateway only a strip of one millisecond's price can hold cheaper plans: the price is rounded up.
-	z := s.sweep(p, q, s.entries[:all], d)
-	if !s.allowed(len(z.path)) {
-		return false
-	}
-	if !s.splits(z, p, q, d) {
-		return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
+	list := all // where the list of all begins that were swept
+	z := s.lowest(p, q, d)
+	long := s.menus.overlapped && all > longList && z != nil && s.splits(z, p, q, d)
+	if long {
+		s.shorten(z, q, 0, all)
+		s.sweep(z, q, s.entries[list:], d)
+	} else {
+		list = 0
+		if z = s.sweep(p, q, s.entries[:all], d); !s.allowed(len(z.path)) {
+			return false
+		}
+		if !s.splits(z, p, q, d) {
+			return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
+		}
 	}
 	strip := d.value(z.time, z.cost) + 999*s.in.GatewayPicoUSDPerMs
-	left := len(s.entries)
-	s.narrow(0, all, d, s.known.ceiling(p, z, d), faster)
+	swept, left := len(s.entries), len(s.entries)
+	if long {
+		s.shorten(p, z, 0, all)
+	} else {
+		s.narrow(p, z, 0, all, d, s.known.ceiling(p, z, d), faster)
+	}
 	right := len(s.entries)
 	if smooth := s.smooth; smooth {
-		s.narrow(0, all, d, strip, neither)
+		s.narrow(z, q, list, swept, d, strip, neither)
 		end := len(s.entries)
 		s.harden(right, end)
-		s.sweep(p, q, s.entries[right:end], d)
+		s.sweep(z, q, s.entries[right:end], d)
 		s.leaf(z, q, s.entries[right:end], d, strip, false)
 		s.entries = s.entries[:right]
 		s.smooth = smooth
 	} else {
-		s.leaf(z, q, s.entries[:all], d, strip, false)
+		s.leaf(z, q, s.entries[list:swept], d, strip, false)
 	}
 	if s.broken {
 		return false
 	}
 	tail := append([]found(nil), s.found...)
 	s.found = s.found[:0]
+	if long {
+		d = direction{1, 0}
+	}
 	if !s.between(p, z, left, right, d, direction{0, 1}) {
 		return false
 	}
@@ -379,6 +408,11 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	if s.smooth && hi-lo < hardSize {
 		s.harden(lo, hi)
 	}
+	if s.menus.overlapped && hi-lo > longList {
+		if ok, done := s.apart(p, q, lo, hi, d, slow, fast); done {
+			return ok
+		}
+	}
 	z := s.sweep(p, q, s.entries[lo:hi], d)
 	if !s.allowed(len(z.path)) {
 		return false
@@ -390,7 +424,7 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	}
 	if s.smooth && !s.splits(z, p, q, d) {
 		start := len(s.entries)
-		s.narrow(lo, hi, d, s.known.ceiling(p, q, d), neither)
+		s.narrow(p, q, lo, hi, d, s.known.ceiling(p, q, d), neither)
 		lo, hi = start, len(s.entries)
 		s.harden(lo, hi)
 		if z = s.sweep(p, q, s.entries[lo:hi], d); !s.allowed(len(z.path)) {
@@ -408,15 +442,76 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 		}
 	}
 	left := len(s.entries)
-	s.narrow(lo, hi, d, s.known.ceiling(p, z, d), faster)
+	s.narrow(p, z, lo, hi, d, s.known.ceiling(p, z, d), faster)
 	right := len(s.entries)
-	s.narrow(lo, hi, d, s.known.ceiling(z, q, d), slower)
+	s.narrow(z, q, lo, hi, d, s.known.ceiling(z, q, d), slower)
 	end := len(s.entries)
 	s.push()
 	ok := s.between(p, z, left, right, d, fast) && s.between(z, q, right, end, slow, d)
 	s.pop()
 	s.entries = s.entries[:left]
 	return ok
+}
+
+// rehearse gets to know plans of cold-overlapped by sweeps over few of the arcs of a long list, those between every so many nodes:
+// the better the plans known, the fewer arcs survive the sweeps over all of them.
+func (s *solver) rehearse(p, q *plan, lo, hi, depth int) {
+	if !s.menus.overlapped || hi-lo <= longList {
+		return
+	}
+	start := len(s.entries)
+	for _, e := range s.entries[lo:hi] {
+		if (e.tail%sparseNodes == 0) && (e.head%sparseNodes == 0 || int(e.head) == s.nodes-1) {
+			s.entries = append(s.entries, e)
+		}
+	}
+	s.rehearseWindow(p, q, start, len(s.entries), depth)
+	s.entries = s.entries[:start]
+}
+
+func (s *solver) rehearseWindow(p, q *plan, lo, hi, depth int) {
+	if lo == hi || q.time-p.time <= s.clock.step {
+		return
+	}
+	d := s.direction(p, q)
+	s.sweep(p, q, s.entries[lo:hi], d)
+	z := s.lowest(p, q, d)
+	if depth == 0 || z == nil || !s.splits(z, p, q, d) {
+		return
+	}
+	s.rehearseWindow(p, z, lo, hi, depth-1)
+	s.rehearseWindow(z, q, lo, hi, depth-1)
+}
+
+// sparseNodes is the distance of the nodes that a rehearsal looks at.
+const sparseNodes = 8
+
+// apart divides a long list at a known plan by times and costs alone, when the parts are then hardly longer than the whole: that costs
+// far less than a sweep. Else done is false.
+func (s *solver) apart(p, q *plan, lo, hi int, d, slow, fast direction) (ok, done bool) {
+	z := s.lowest(p, q, d)
+	if z == nil || !s.splits(z, p, q, d) {
+		return false, false
+	}
+	left := len(s.entries)
+	defer func() { s.entries = s.entries[:left] }()
+	s.shorten(p, z, lo, hi)
+	right := len(s.entries)
+	s.shorten(z, q, lo, hi)
+	end := len(s.entries)
+	if end-left > hi-lo+(hi-lo)/8 {
+		return false, false
+	}
+	return s.between(p, z, left, right, slow, fast) && s.between(z, q, right, end, slow, fast), true
+}
+
+// shorten appends to the stack the arcs of entries[lo:hi] that can be part of a plan from p to q by their times and costs.
+func (s *solver) shorten(p, q *plan, lo, hi int) {
+	for i := lo; i < hi; i++ {
+		if e := s.entries[i]; s.inside(e.arc, q.time, p.cost) {
+			s.entries = append(s.entries, e)
+		}
+	}
 }
 
 // turn says on which side of a direction the next ones lie: nearer to the fastest plan or to the cheapest.
@@ -452,26 +547,26 @@ func (s *solver) corner(arc, pick int32) item {
 	return s.menus.corners[pick]
 }
 
-// narrow appends to the stack the arcs of entries[lo:hi] that can be part of a plan of at most the given value. In a
+// narrow appends to the stack the arcs of entries[lo:hi] that can be part of a plan from p to q of at most the given value. In a
 // direction nearer to speed the least corner of an arc is the same or a faster one, and the other way round.
-func (s *solver) narrow(lo, hi int, d direction, limit int64, side turn) {
+func (s *solver) narrow(p, q *plan, lo, hi int, d direction, limit int64, side turn) {
 	for i := lo; i < hi; i++ {
 		e := s.entries[i]
-		if s.bound(&e, i-lo) > limit {
+		if s.bound(&e, i-lo) > limit || !s.inside(e.arc, q.time, p.cost) {
 			continue
 		}
 		switch {
 		case side == neither:
 		case s.smooth && s.menus.overlapped: // slopes reach down to cost alone
 			if side == slower {
-				e.hi = s.overlap.pick[(i-lo)*slopes+slopes-1] + 1
+				e.hi = s.overlap.pick[(i-lo)*s.overlap.count+s.overlap.count-1] + 1
 			}
 		case s.smooth && side == slower:
 			e.hi = s.pass.pick[i-lo] + 1
 		case s.smooth:
 			e.lo = s.pass.pick[i-lo]
 		case s.menus.overlapped && side == slower: // slopes reach down to cost alone, so the range ends at the cheapest
-			e.lo = s.overlap.pick[(i-lo)*slopes+slopes-1]
+			e.lo = s.overlap.pick[(i-lo)*s.overlap.count+s.overlap.count-1]
 		case s.menus.overlapped:
 		case side == faster:
 			e.hi = s.pass.pick[i-lo] + 1
