@@ -13,7 +13,7 @@ import (
 // TestTable compares LAYERS.md with the layers that the code reads; -update writes it anew.
 func TestTable(t *testing.T) {
 	var b strings.Builder
-	b.WriteString("# Layers of Keras\n\nWritten from the code by `go test ./planner/keras -run TestTable -update`. A class that is not in these tables is refused by name, with every\nother one of the model in the same message; so is an option that changes results and is not understood.\nBeside these layers a model holds InputLayer and other models (Sequential, Model, Functional), up to  deep. Sizes that its inputs leave\nopen, other than the batch, are settled with --dim.\n")
+	b.WriteString("# Layers of Keras\n\nWritten from the code by `go test ./planner/keras -run TestTable -update`. A class that is not in these tables is refused by name, with every\nother one of the model in the same message; so is an option that changes results and is not understood.\nBeside these layers a model holds InputLayer and other models (Sequential, Model, Functional), up to 16 deep. Sizes that its inputs leave\nopen, other than the batch, are settled with --dim.\n")
 	table := func(title, column string, rows []keras.Support) {
 		fmt.Fprintf(&b, "\n## %s\n\n| %s | Keras | restrictions |\n|---|---|---|\n", title, column)
 		for _, r := range rows {
