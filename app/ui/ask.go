@@ -86,6 +86,9 @@ func (p *Page) settled() {
 		p.deployed = deployment{name: suggestedName(s.Model.Inspect.Name), model: s.Model.Inspect.Digest}
 	}
 	p.placeInputs()
+	if p.built == 0 {
+		p.build()
+	}
 	p.host.Remember(state.EncodeLink(s.Opening, s.Model, s.Answer.Query, s.Answer.Plan))
 	p.explain()
 }

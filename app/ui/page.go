@@ -67,6 +67,7 @@ type Page struct {
 	deployed deployment
 	reasons  reasons
 	view     modelView
+	built    int // how many parts of the screen of a plan are there; see build
 }
 
 // NewPage makes the screen. On the server, where the page is only drawn once as a skeleton, host is nil.
@@ -202,10 +203,35 @@ func (p *Page) empty() app.UI {
 	)
 }
 
+// parts is how many steps the screen of a plan is built in.
+const parts = 4
+
+// buildInterval is longer than a frame of go-app, which draws all that has changed in one.
+const buildInterval = 16 * time.Millisecond
+
+// build adds the parts of the screen of a plan one after the other, each in a frame of its own: making all their elements at once
+// would keep the page from answering.
+func (p *Page) build() {
+	if p.built == parts {
+		return
+	}
+	p.built++
+	p.placeInputs()
+	p.ctx.After(buildInterval, func(app.Context) { p.build() })
+}
+
+// part draws what is there from a step on.
+func (p *Page) part(step int, draw func() app.UI) app.UI {
+	if p.built < step {
+		return app.Div()
+	}
+	return draw()
+}
+
 func (p *Page) planned() app.UI {
-	return app.Main().Aria("busy", p.reading != nil || p.question != nil).Body(
-		app.Div().Class("column").Body(p.trouble(), p.busy(), p.answer(), p.why(), p.dimensions(), p.controls(), p.notes()),
-		app.Div().Class("column").Body(p.chart(), p.model(), p.stages(), p.timeline(), p.deploy()),
+	return app.Main().Aria("busy", p.reading != nil || p.question != nil || p.built < parts).Body(
+		app.Div().Class("column").Body(p.trouble(), p.busy(), p.answer(), p.part(2, p.why), p.part(2, p.dimensions), p.part(2, p.controls), p.part(2, p.notes)),
+		app.Div().Class("column").Body(p.chart(), p.part(3, p.model), p.part(4, p.stages), p.part(4, p.timeline), p.part(4, p.deploy)),
 	)
 }
 

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -107,4 +108,25 @@ func abs(n int) int {
 		return -n
 	}
 	return n
+}
+
+// locked is the entry of the option stage-memory that fixes the size of the functions that hold some layers, numbered from 1.
+func locked(first, last int, memoryMB int64) string {
+	return fmt.Sprintf("%d..%d=%d", first, last, memoryMB)
+}
+
+// hasLock tells whether a list has an entry, and toggleLock puts it in or takes it out.
+func hasLock(list, entry string) bool { return slices.Contains(strings.Split(list, ","), entry) }
+
+func toggleLock(list, entry string) string {
+	entries := slices.DeleteFunc(strings.Split(list, ","), func(one string) bool { return one == "" || one == "none" })
+	if at := slices.Index(entries, entry); at >= 0 {
+		entries = slices.Delete(entries, at, at+1)
+	} else {
+		entries = append(entries, entry)
+	}
+	if len(entries) == 0 {
+		return "none"
+	}
+	return strings.Join(entries, ",")
 }

@@ -3,6 +3,7 @@ package ui
 import (
 	"fmt"
 	"html"
+	"strconv"
 	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -35,7 +36,7 @@ func (p *Page) stages() app.UI {
 				return app.Tr().Body(
 					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(i+1)),
 					app.Td().Class("words").Text(layerSpan(&s)),
-					app.Td().Text(report.Grouped(s.MemoryMB)+" MB"),
+					app.Td().Body(app.Text(report.Memory(s.MemoryMB)+" "), p.lock(&s)),
 					app.Td().Text(report.Bytes(s.WeightBytes)),
 					app.Td().Text(report.Bytes(s.InputBytes)),
 					app.Td().Text(report.Bytes(s.OutputBytes)),
@@ -48,6 +49,17 @@ func (p *Page) stages() app.UI {
 			})),
 		)),
 	)
+}
+
+// lock is the button that fixes the memory of a function's layers, or lets the planner choose it again.
+func (p *Page) lock(s *plan.Stage) app.UI {
+	answer, layers := p.session.Answer, len(p.session.Model.Layers)
+	entry := locked(answer.Place(s.FirstLayer-1, layers)+1, max(answer.Place(s.LastLayer, layers), answer.Place(s.FirstLayer-1, layers)+1), s.MemoryMB)
+	on := hasLock(p.session.Request["stage-memory"], entry)
+	return app.Button().Type("button").Class("small").Aria("pressed", on).Aria("label", "Lock the memory of function "+strconv.Itoa(s.Index)).Text("Lock").
+		OnClick(func(app.Context, app.Event) {
+			p.set("stage-memory", toggleLock(p.wanted()["stage-memory"], entry))
+		}, app.EventScope(entry))
 }
 
 func layerSpan(s *plan.Stage) string {

@@ -227,6 +227,17 @@ func TestPins(t *testing.T) {
 	}
 }
 
+func TestLocks(t *testing.T) {
+	entry := locked(1, 52, 1024)
+	if entry != "1..52=1024" || toggleLock("", entry) != entry || toggleLock("none", entry) != entry || toggleLock(entry, entry) != "none" {
+		t.Errorf("alone, %s is put in and out as %q, %q", entry, toggleLock("none", entry), toggleLock(entry, entry))
+	}
+	both := toggleLock("fc=2048", entry)
+	if both != "fc=2048,1..52=1024" || !hasLock(both, entry) || hasLock("fc=2048", entry) || toggleLock(both, entry) != "fc=2048" {
+		t.Errorf("beside another it gives %q", both)
+	}
+}
+
 func TestBlocks(t *testing.T) {
 	model := &state.Model{}
 	for _, name := range []string{"input_1", "conv1_conv", "conv1_bn", "conv2_block1_1_conv", "conv2_block1_1_bn", "conv2_block2_out", "fc"} {

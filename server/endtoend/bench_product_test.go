@@ -133,13 +133,15 @@ func benchPrediction(b *testing.B, t *targets) {
 	}
 }
 
-// benchPageSize tells the size of the page's program.
+// benchPageSize tells the sizes of the page's program and of its planner, which the page does not wait for.
 func benchPageSize(b *testing.B, t *targets) {
-	path := filepath.Join(fixture.Root(), "web", "dist", "app.wasm")
-	if _, err := os.Stat(path + ".br"); err != nil {
+	page := filepath.Join(fixture.Root(), "web", "dist", "app.wasm")
+	planner := filepath.Join(fixture.Root(), "web", "dist", "planner.wasm")
+	if _, err := os.Stat(page + ".br"); err != nil {
 		b.Skip("web/dist is not built: run make build")
 	}
-	t.add("app.wasm, brotli", atMost(2, "MB"), float64(fileSize(b, path+".br"))/1e6, "raw "+megabytes(fileSize(b, path)))
+	t.add("app.wasm, brotli", atMost(2, "MB"), float64(fileSize(b, page+".br"))/1e6,
+		"raw "+megabytes(fileSize(b, page))+"; its planner "+megabytes(fileSize(b, planner+".br"))+", raw "+megabytes(fileSize(b, planner)))
 }
 
 // benchSecondBuild measures `make run` when nothing has changed, until the server answers.

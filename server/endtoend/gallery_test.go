@@ -85,7 +85,7 @@ func TestPageMakesWeights(t *testing.T) {
 	b := browse(t, p.url)
 	b.wait("the gallery", "gallery")
 	b.evaluate(`[...document.querySelectorAll("#gallery button")].find(e => e.textContent === "MobileNetV2").click()`)
-	b.wait("the answer", "cost")
+	b.answered()
 	b.click("make-weights")
 	b.wait("the way to deploy", "deploy-button")
 	b.set("platform", "local", "change")
@@ -113,7 +113,7 @@ func TestPageGallery(t *testing.T) {
 	b.wait("the gallery", "gallery")
 	b.screenshot("gallery")
 	b.evaluate(`[...document.querySelectorAll("#gallery button")].find(e => e.textContent === "MobileNetV3Small").click()`)
-	b.wait("the answer", "cost")
+	b.answered()
 	about := b.text("model")
 	for _, part := range []string{"MobileNetV3Small", "164 layers", "2.55 million parameters", "built in"} {
 		if !strings.Contains(about, part) {

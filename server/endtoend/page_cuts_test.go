@@ -29,7 +29,7 @@ func (b *browser) typed(id, key string) {
 func TestPageMovesCuts(t *testing.T) {
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	states := []string{b.cuts()}
 	step := func(what, want string, do func()) {
 		t.Helper()
@@ -72,6 +72,18 @@ func TestPageMovesCuts(t *testing.T) {
 		b.set("layer", "90", "input")
 		b.typed("layer", "x")
 	})
+	lock := func() { b.evaluate(`document.querySelector("#stages button").click()`) }
+	lock()
+	if b.settled(); !strings.HasPrefix(b.evaluate(`document.getElementById("stage-memory").value`), "1..162=") || b.evaluate(`document.querySelector("#stages button").ariaPressed`) != "true" {
+		t.Errorf("with its memory locked the request fixes %s", b.evaluate(`document.getElementById("stage-memory").value`))
+	}
+	lock()
+	if b.settled(); b.evaluate(`document.getElementById("stage-memory").value`) != "none" {
+		t.Error("the memory stays locked")
+	}
+	b.click("undo")
+	b.settled()
+	b.click("undo")
 	step("typing", "none | 80..100 | 1", func() { b.set("no-cut", "80..100", "change") })
 	for i := len(states) - 2; i >= 0; i-- {
 		b.evaluate(`document.getElementById("undo").click()`)
@@ -115,7 +127,7 @@ func (b *browser) drag(fromX, y, toX float64) {
 func TestPageSaysWhatHoldsBack(t *testing.T) {
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	b.set("slo-exact", "1ms", "change")
 	b.until("what would help", `document.querySelector("#why[aria-busy=false] button") !== null && document.querySelector("#answer.problem") !== null`)
 	b.evaluate(`document.querySelector("#why button").click()`)
@@ -142,7 +154,7 @@ func TestPageAssumesSizesOfKerasModels(t *testing.T) {
 	}
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.choose("model-file", path)
-	b.wait("the answer", "cost")
+	b.answered()
 	if n := b.evaluate(`document.querySelectorAll("#dimensions input").length`); n != "2" {
 		t.Fatalf("%s sizes can be set; the page says %q", n, b.text("problem"))
 	}

@@ -17,7 +17,7 @@ func TestPageDeploysModelsOfSeveralFiles(t *testing.T) {
 	p := serve(t, t.TempDir())
 	b := browse(t, p.url)
 	b.do("choose the model's files", chromedp.SetUploadFiles(chromedp.CSS("#model-file"), []string{filepath.Join(c.folder, "model.json"), filepath.Join(c.folder, "weights.bin")}))
-	b.wait("the answer", "cost")
+	b.answered()
 	b.set("platform", "local", "change")
 	b.settled()
 	b.click("deploy-button")
@@ -36,7 +36,7 @@ func TestPageOpensONNX(t *testing.T) {
 	c := readCase(t, "onnx_ch_ppocr_mobile_v2_0_cls_infer")
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.choose("model-file", c.path(t, "model.onnx", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	if stages := b.evaluate(`document.querySelectorAll("#stages tbody tr").length`); stages == "0" {
 		t.Error("there are no stages")
 	}

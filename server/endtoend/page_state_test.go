@@ -18,7 +18,7 @@ func (b *browser) shown() string {
 func TestPageGoesBackAndForth(t *testing.T) {
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	states := []string{b.shown()}
 	step := func(what string, do func()) {
 		t.Helper()
@@ -70,7 +70,7 @@ func TestPageSurvivesReload(t *testing.T) {
 	p := serve(t, t.TempDir())
 	b := browse(t, p.url)
 	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	b.set("scenario", "warm", "change")
 	b.settled()
 	b.set("min-stages", "2", "change")
@@ -83,7 +83,7 @@ func TestPageSurvivesReload(t *testing.T) {
 		t.Errorf("the address is %.100s… with %d characters", link, len(link))
 	}
 	b.do("reload", chromedp.Reload())
-	b.wait("the answer", "cost")
+	b.answered()
 	if after := b.shown(); after != before {
 		t.Errorf("after a reload the page shows %s, want %s", after, before)
 	}
@@ -93,7 +93,7 @@ func TestPageSurvivesReload(t *testing.T) {
 
 	other := browse(t, p.url)
 	other.do("open the link", chromedp.Navigate(link))
-	other.wait("the answer", "cost")
+	other.answered()
 	if there := other.shown(); there != before {
 		t.Errorf("in another browser the link shows %s, want %s", there, before)
 	}
@@ -106,7 +106,7 @@ func TestPageSurvivesReload(t *testing.T) {
 	other.until("the page's own copy", `navigator.serviceWorker.controller !== null`)
 	p.stop(t)
 	other.do("reload", chromedp.Reload())
-	other.wait("the answer", "cost")
+	other.answered()
 	if there := other.shown(); there != before {
 		t.Errorf("without a server the link shows %s, want %s", there, before)
 	}
@@ -121,7 +121,7 @@ func TestPageSurvivesReload(t *testing.T) {
 func TestPageAsksForOpenSizes(t *testing.T) {
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.choose("model-file", readCase(t, "onnx_ch_ppocr_mobile_v2_0_cls_infer").path(t, "model.onnx", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	b.wait("the open sizes", "dimensions")
 	b.screenshot("dimensions")
 	field := b.evaluate(`document.querySelector("#dimensions input").id`)

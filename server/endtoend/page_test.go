@@ -105,6 +105,12 @@ func (b *browser) settled() {
 	b.until("the plan", `document.querySelector("main[aria-busy=false]") !== null`)
 }
 
+// answered waits until the page shows a plan with all that belongs to it.
+func (b *browser) answered() {
+	b.t.Helper()
+	b.until("the answer", `document.getElementById("cost") !== null && document.querySelector("main[aria-busy=false]") !== null`)
+}
+
 // evaluate gives the value of a JavaScript expression, as text.
 func (b *browser) evaluate(expression string) string {
 	b.t.Helper()
@@ -134,6 +140,7 @@ func (b *browser) text(id string) string {
 // set gives an input a value as a user's hand would, with the event that follows.
 func (b *browser) set(id, value, event string) {
 	b.t.Helper()
+	b.wait(id, id)
 	b.evaluate(fmt.Sprintf("(() => { const e = document.getElementById(%q); e.value = %q; e.dispatchEvent(new Event(%q, {bubbles: true})); })()", id, value, event))
 }
 
@@ -174,7 +181,7 @@ func TestPage(t *testing.T) {
 	b.screenshot("empty")
 
 	b.choose("model-file", c.path(t, "model.h5", ""))
-	b.wait("the answer", "cost")
+	b.answered()
 	about := b.text("model")
 	for _, part := range []string{"162 layers", "2.62 million parameters"} {
 		if !strings.Contains(about, part) {
@@ -285,7 +292,7 @@ func TestPageTakesDroppedFiles(t *testing.T) {
 		files.items.add(new File([%q], "dropped.json"));
 		window.dispatchEvent(new DragEvent("drop", {dataTransfer: files, bubbles: true, cancelable: true}));
 	})()`, config))
-	b.wait("the answer", "cost")
+	b.answered()
 	if about := b.text("model"); !strings.Contains(about, "18 layers") {
 		t.Errorf("the page says %q of the model", about)
 	}
