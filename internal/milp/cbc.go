@@ -28,7 +28,12 @@ type Answer struct {
 func (a *Answer) Feasible() bool { return len(a.Path) > 0 }
 
 // CBC is the solver's program.
-type CBC struct{ Path string }
+type CBC struct {
+	Path string
+	// Preprocess leaves CBC's integer preprocessing on. That makes it some times faster, and now and then wrong: see the
+	// package's documentation.
+	Preprocess bool
+}
 
 // FindCBC finds it; an error says how to install it.
 func FindCBC() (CBC, error) {
@@ -36,7 +41,7 @@ func FindCBC() (CBC, error) {
 	if err != nil {
 		return CBC{}, errors.New("CBC is not installed: make test-tools, or sudo apt-get install coinor-cbc")
 	}
-	return CBC{path}, nil
+	return CBC{Path: path}, nil
 }
 
 // NoSLO asks for the cheapest plan of all.
@@ -86,9 +91,13 @@ func (c CBC) run(ctx context.Context, dir string, p *program) ([]solve.Choice, t
 	if err := errors.Join(p.write(f), f.Close()); err != nil {
 		return nil, 0, err
 	}
+	preprocess := "off"
+	if c.Preprocess {
+		preprocess = "sos" // its default
+	}
 	start := time.Now()
 	command := exec.CommandContext(ctx, c.Path, program, "-ratioGap", "0", "-allowableGap", "0", "-integerTolerance", "1e-8",
-		"-primalTolerance", "1e-9", "-dualTolerance", "1e-9", "-printingOptions", "normal", "-solve", "-solution", solution)
+		"-primalTolerance", "1e-9", "-dualTolerance", "1e-9", "-preprocess", preprocess, "-printingOptions", "normal", "-solve", "-solution", solution)
 	out, err := command.CombinedOutput()
 	took := time.Since(start)
 	if err != nil {

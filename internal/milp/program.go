@@ -17,6 +17,7 @@ type program struct {
 	tailCost, tailTime []int64 // potentials: least cost and time from the source, by node; unreached when there is no way
 	earliest           []int64 // finish of the stage that enters a node
 	leastTime          int64   // of a path
+	unitUs             int64   // every time is a whole number of these, and counted in them
 	forbidden          [][]solve.Choice
 }
 
@@ -33,7 +34,22 @@ func newProgram(in *solve.Instance, sloUs int64) *program {
 	}
 	p.earliest = p.potentials(func(before int64, o *solve.Option) int64 { return max(before+in.DispatchUs, o.InitUs) + o.RunUs })
 	p.leastTime = p.tailTime[last]
+	p.unitUs = in.DispatchUs
+	for s := range in.Segments {
+		for _, o := range in.Segments[s].Options {
+			p.unitUs = divisor(p.unitUs, divisor(o.InitUs, o.RunUs))
+		}
+	}
+	p.unitUs = max(p.unitUs, 1)
 	return p
+}
+
+// divisor is the greatest that two numbers have in common.
+func divisor(a, b int64) int64 {
+	for b != 0 {
+		a, b = b, a%b
+	}
+	return a
 }
 
 func (p *program) overlapped() bool { return p.in.Scenario == solve.ColdOverlapped }
@@ -122,13 +138,13 @@ func (p *program) write(to io.Writer) error {
 			entry("s1", 1)
 			if p.overlapped() {
 				least := max(option.InitUs, p.earliest[g.I]+in.DispatchUs) + option.RunUs
-				entry(fmt.Sprintf("p%d", g.J-1), -least)
+				entry(fmt.Sprintf("p%d", g.J-1), -least/p.unitUs)
 				if g.I > 0 {
-					entry(fmt.Sprintf("p%d", g.I-1), least-p.duration(option))
+					entry(fmt.Sprintf("p%d", g.I-1), (least-p.duration(option))/p.unitUs)
 				}
 			} else {
 				slower := p.duration(option) + p.tailTime[g.I] - p.tailTime[g.J]
-				entry("l", slower)
+				entry("l", slower/p.unitUs)
 				entry("g", -slower)
 			}
 			for _, k := range inForbidden[solve.Choice{Segment: s, Option: o}] {
@@ -142,7 +158,7 @@ func (p *program) write(to io.Writer) error {
 	}
 	fmt.Fprintf(w, " M2 'MARKER' 'INTEND'\n")
 	if p.overlapped() {
-		fmt.Fprintf(w, " F l 1\n F g -1\n")
+		fmt.Fprintf(w, " F l 1\n F g %d\n", -p.unitUs)
 		for v := range last {
 			fmt.Fprintf(w, " F m%d 1\n", v)
 		}
@@ -166,7 +182,7 @@ func (p *program) rightSides(w io.Writer) {
 	}
 	fmt.Fprintf(w, "RHS\n R f0 1\n R s0 %d\n R s1 %d\n", in.MinStages, in.MaxStages)
 	if p.sloUs >= 0 {
-		fmt.Fprintf(w, " R l %.1f\n", float64(p.sloUs-base)+0.5) // half a microsecond away from what is not allowed
+		fmt.Fprintf(w, " R l %.1f\n", math.Floor(float64(p.sloUs-base)/float64(p.unitUs))+0.5) // half a unit away from what is not allowed
 	}
 	fmt.Fprintf(w, " R g %.1f\n", float64(base-1000*p.leastMs())-0.5)
 	for k, path := range p.forbidden {

@@ -16,12 +16,12 @@ import (
 	"partita/planner/zoo"
 )
 
-// solverPatience is how long CBC is waited for; a ratio from there is a lower bound.
+// solverPatience is how long CBC is waited for; the ratio counts it as done then.
 const solverPatience = 90 * time.Second
 
 // benchSolver measures what CBC takes for one SLO of ResNet50's problem, with six sizes and all cuts, against what the
-// planner takes for the whole frontier. They take turns, and must agree to the pico-dollar. CBC's time is that of its process,
-// which reads the program; writing it is not counted.
+// planner takes for the whole frontier: the mean of the tightest SLO, one in the middle and the loosest. CBC must find
+// nothing cheaper. Its time is that of its process, which reads the program; writing it is not counted.
 func benchSolver(b *testing.B, t *targets) {
 	const what = "one SLO by CBC against the whole frontier, ResNet50, 6 sizes"
 	cbc, err := milp.FindCBC()
@@ -29,6 +29,7 @@ func benchSolver(b *testing.B, t *targets) {
 		t.note(what, err.Error(), atLeast(1000, "x"))
 		return
 	}
+	cbc.Preprocess = true // at its fastest
 	m, err := zoo.Open("ResNet50")
 	if err != nil {
 		b.Fatal(err)
@@ -55,23 +56,33 @@ func benchSolver(b *testing.B, t *targets) {
 			return time.Since(start)
 		}
 		ours := min(frontier(), frontier(), frontier())
-		want := r.Frontier[len(r.Frontier)/2]
-		bounded, cancel := context.WithTimeout(b.Context(), solverPatience)
-		a, err := cbc.Solve(bounded, b.TempDir(), in, want.LatencyUs)
-		late := errors.Is(bounded.Err(), context.DeadlineExceeded)
-		cancel()
-		theirs, said := solverPatience, "more than "+number(solverPatience.Seconds())
-		switch {
-		case late:
-		case err != nil:
-			b.Fatal(err)
-		case a.Total.CostPicoUSD != want.CostPicoUSD:
-			b.Errorf("%s: CBC's plan costs %d, ours %d", scenario, a.Total.CostPicoUSD, want.CostPicoUSD)
-		default:
-			theirs, said = a.Took, number(a.Took.Seconds())
+		var took [3]time.Duration
+		for k, at := range []int{0, len(r.Frontier) / 2, len(r.Frontier) - 1} {
+			took[k] = bySolver(b, cbc, in, r.Frontier[at])
 		}
 		ours = min(ours, frontier(), frontier(), frontier())
-		t.add(what+", "+string(scenario), atLeast(1000, "x"), theirs.Seconds()/ours.Seconds(),
-			fmt.Sprintf("CBC %s s, ours %s ms for %d points, %d options", said, number(milliseconds(ours)), len(r.Frontier), problem.Options()))
+		mean := (took[0] + took[1] + took[2]).Seconds() / 3
+		t.add(what+", "+string(scenario), atLeast(1000, "x"), mean/ours.Seconds(),
+			fmt.Sprintf("CBC %s, %s and %s s, ours %s ms for %d points, %d options", number(took[0].Seconds()), number(took[1].Seconds()), number(took[2].Seconds()), number(milliseconds(ours)),
+				len(r.Frontier), problem.Options()))
 	}
+}
+
+// bySolver gives the time that CBC takes for the SLO that a point of the frontier just meets.
+func bySolver(b *testing.B, cbc milp.CBC, in *solve.Instance, want solve.Point) time.Duration {
+	b.Helper()
+	bounded, cancel := context.WithTimeout(b.Context(), solverPatience)
+	defer cancel()
+	a, err := cbc.Solve(bounded, b.TempDir(), in, want.LatencyUs)
+	switch {
+	case errors.Is(bounded.Err(), context.DeadlineExceeded):
+		return solverPatience
+	case err != nil:
+		b.Fatal(err)
+	case a.Total.CostPicoUSD < want.CostPicoUSD:
+		b.Errorf("%s within %d us: a plan of CBC costs %d, ours %d", in.Scenario, want.LatencyUs, a.Total.CostPicoUSD, want.CostPicoUSD)
+	case a.Total.CostPicoUSD > want.CostPicoUSD: // its tolerances and preprocessing: see package milp, whose tests want equality
+		b.Logf("%s within %d us: CBC calls a plan of %d optimal, ours costs %d", in.Scenario, want.LatencyUs, a.Total.CostPicoUSD, want.CostPicoUSD)
+	}
+	return a.Took
 }
