@@ -94,6 +94,13 @@ type Request struct {
 	LayerCap             int         `json:"layerCap,omitempty"`             // most layers in a stage
 }
 
+// MemoryPin is a memory size fixed for every stage that holds one of some layers.
+type MemoryPin struct {
+	FirstLayer int   `json:"firstLayer"` // from 1
+	LastLayer  int   `json:"lastLayer"`  // inclusive
+	MemoryMB   int64 `json:"memoryMB"`
+}
+
 // Advice is the smallest change to the request that would make it feasible.
 type Advice struct {
 	Option string `json:"option"` // name of the option, as on the command line without dashes
@@ -144,6 +151,17 @@ type Gateway struct {
 	BilledUs    int64 `json:"billedUs"`   // it is billed for the whole request, by the millisecond
 	FeesPicoUSD int64 `json:"feesPicoUSD"`
 	CostPicoUSD int64 `json:"costPicoUSD"`
+}
+
+// Traffic is what a rate of requests means: how many find the functions cold, and what each kind takes and costs.
+type Traffic struct {
+	MicroRequestsPerHour int64 `json:"microRequestsPerHour"`
+	IdleUs               int64 `json:"idleUs"`
+	ColdPpm              int64 `json:"coldPpm"`
+	ColdLatencyUs        int64 `json:"coldLatencyUs"`
+	ColdCostPicoUSD      int64 `json:"coldCostPicoUSD"`
+	WarmLatencyUs        int64 `json:"warmLatencyUs"`
+	WarmCostPicoUSD      int64 `json:"warmCostPicoUSD"`
 }
 
 // Point is one plan of the frontier.

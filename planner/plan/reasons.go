@@ -15,20 +15,14 @@ type Reason struct {
 // maxReasons bounds the reasons of a document.
 const maxReasons = 1000
 
-// Traffic is what a rate of requests means: how many find the functions cold, and what each kind takes and costs.
-type Traffic struct {
-	MicroRequestsPerHour int64 `json:"microRequestsPerHour"`
-	IdleUs               int64 `json:"idleUs"`
-	ColdPpm              int64 `json:"coldPpm"`
-	ColdLatencyUs        int64 `json:"coldLatencyUs"`
-	ColdCostPicoUSD      int64 `json:"coldCostPicoUSD"`
-	WarmLatencyUs        int64 `json:"warmLatencyUs"`
-	WarmCostPicoUSD      int64 `json:"warmCostPicoUSD"`
+// Lever is something out of the ordinary that a plan does, and what it is worth: the best plan without it was looked for.
+type Lever struct {
+	Lever        string `json:"lever"` // name of the option that switches it off, as on the command line without dashes
+	Use          string `json:"use"`   // in words
+	Needed       bool   `json:"needed,omitempty"`
+	SavesPicoUSD int64  `json:"savesPicoUSD,omitempty"` // against the best plan without it; absent when there is none
+	SavesUs      int64  `json:"savesUs,omitempty"`
 }
 
-// MemoryPin is a memory size fixed for every stage that holds one of some layers.
-type MemoryPin struct {
-	FirstLayer int   `json:"firstLayer"` // from 1
-	LastLayer  int   `json:"lastLayer"`  // inclusive
-	MemoryMB   int64 `json:"memoryMB"`
-}
+// maxLevers bounds the levers of a document.
+const maxLevers = 100
