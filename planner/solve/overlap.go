@@ -16,11 +16,15 @@ import "math"
 // slopes is how many slopes there are: more of them bound better and cost more.
 const slopes = 9
 
-// fewSlopes are those of them that long lists are swept with: most arcs are far from any plan worth having.
+// fewSlopes are those of them that vast lists are swept with: most of their arcs are far from any plan worth having. On shorter
+// lists the worse bounds cost more than the shorter sweeps save.
 var fewSlopes = [...]int{0, 3, 5, 8}
 
-// longList is the number of arcs from which a list counts as long.
-const longList = 1 << 12
+// Numbers of arcs from which a list is divided before it is swept, and from which it is swept with few slopes.
+const (
+	longList = 1 << 12
+	vastList = 1 << 18
+)
 
 // slopeParts are the slopes in 1024ths of the weight of time. Time that decides the latency has the larger ones. Where the
 // frontier is steep, what happens beside the deciding stages is weighed by far smaller ones, at which memory is worth
@@ -113,7 +117,7 @@ func (o *overlap) size(states int) {
 // the paths they describe.
 func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	o := &s.overlap
-	o.aim(d, len(list) > longList)
+	o.aim(d, len(list) > vastList)
 	s.weighOverlap(list, d)
 	s.forwardOverlap(list)
 	s.backwardOverlap(list, p.time)
