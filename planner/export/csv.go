@@ -2,6 +2,7 @@ package export
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/csv"
 	"fmt"
 	"strconv"
@@ -22,11 +23,11 @@ func stagesCSV(p *plan.Plan) ([]byte, error) {
 		return nil, err
 	}
 	rows := [][]string{{"function", "firstLayer", "lastLayer", "layers", "memoryMB", "memoryNeededMB", "weightBytes", "packageBytes", "inputBytes", "outputBytes",
-		"transportIn", "transportOut", "packaging", "initUs", "inputUs", "computeUs", "outputUs", "billedUs", "invocations", "feesPicoUSD", "costPicoUSD", "costUSD"}}
+		"transportIn", "transportOut", "packaging", "precision", "initUs", "inputUs", "computeUs", "outputUs", "billedUs", "invocations", "feesPicoUSD", "costPicoUSD", "costUSD"}}
 	for _, s := range p.Stages {
 		rows = append(rows, []string{"stage-" + strconv.Itoa(s.Index), strconv.Itoa(s.FirstLayer), strconv.Itoa(s.LastLayer), textCell(s.Layers), number(s.MemoryMB), number(s.MemoryNeededMB),
-			number(s.WeightBytes), number(s.PackageBytes), number(s.InputBytes), number(s.OutputBytes), s.TransportIn, s.TransportOut, s.Packaging, number(s.InitUs), number(s.InputUs),
-			number(s.ComputeUs), number(s.OutputUs), number(s.BilledUs), number(s.Invocations), number(s.FeesPicoUSD), number(s.CostPicoUSD), usd(s.CostPicoUSD)})
+			number(s.WeightBytes), number(s.PackageBytes), number(s.InputBytes), number(s.OutputBytes), s.TransportIn, s.TransportOut, s.Packaging, cmp.Or(s.Precision, "float32"), number(s.InitUs),
+			number(s.InputUs), number(s.ComputeUs), number(s.OutputUs), number(s.BilledUs), number(s.Invocations), number(s.FeesPicoUSD), number(s.CostPicoUSD), usd(s.CostPicoUSD)})
 	}
 	g := p.Gateway
 	gateway := make([]string, len(rows[0]))
@@ -55,14 +56,17 @@ func stagesCSV(p *plan.Plan) ([]byte, error) {
 
 // frontierCSV writes the frontier and the baselines.
 func frontierCSV(p *plan.Plan) ([]byte, error) {
-	rows := [][]string{{"plan", "latencyUs", "costPicoUSD", "costUSD", "stages", "lastLayers", "memoryMB"}}
+	rows := [][]string{{"plan", "latencyUs", "costPicoUSD", "costUSD", "stages", "lastLayers", "memoryMB", "packagings", "precisions"}}
 	row := func(name string, latencyUs, costPicoUSD int64, stages []plan.Choice) {
-		var layers, sizes []string
+		var layers, sizes, packagings, precisions []string
 		for _, c := range stages {
 			layers = append(layers, strconv.Itoa(c.LastLayer))
 			sizes = append(sizes, number(c.MemoryMB))
+			packagings = append(packagings, cmp.Or(c.Packaging, "zip"))
+			precisions = append(precisions, cmp.Or(c.Precision, "float32"))
 		}
-		rows = append(rows, []string{name, number(latencyUs), number(costPicoUSD), usd(costPicoUSD), strconv.Itoa(len(stages)), strings.Join(layers, " "), strings.Join(sizes, " ")})
+		rows = append(rows, []string{name, number(latencyUs), number(costPicoUSD), usd(costPicoUSD), strconv.Itoa(len(stages)), strings.Join(layers, " "), strings.Join(sizes, " "),
+			strings.Join(packagings, " "), strings.Join(precisions, " ")})
 	}
 	for i, point := range p.Frontier {
 		name := "frontier " + strconv.Itoa(i+1)
