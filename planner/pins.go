@@ -10,6 +10,7 @@ import (
 	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/platform"
+	"partita/planner/report"
 )
 
 // Layers are named in a request as a plan numbers them, from 1, or by their names. A cut is named by the layer before it, the
@@ -205,7 +206,7 @@ func (n *pinner) contradictions(r *Request, pins *cost.Pins) {
 		}
 	}
 	if len(pins.Cuts)+1 > r.MaxStages {
-		n.against = append(n.against, fmt.Sprintf("%d cuts are wanted, which make %d functions, and at most %d are allowed: allow %[2]d with max-stages", len(pins.Cuts), len(pins.Cuts)+1, r.MaxStages))
+		n.against = append(n.against, fmt.Sprintf("%s would make %d functions, and max-stages is %d: allow %[2]d with max-stages", report.Count(len(pins.Cuts), "wanted cut"), len(pins.Cuts)+1, r.MaxStages))
 	}
 	for i, a := range pins.Memory {
 		for _, b := range pins.Memory[i+1:] {

@@ -270,6 +270,7 @@ func TestContradictoryPins(t *testing.T) {
 		{[]string{"cut=400"}, "planner.unknown-layer", "1 to 19"},
 		{[]string{"cut=3,12", "no-cut=2..5"}, "planner.contradictory-pins", "both wanted and forbidden"},
 		{[]string{"cut=3,12", "max-stages=2"}, "planner.contradictory-pins", "max-stages"},
+		{[]string{"cut=3", "max-stages=1"}, "planner.contradictory-pins", "1 wanted cut would make 2 functions"},
 		{[]string{"no-cut=9..2"}, "planner.contradictory-pins", "comes after"},
 		{[]string{"stage-memory=1..12=512,5..14=1024"}, "planner.contradictory-pins", "at 512 MB and at 1024 MB"},
 		{[]string{"stage-memory=1..3=512,4..6=1024", "no-cut=3"}, "planner.contradictory-pins", "no cut between them"},
