@@ -13,7 +13,6 @@ import (
 
 	"partita/internal/fixture"
 	"partita/planner/cost"
-	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/load"
 	"partita/planner/platform"
@@ -52,9 +51,6 @@ func mustModel(t testing.TB, name string) *load.Model {
 		t.Fatal(err)
 	}
 	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: config})
-	if diag.CodeOf(err) == "keras.unsupported-layer" {
-		t.Skip("it holds Python bytecode, which is never run") // Keras 2's InceptionResNetV2
-	}
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -29,7 +29,6 @@ func init() {
 	refused["TernaryDense"] = refusal{"its weights are packed", "use Dense"}
 	refused["Deconvolution2D"] = refusal{"it is Keras 1's transposed convolution, whose kernels no later version reads", "save the model from Keras 2 with Conv2DTranspose"}
 	refused["RandomFourierFeatures"] = refusal{"it is an experiment of TensorFlow 2 that Keras 3 left out", "use Dense and Activation"}
-	refused["Lambda"] = refusal{"it holds Python bytecode, which is never run", replace}
 	refused["Wrapper"] = refusal{"it wraps a layer without saying what it does", replace}
 	for _, c := range []string{"LSTMCell", "GRUCell", "SimpleRNNCell", "StackedRNNCells"} {
 		refused[c] = refusal{"it is one step of time by itself", "wrap it in RNN"}
@@ -173,6 +172,7 @@ var restrictions = map[string]string{
 	"AtrousConv1D": kernelsOfTheano, "AtrousConv2D": kernelsOfTheano, "AtrousConvolution1D": kernelsOfTheano, "AtrousConvolution2D": kernelsOfTheano, "SeparableConvolution2D": kernelsOfTheano,
 	"Convolution1D": kernelsOfTheano, "Convolution2D": kernelsOfTheano, "Convolution3D": kernelsOfTheano,
 	"MultiHeadAttention": "on inputs of more than three axes, masks given by hand only", "Discretization": "boundaries in the configuration", "IntegerLookup": "vocabulary in the configuration; one index or none for others",
+	"Lambda":         "the scaled sum of keras.applications' InceptionResNetV2, known by its bytes; any other holds Python bytecode, which is never run, and is refused by name",
 	"MelSpectrogram": "windows hann and hamming; top_db counts from the peak of each sound, as in a batch of one",
 	"RandomCrop":     "Keras 3: pictures of the right size", "Pipeline": "weights in one of its layers at most", "LocallyConnected1D": localRestrictions, "LocallyConnected2D": localRestrictions, "Merge": "modes sum, mul, ave, max, concat, dot, cos (of one vector each)",
 	"Resizing": "padding by a constant", "UpSampling2D": "nearest and bilinear by ONNX's Resize, others by matrices",

@@ -9,14 +9,8 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
-	"partita/planner/diag"
 	"partita/planner/keras"
 )
-
-// unsupported lists the real architectures that are refused, with what the error must name.
-var unsupported = map[string][]string{
-	"keras2/InceptionResNetV2": {`layer "block35_1" (Lambda) at config.layers[`, `layer "block8_10" (Lambda)`},
-}
 
 // TestZoo opens every architecture that real Keras 1.2.2, 2.2.4 and 3.5.0 wrote and compares layers, parameters, shapes
 // and multiply-accumulates with the tables Keras gave.
@@ -33,10 +27,6 @@ func TestZoo(t *testing.T) {
 			t.Run(version+"/"+name, func(t *testing.T) {
 				base := filepath.Join(root, version, name)
 				m, err := keras.Parse(fixture.Read(t, base+".json.gz"))
-				if want, refused := unsupported[version+"/"+name]; refused {
-					checkRefused(t, err, want)
-					return
-				}
 				if err != nil {
 					t.Fatal(err)
 				}
@@ -47,18 +37,6 @@ func TestZoo(t *testing.T) {
 					}
 				}
 			})
-		}
-	}
-}
-
-func checkRefused(t *testing.T, err error, want []string) {
-	t.Helper()
-	if diag.CodeOf(err) != "keras.unsupported-layer" {
-		t.Fatalf("got %v, want code keras.unsupported-layer", err)
-	}
-	for _, w := range want {
-		if !strings.Contains(err.Error(), w) {
-			t.Errorf("the error does not contain %q:\n%v", w, err)
 		}
 	}
 }
