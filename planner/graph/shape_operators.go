@@ -66,7 +66,6 @@ func typed(d DType, rule func(*call) error) func(*call) error {
 	}
 }
 
-func noRule(*call) error     { return ErrNoRule }
 func dataDecide(*call) error { return ErrDataDecide }
 
 // ruleSame gives the first output the first input's type and shape.

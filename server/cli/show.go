@@ -69,7 +69,7 @@ func storedAs(s *deploy.DeployedStage) string {
 		text += " as " + s.Precision
 	}
 	if s.WeightError > 0 {
-		text += fmt.Sprintf(" (measured to be %s off)", report.Share(int64(s.WeightError*1e6)))
+		text += fmt.Sprintf(" (its numbers measured to be %s off; answers may be further)", report.Share(int64(s.WeightError*1e6)))
 	}
 	return text
 }
