@@ -12,6 +12,7 @@ import (
 // reading is a model that is being opened.
 type reading struct {
 	opening *state.Opening
+	request state.Request
 	making  bool         // its weights are being made up
 	done    int64        // bytes read, or made
 	model   *state.Model // once it is known; it is being planned then
@@ -64,13 +65,21 @@ func (p *Page) abandon() {
 	p.reasons.forget()
 }
 
-// load opens and plans a model and shows it; then is called when it is shown. Weights alone belong to the model that is open.
-func (p *Page) load(o *state.Opening, request state.Request, then func()) {
-	var current *state.View
-	if p.session != nil {
-		current = &p.session.View
+// current is the model that weights alone belong to: the one that is being planned, or else the one that is shown.
+func (p *Page) current() *state.View {
+	switch r := p.reading; {
+	case r != nil && r.model != nil:
+		return &state.View{Opening: r.opening, Model: r.model, Request: r.request}
+	case p.session != nil:
+		return &p.session.View
 	}
-	r := &reading{opening: o}
+	return nil
+}
+
+// load opens and plans a model and shows it; then is called when it is shown.
+func (p *Page) load(o *state.Opening, request state.Request, then func()) {
+	current := p.current()
+	r := &reading{opening: o, request: request}
 	work := p.begin(r)
 	p.ctx.Async(func() {
 		tell := func(bytes int64) { p.dispatch(func() { r.done = bytes }) }
@@ -81,7 +90,7 @@ func (p *Page) load(o *state.Opening, request state.Request, then func()) {
 		}
 		var answer *state.Answer
 		if err == nil {
-			p.dispatch(func() { r.opening, r.model = o, model })
+			p.dispatch(func() { r.opening, r.request, r.model = o, request, model })
 			answer, err = p.host.Plan(work, o, request)
 		}
 		p.dispatch(func() {
@@ -111,7 +120,7 @@ func (p *Page) load(o *state.Opening, request state.Request, then func()) {
 // makeWeights makes up weights for the model that is open and opens it with them.
 func (p *Page) makeWeights(app.Context, app.Event) {
 	o, request, name := p.session.Opening, p.session.Request, p.session.Model.Inspect.Name
-	r := &reading{opening: o, making: true}
+	r := &reading{opening: o, request: request, making: true}
 	work := p.begin(r)
 	p.ctx.Async(func() {
 		file, err := p.host.MakeWeights(work, o, name+".synthetic.h5", func(bytes int64) { p.dispatch(func() { r.done = bytes }) })
