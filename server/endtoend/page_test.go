@@ -245,7 +245,11 @@ func checkLittleWasRead(t *testing.T, text string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		return value * map[string]float64{"B": 1, "KB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
+		bytes, known := map[string]float64{"B": 1, "kB": 1e3, "MB": 1e6, "GB": 1e9}[unit]
+		if !known {
+			t.Fatalf("the page counts in %q", unit)
+		}
+		return value * bytes
 	}
 	read, whole := size(fields[1], fields[2]), size(fields[4], fields[5])
 	if read <= 0 || read > whole/4 {
