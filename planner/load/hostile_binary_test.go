@@ -145,8 +145,8 @@ func hostileONNX() []hostileCase {
 		graph("cycle", "onnx.cycle", func() proto {
 			return proto(nil).bytes(1, protoNode("Add", []string{"x", "b"}, []string{"a"})).bytes(1, protoNode("Relu", []string{"a"}, []string{"b"})).bytes(1, protoNode("Relu", []string{"b"}, []string{"y"}))
 		}),
-		graph("cycle of 14,000", "onnx.cycle", func() proto {
-			return chain(14_000, nil, "Add", func(i int) []string { return []string{before(i), "y"} })
+		graph("cycle of 11,000", "onnx.cycle", func() proto {
+			return chain(11_000, nil, "Add", func(i int) []string { return []string{before(i), "y"} })
 		}),
 		graph("chain of 90,000", "onnx.too-large", func() proto { return chain(90_000, nil, "Relu", func(i int) []string { return []string{before(i)} }) }),
 		graph("chain of 50,000, backwards", "onnx.too-large", func() proto {
@@ -171,25 +171,25 @@ func hostileONNX() []hostileCase {
 			}
 			return g
 		}),
-		graph("chain of 14,000", "", func() proto { return chain(14_000, nil, "Relu", func(i int) []string { return []string{before(i)} }) }),
-		graph("14,000 nodes of one name", "", func() proto {
+		graph("chain of 11,000", "", func() proto { return chain(11_000, nil, "Relu", func(i int) []string { return []string{before(i)} }) }),
+		graph("11,000 nodes of one name", "", func() proto {
 			var g proto
-			for i := range 14_000 {
+			for i := range 11_000 {
 				out := fmt.Sprint("v", i)
-				if i == 13_999 {
+				if i == 10_999 {
 					out = "y"
 				}
 				g = g.bytes(1, protoNode("Relu", []string{before(i)}, []string{out}).text(3, "n"))
 			}
 			return g
 		}),
-		graph("14,000 names that are made of underscores", "", func() proto {
-			return chain(14_000, nil, "Relu", func(i int) []string { return []string{before(i)} }).bytes(1, protoNode("Relu", []string{"x"}, []string{strings.Repeat("_", 1<<19)}))
+		graph("11,000 names that are made of underscores", "", func() proto {
+			return chain(11_000, nil, "Relu", func(i int) []string { return []string{before(i)} }).bytes(1, protoNode("Relu", []string{"x"}, []string{strings.Repeat("_", 1<<19)}))
 		}),
-		graph("chain of 13,000 on a weight", "", func() proto {
+		graph("chain of 10,500 on a weight", "", func() proto {
 			g := proto(nil).bytes(5, protoTensor("w", 1, []int64{32, 2, 2}, make([]byte, 512)))
 			last := "w"
-			for i := range 13_000 {
+			for i := range 10_500 {
 				g = g.bytes(1, protoNode("Relu", []string{last}, []string{fmt.Sprint("u", i)}))
 				last = fmt.Sprint("u", i)
 			}

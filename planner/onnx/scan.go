@@ -13,7 +13,7 @@ import (
 // Bounds on what is held of a file's structure: names, nodes, attributes and small tensors. The largest exports of
 // transformers and detectors have some ten thousand nodes.
 const (
-	maxStructure = 24 << 20 // bytes, as they are accounted for
+	maxStructure = 20 << 20 // bytes, as they are accounted for
 	maxText      = 1 << 20  // of one name or string
 	maxNodes     = 100_000
 	maxTensors   = 200_000
