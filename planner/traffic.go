@@ -4,7 +4,9 @@ import (
 	"slices"
 
 	"partita/planner/cost"
+	"partita/planner/graph"
 	"partita/planner/plan"
+	"partita/planner/report"
 	"partita/planner/solve"
 )
 
@@ -14,8 +16,9 @@ func (p *Problem) traffic(document *plan.Plan) *plan.Traffic {
 		return nil
 	}
 	t := &plan.Traffic{MicroRequestsPerHour: p.request.MicroRequestsPH, IdleUs: p.request.idleUs(p.platform), ColdPpm: p.table.Arrivals.ColdPpm}
-	t.ColdLatencyUs, t.ColdCostPicoUSD = p.pure(document, true)
-	t.WarmLatencyUs, t.WarmCostPicoUSD = p.pure(document, false)
+	cold, warm := p.Timelines(document)
+	t.ColdLatencyUs, t.ColdCostPicoUSD = cold.LatencyUs, cold.CostPicoUSD
+	t.WarmLatencyUs, t.WarmCostPicoUSD = warm.LatencyUs, warm.CostPicoUSD
 	return t
 }
 
@@ -51,26 +54,70 @@ func (p *Problem) pureTable(cold bool) *cost.Table {
 	return table
 }
 
-// pure tells what a request takes and costs when it finds everything cold, or warm.
-func (p *Problem) pure(document *plan.Plan, cold bool) (latencyUs, picoUSD int64) {
+// timeline follows a request through the stages of a plan when it finds everything cold, or warm.
+func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 	table := p.pureTable(cold)
-	finish := int64(0)
-	for k := range document.Stages {
-		s := &document.Stages[k]
-		i, j := p.nodeOf(s.FirstLayer-1, s.TransportIn), p.nodeOf(s.LastLayer, s.TransportOut)
-		account := table.StageAs(p.variantOf(s), i, j, s.MemoryMB)
-		o := account.Option()
-		picoUSD += o.CostPicoUSD
-		begin := finish + p.platform.DispatchUs
-		if cold {
-			if begin += o.InitUs; p.coldScenario() == solve.ColdOverlapped {
-				begin = max(finish+p.platform.DispatchUs, o.InitUs)
-			}
+	overlapped := cold && p.coldScenario() == solve.ColdOverlapped
+	line := report.Timeline{StartUs: table.StartUsWhen(cold)}
+	finish := line.StartUs
+	for k := range stages {
+		s := &stages[k]
+		account := table.StageAs(p.variantOf(s), p.nodeOf(s.FirstLayer-1, s.TransportIn), p.nodeOf(s.LastLayer, s.TransportOut), s.MemoryMB)
+		line.CostPicoUSD += account.Option().CostPicoUSD
+		one := report.Span{WakeUs: finish + p.platform.DispatchUs, InputUs: account.InputUs, ComputeUs: account.ComputeUs, OutputUs: account.OutputUs}
+		one.CallUs = one.WakeUs
+		if overlapped {
+			one.WakeUs = line.StartUs
 		}
-		finish = begin + o.RunUs
+		if one.ReadyUs = one.WakeUs; cold {
+			one.ReadyUs += account.InitUs
+		}
+		one.CallUs = max(one.CallUs, one.ReadyUs)
+		finish = one.EndUs()
+		line.Spans = append(line.Spans, one)
 	}
-	latencyUs = table.StartUsWhen(cold) + finish
-	return latencyUs, picoUSD + (latencyUs+999)/1000*table.GatewayPicoUSDPerMs()
+	line.LatencyUs = finish
+	line.CostPicoUSD += (finish + 999) / 1000 * table.GatewayPicoUSDPerMs()
+	return line
+}
+
+// Timelines follows two requests through a plan of this problem: one that finds every function cold, and one that finds every one warm.
+func (p *Problem) Timelines(document *plan.Plan) (cold, warm report.Timeline) {
+	return p.TimelinesOf(document.Stages)
+}
+
+// TimelinesOf is Timelines of other stages of the problem.
+func (p *Problem) TimelinesOf(stages []plan.Stage) (cold, warm report.Timeline) {
+	return p.timeline(stages, true), p.timeline(stages, false)
+}
+
+// Graph gives the model that the problem is about.
+func (p *Problem) Graph() *graph.Graph { return p.given.graph }
+
+// IdleUs gives how long an unused function stays warm.
+func (p *Problem) IdleUs() int64 { return p.request.idleUs(p.platform) }
+
+// Layers tells of each layer of a plan of this problem what it takes on one vCPU, in nanoseconds, and the most bytes of activations that
+// are live while it runs.
+func (p *Problem) Layers() (oneVCPUNs, peakBytes []int64) {
+	for l := range p.table.Graph.Layers {
+		ns, peak := p.table.Layer(l)
+		oneVCPUNs, peakBytes = append(oneVCPUNs, ns), append(peakBytes, peak)
+	}
+	return oneVCPUNs, peakBytes
+}
+
+// Alone gives the stage of a baseline that has the whole model in one function; ok is false for others.
+func (p *Problem) Alone(b *plan.Baseline) (stages []plan.Stage, ok bool) {
+	if b.Status != plan.Feasible || len(b.Stages) != 1 {
+		return nil, false
+	}
+	c := &b.Stages[0]
+	one := plan.Stage{Index: 1, FirstLayer: 1, LastLayer: c.LastLayer, MemoryMB: c.MemoryMB, Packaging: c.Packaging, Precision: c.Precision}
+	if one.Packaging == "" {
+		one.Packaging = plan.PackagingZip
+	}
+	return []plan.Stage{one}, true
 }
 
 // nodeOf finds the node of a cut with a transport.

@@ -248,5 +248,11 @@ func (t *Table) GatewayPicoUSDPerMs() int64 {
 	return (t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)*t.trackedPpm() + million/2) / million
 }
 
+// Layer tells of one layer, from 0, by itself: what it takes on one vCPU, in nanoseconds, and the most bytes of activations that are live
+// while it runs.
+func (t *Table) Layer(l int) (oneVCPUNs, peakBytes int64) {
+	return t.run1Ns[l+1] - t.run1Ns[l], t.peak[l]
+}
+
 // Cuts gives the number of places where the model may be cut.
 func (t *Table) Cuts() int { return len(t.cuts) - 2 }

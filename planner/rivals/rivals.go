@@ -87,15 +87,12 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	}
 	c.Rivals = append(c.Rivals, Rival{Name: published.Name, Basis: PublishedBasis, Status: published.Status, LatencyUs: published.LatencyUs, CostPicoUSD: published.CostPicoUSD})
 	for _, h := range platform.Hosts() {
-		basis := fmt.Sprintf("%s (%s)", h.Source, h.Confidence)
-		r := Rival{Name: h.Label, Status: plan.Feasible}
+		r := Rival{Name: h.Label, Basis: hostBasis(&h), Status: plan.Feasible}
 		if h.Hourly {
-			r.Basis = "one instance, always on, if it can serve the rate; " + basis
 			r.CostPicoUSD = divideUp(h.PicoUSDPerHour, microRequest, microRequestsPH)
 			r.MonthMicroUSD = divideUp(h.PicoUSDPerHour, monthHours, 1_000_000) // whatever the rate
 			r.BreakEvenMicroRequestsPH = breakEven(p, h.PicoUSDPerHour)
 		} else {
-			r.Basis = "warm, the processor's share as Lambda's (an assumption); " + basis
 			if r.LatencyUs, r.CostPicoUSD, err = metered(m.Graph, &h, batch); err != nil {
 				return nil, err
 			}
@@ -115,6 +112,15 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 		}
 	}
 	return c, nil
+}
+
+// hostBasis says what the figures of a host rest on.
+func hostBasis(h *platform.Host) string {
+	how := "warm, the processor's share as Lambda's (an assumption)"
+	if h.Hourly {
+		how = "one instance, always on, if it can serve the rate"
+	}
+	return fmt.Sprintf("%s; %s (%s)", how, h.Source, h.Confidence)
 }
 
 // monthMicroUSD gives the cost of a month of requests, rounded up to the millionth of a USD.
