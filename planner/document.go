@@ -26,6 +26,9 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	for _, m := range p.table.Pins.Memory {
 		request.MemoryPins = append(request.MemoryPins, plan.MemoryPin{FirstLayer: m.First + 1, LastLayer: m.Last, MemoryMB: m.MemoryMB})
 	}
+	for _, w := range p.table.Pins.Precision {
+		request.PrecisionPins = append(request.PrecisionPins, plan.PrecisionPin{FirstLayer: w.First + 1, LastLayer: w.Last, Precision: string(w.Precision)})
+	}
 	return &plan.Plan{
 		Format:    plan.Format,
 		Model:     p.model.document,

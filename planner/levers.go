@@ -65,7 +65,11 @@ func (e *explainer) used() []plan.Lever {
 		try("packaging", plan.PackagingZip, report.Count(n, "function")+of+" with weights in S3")
 	}
 	if n := count(func(s *plan.Stage) bool { return s.Precision != "" }); n > 0 {
-		try("precision", string(precision.Float32), report.Count(n, "function")+of+" with weights in less than float32")
+		option, without := "precision", string(precision.Float32)
+		if len(e.request.Precisions) == 0 {
+			option, without = "stage-precision", "none" // all of them are fixed by hand
+		}
+		try(option, without, report.Count(n, "function")+of+" with weights in less than float32")
 	}
 	for _, s := range d.Model.Splits {
 		try("split-layers", off, fmt.Sprintf("%s in %d parts", s.Layer, s.Parts))

@@ -121,8 +121,14 @@ var options = []Option{
 		parse: func(r *Request, text string) (err error) { r.NoCuts, err = parseLayers(text); return err },
 		print: func(r *Request) string { return printLayers(r.NoCuts) }},
 	{Name: "stage-memory", Key: "fix", Default: "none", Help: "memory in MB of the functions that hold some layers, as in 1..52=1024,fc1=2048, or none",
-		parse: func(r *Request, text string) (err error) { r.Fixed, err = parseFixed(text); return err },
-		print: func(r *Request) string { return printFixed(r.Fixed) }},
+		parse: func(r *Request, text string) (err error) { r.Fixed, err = parseFixedMemory(text); return err },
+		print: func(r *Request) string { return printAll(r.Fixed) }},
+	{Name: "stage-precision", Key: "fixw", Default: "none", Help: "how the functions that hold some layers store their weights, whatever precision says, as in fc1=int8,1..52=float16, or none",
+		parse: func(r *Request, text string) (err error) {
+			r.FixedPrecisions, err = parseFixedPrecisions(text)
+			return err
+		},
+		print: func(r *Request) string { return printAll(r.FixedPrecisions) }},
 	{Name: "layer-cap", Key: "cap", Default: "none", Help: "most layers in a function, or none",
 		parse: func(r *Request, text string) (err error) {
 			if r.LayerCap = 0; text != "none" {

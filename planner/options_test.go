@@ -42,6 +42,7 @@ func TestOptionsParse(t *testing.T) {
 		{"idle", "10m", "600s"}, {"idle", "default", "default"}, {"cut", "3, conv2/relu,3", "3,conv2/relu"}, {"cut", "none", "none"},
 		{"no-cut", "10,20..30", "10,20..30"}, {"stage-memory", "1..52=1024,fc1=2048", "1..52=1024,fc1=2048"}, {"stage-memory", "a=b..c=512", "a=b..c=512"},
 		{"stage-memory", "a b&c=d%+#=512", "a b&c=d%+#=512"}, {"cut", "größe", "größe"}, {"layer-cap", "7", "7"}, {"layer-cap", "none", "none"},
+		{"stage-precision", "fc1=int8, 1..52=float16", "fc1=int8,1..52=float16"}, {"stage-precision", "3=float32", "3=float32"}, {"stage-precision", "none", "none"},
 		{"gateway-memory", "256", "256"}, {"gateway-memory", "default", "default"},
 	} {
 		r := request(t, c.option+"="+c.text)
@@ -69,7 +70,8 @@ func TestOptionsRefuse(t *testing.T) {
 		{"rate", "5", "no unit"}, {"rate", "-1/s", "not a decimal"}, {"rate", "0/h", "it is nothing"}, {"idle", "-1s", "negative"}, {"idle", "soon", "no duration"},
 		{"cut", "a,,b", "no name"}, {"cut", "", "no name"}, {"cut", strings.Repeat("a", 70000), "too long"}, {"no-cut", strings.Repeat("a", 70000), "too long"},
 		{"stage-memory", "1..52", "LAYER=MB"}, {"stage-memory", "=512", "LAYER=MB"}, {"stage-memory", "..5=512", "FROM..TO"}, {"stage-memory", "fc1=much", "no whole number"},
-		{"stage-memory", "fc1=0", "between 1"}, {"layer-cap", "0", "between 1"}, {"layer-cap", "few", "no whole number"},
+		{"stage-memory", "fc1=0", "between 1"}, {"stage-precision", "fc1", "LAYER=PRECISION"}, {"stage-precision", "fc1=int4", "float32, float16 and int8"}, {"stage-precision", "fc1=", "float32, float16 and int8"},
+		{"layer-cap", "0", "between 1"}, {"layer-cap", "few", "no whole number"},
 	} {
 		before := DefaultRequest()
 		r := before

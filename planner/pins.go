@@ -10,6 +10,7 @@ import (
 	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/platform"
+	"partita/planner/precision"
 	"partita/planner/report"
 )
 
@@ -20,6 +21,12 @@ import (
 type FixedMemory struct {
 	From, To string
 	MemoryMB int64
+}
+
+// FixedPrecision fixes how every function that holds any of the layers From to To stores its weights.
+type FixedPrecision struct {
+	From, To  string
+	Precision precision.Precision
 }
 
 // maxPins bounds a list of pins.
@@ -56,14 +63,14 @@ func printLayers(list []string) string {
 	return strings.Join(list, ",")
 }
 
-// parseFixed reads a list of LAYERS=MB, where LAYERS is one layer or FROM..TO.
-func parseFixed(text string) ([]FixedMemory, error) {
+// parseFixed reads a list of LAYERS=VALUE, where LAYERS is one layer or FROM..TO.
+func parseFixed[T any](text, unit string, entry func(from, to, value string) (T, error)) ([]T, error) {
 	items, err := parseLayers(text)
-	var list []FixedMemory
+	var list []T
 	for _, item := range items {
 		k := strings.LastIndexByte(item, '=')
 		if k < 1 {
-			return nil, fmt.Errorf("an entry is LAYER=MB or FROM..TO=MB")
+			return nil, fmt.Errorf("an entry is LAYER=%s or FROM..TO=%[1]s", unit)
 		}
 		from, to, ranged := strings.Cut(item[:k], "..")
 		if !ranged {
@@ -72,23 +79,50 @@ func parseFixed(text string) ([]FixedMemory, error) {
 		if from == "" || to == "" {
 			return nil, fmt.Errorf("a range is FROM..TO")
 		}
-		m, err := parseCount(item[k+1:], maxMemory)
+		x, err := entry(from, to, item[k+1:])
 		if err != nil {
-			return nil, fmt.Errorf("the size in %.40q: %w", item, err)
+			return nil, fmt.Errorf("the entry %.40q: %w", item, err)
 		}
-		list = append(list, FixedMemory{from, to, int64(m)})
+		list = append(list, x)
 	}
 	return list, err
 }
 
-func printFixed(list []FixedMemory) string {
-	var items []string
-	for _, f := range list {
-		layers := f.From
-		if f.To != f.From {
-			layers += ".." + f.To
+func parseFixedMemory(text string) ([]FixedMemory, error) {
+	return parseFixed(text, "MB", func(from, to, value string) (FixedMemory, error) {
+		m, err := parseCount(value, maxMemory)
+		return FixedMemory{from, to, int64(m)}, err
+	})
+}
+
+func parseFixedPrecisions(text string) ([]FixedPrecision, error) {
+	return parseFixed(text, "PRECISION", func(from, to, value string) (FixedPrecision, error) {
+		w, err := precision.Parse(value)
+		if err != nil || value == "" {
+			return FixedPrecision{}, fmt.Errorf("the precisions are float32, float16 and int8")
 		}
-		items = append(items, layers+"="+strconv.FormatInt(f.MemoryMB, 10))
+		return FixedPrecision{from, to, w}, nil
+	})
+}
+
+func printFixed(from, to, value string) string {
+	if to != from {
+		from += ".." + to
+	}
+	return from + "=" + value
+}
+
+func (f FixedMemory) String() string {
+	return printFixed(f.From, f.To, strconv.FormatInt(f.MemoryMB, 10))
+}
+
+func (f FixedPrecision) String() string { return printFixed(f.From, f.To, string(f.Precision)) }
+
+// printAll prints a list of what is fixed as it is parsed.
+func printAll[T fmt.Stringer](list []T) string {
+	items := make([]string, len(list))
+	for i, x := range list {
+		items[i] = x.String()
 	}
 	return printLayers(items)
 }
@@ -108,7 +142,7 @@ type pinner struct {
 // pins resolves what a request fixes by hand. Contradictions are refused, all at once.
 func (r *Request) pins(g *graph.Graph, p *platform.Platform) (cost.Pins, error) {
 	var pins cost.Pins
-	if len(r.Cuts) == 0 && len(r.NoCuts) == 0 && len(r.Fixed) == 0 {
+	if len(r.Cuts)+len(r.NoCuts)+len(r.Fixed)+len(r.FixedPrecisions) == 0 {
 		return cost.Pins{MaxLayers: r.LayerCap}, nil
 	}
 	n := &pinner{graph: g, platform: p, byName: map[string]int{}, cuts: g.Cuts()}
@@ -138,6 +172,11 @@ func (r *Request) pins(g *graph.Graph, p *platform.Platform) (cost.Pins, error) 
 			n.unsold = append(n.unsold, fmt.Sprintf("%d MB (the nearest size is %d MB)", f.MemoryMB, p.NearestMemory(f.MemoryMB)))
 		} else if ok {
 			pins.Memory = append(pins.Memory, cost.MemoryPin{First: first, Last: last + 1, MemoryMB: f.MemoryMB})
+		}
+	}
+	for _, f := range r.FixedPrecisions {
+		if first, last, ok := n.layers(f.From, f.To); ok {
+			pins.Precision = append(pins.Precision, cost.PrecisionPin{First: first, Last: last + 1, Precision: f.Precision})
 		}
 	}
 	slices.Sort(pins.Cuts)
@@ -210,19 +249,37 @@ func (n *pinner) contradictions(r *Request, pins *cost.Pins) {
 	}
 	for i, a := range pins.Memory {
 		for _, b := range pins.Memory[i+1:] {
-			first, second := a, b
-			if second.First < first.First {
-				first, second = second, first
-			}
-			switch {
-			case a.MemoryMB == b.MemoryMB:
-			case second.First < first.Last:
-				n.against = append(n.against, fmt.Sprintf("%s is to be at %d MB and at %d MB", n.name(second.First), first.MemoryMB, second.MemoryMB))
-			case !slices.ContainsFunc(n.cuts, func(c int) bool { return first.Last <= c && c <= second.First && !slices.Contains(pins.NoCuts, c) }):
-				n.against = append(n.against, fmt.Sprintf("%s at %d MB and %s at %d MB are to be in functions of their own, and no cut between them is possible or allowed",
-					n.name(first.Last-1), first.MemoryMB, n.name(second.First), second.MemoryMB))
+			if a.MemoryMB != b.MemoryMB {
+				n.apart(pins, wanted{a.First, a.Last, fmt.Sprintf("at %d MB", a.MemoryMB)}, wanted{b.First, b.Last, fmt.Sprintf("at %d MB", b.MemoryMB)})
 			}
 		}
+	}
+	for i, a := range pins.Precision {
+		for _, b := range pins.Precision[i+1:] {
+			if a.Precision != b.Precision {
+				n.apart(pins, wanted{a.First, a.Last, "in " + string(a.Precision)}, wanted{b.First, b.Last, "in " + string(b.Precision)})
+			}
+		}
+	}
+}
+
+// wanted is what layers [first, last) of a function of their own are wanted to be.
+type wanted struct {
+	first, last int
+	how         string
+}
+
+// apart finds whether layers that are wanted differently can be in functions of their own.
+func (n *pinner) apart(pins *cost.Pins, a, b wanted) {
+	if b.first < a.first {
+		a, b = b, a
+	}
+	switch {
+	case b.first < a.last:
+		n.against = append(n.against, fmt.Sprintf("%s is to be %s and %s", n.name(b.first), a.how, b.how))
+	case !slices.ContainsFunc(n.cuts, func(c int) bool { return a.last <= c && c <= b.first && !slices.Contains(pins.NoCuts, c) }):
+		n.against = append(n.against, fmt.Sprintf("%s %s and %s %s are to be in functions of their own, and no cut between them is possible or allowed",
+			n.name(a.last-1), a.how, n.name(b.first), b.how))
 	}
 }
 

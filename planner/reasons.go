@@ -224,7 +224,11 @@ func (e *explainer) unpin() {
 	}
 	for i, f := range r.Fixed[:min(len(r.Fixed), tried)] {
 		rest := slices.Delete(slices.Clone(r.Fixed), i, i+1)
-		e.helps(change{constraint: "stage-memory", option: "stage-memory", value: printFixed(rest), words: "choose the memory of layer " + printFixed([]FixedMemory{f}) + " freely"})
+		e.helps(change{constraint: "stage-memory", option: "stage-memory", value: printAll(rest), words: "choose the memory of layer " + f.String() + " freely"})
+	}
+	for i, f := range r.FixedPrecisions[:min(len(r.FixedPrecisions), tried)] {
+		rest := slices.Delete(slices.Clone(r.FixedPrecisions), i, i+1)
+		e.helps(change{constraint: "stage-precision", option: "stage-precision", value: printAll(rest), words: "choose how layer " + f.String() + " is stored freely"})
 	}
 	if r.LayerCap > 0 && e.document.Status != plan.Infeasible {
 		e.helps(change{constraint: "layer-cap", option: "layer-cap", value: "none", words: "allow any number of layers in a function"})

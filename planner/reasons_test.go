@@ -1,6 +1,8 @@
 package planner
 
 import (
+	"cmp"
+	"math"
 	"strconv"
 	"strings"
 	"testing"
@@ -260,6 +262,64 @@ func TestPinnedPlans(t *testing.T) {
 	}
 }
 
+// Functions that hold pinned layers store their weights as pinned; the others as the request allows. Among the plans of any
+// precision that keep the pins there is none cheaper.
+func TestPinnedPrecisions(t *testing.T) {
+	m := tiny(t)
+	for _, c := range []struct{ allowed, pins string }{{"float32", "1..3=int8,19=float16"}, {"float16,int8", "19=float32"}, {"auto", "5..14=float16"}} {
+		p := mustProblem(t, m, "precision="+c.allowed, "stage-precision="+c.pins, "min-stages=3", "max-stages=3", "memory=512,1024")
+		d := mustPlan(t, p)
+		whole(t, p, d)
+		keeps := func(first, last int, stored string) bool { // layers from 1
+			offered := false
+			for _, w := range strings.Split(strings.ReplaceAll(c.allowed, "auto", "float32,float16,int8"), ",") {
+				offered = offered || w == stored
+			}
+			for _, pin := range d.Request.PrecisionPins {
+				if first <= pin.LastLayer && pin.FirstLayer <= last {
+					if offered = pin.Precision == stored; !offered {
+						return false
+					}
+				}
+			}
+			return offered
+		}
+		for _, s := range d.Stages {
+			if !keeps(s.FirstLayer, s.LastLayer, cmp.Or(s.Precision, "float32")) {
+				t.Errorf("%v: layers %d to %d are stored as %q", c, s.FirstLayer, s.LastLayer, s.Precision)
+			}
+		}
+		// Every stage of a three-function plan of this small model fits every size, so the instance can be written out by hand.
+		any := mustProblem(t, m, "precision=auto", "min-stages=3", "max-stages=3", "memory=512,1024")
+		in, err := any.Instance()
+		if err != nil {
+			t.Fatal(err)
+		}
+		in.Segments = nil
+		for i := range in.Nodes {
+			for j := i + 1; j < len(in.Nodes); j++ {
+				segment := solve.Segment{I: i, J: j}
+				for v, variant := range any.table.Variants {
+					if first, last := in.Nodes[i].Cut, in.Nodes[j].Cut; first == last || !keeps(first+1, last, string(variant.Precision)) {
+						continue
+					}
+					for _, size := range []int64{512, 1024} {
+						s := any.table.StageAs(v, i, j, size)
+						segment.Options = append(segment.Options, s.Option())
+					}
+				}
+				if len(segment.Options) > 0 {
+					in.Segments = append(in.Segments, segment)
+				}
+			}
+		}
+		result := solve.Solve(in, 0)
+		if k, ok := result.Cheapest(math.MaxInt64); !ok || result.Frontier[k].CostPicoUSD != d.CostPicoUSD {
+			t.Errorf("%v: the plan costs %d, the best by hand is of %v", c, d.CostPicoUSD, result.Frontier)
+		}
+	}
+}
+
 func TestContradictoryPins(t *testing.T) {
 	for _, c := range []struct {
 		request []string
@@ -274,6 +334,9 @@ func TestContradictoryPins(t *testing.T) {
 		{[]string{"no-cut=9..2"}, "planner.contradictory-pins", "comes after"},
 		{[]string{"stage-memory=1..12=512,5..14=1024"}, "planner.contradictory-pins", "at 512 MB and at 1024 MB"},
 		{[]string{"stage-memory=1..3=512,4..6=1024", "no-cut=3"}, "planner.contradictory-pins", "no cut between them"},
+		{[]string{"stage-precision=1..12=int8,5..14=float16"}, "planner.contradictory-pins", "in int8 and in float16"},
+		{[]string{"stage-precision=1..3=int8,4..6=float32", "no-cut=3"}, "planner.contradictory-pins", "no cut between them"},
+		{[]string{"stage-precision=nowhere=int8"}, "planner.unknown-layer", "nowhere"},
 		{[]string{"stage-memory=1..3=100000"}, "", ""},
 		{[]string{"stage-memory=1..3=100"}, "planner.memory-not-sold", "nearest size is 128 MB"},
 		{[]string{"stage-memory=3=700", "platform=azure-functions-flex"}, "planner.memory-not-sold", "512, 2048 and 4096 MB"},

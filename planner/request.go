@@ -47,6 +47,8 @@ type Request struct {
 	Fixed    []FixedMemory
 	LayerCap int // most layers in a function; 0: no limit
 
+	FixedPrecisions []FixedPrecision
+
 	// Calibration replaces predicted layer times by measured ones. It is not an option: it comes with a model.
 	Calibration *cost.Calibration
 }

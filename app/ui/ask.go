@@ -95,7 +95,7 @@ func (p *Page) settled() {
 
 // carried gives what of a request is about any model: not what was chosen on the frontier of one, or about its layers.
 func carried(r state.Request) state.Request {
-	for _, name := range []string{"slo", "budget", "cut", "no-cut", "stage-memory", "layer-cap"} {
+	for _, name := range []string{"slo", "budget", "cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"} {
 		r = r.Without(name)
 	}
 	return r

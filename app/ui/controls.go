@@ -110,7 +110,7 @@ var prime = []string{"scenario", "rate", "platform", "max-stages", "min-stages"}
 var groups = []group{
 	{"Aim", []string{"objective", "slo", "budget"}},
 	{"Functions", []string{"memory", "batch", "packaging", "precision", "transport", "split-layers", "gateway-memory", "idle"}},
-	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "layer-cap"}},
+	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"}},
 }
 
 // labels are what people call options; another option is called by its name.
@@ -118,7 +118,7 @@ var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "batch": "Batch", "transport": "Tensors travel",
 	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function",
-	"rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "layer-cap": "Layers in a function, up to",
+	"rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
 
 // words are what people call the choices of options; another choice is called by its value.

@@ -71,8 +71,8 @@
 //
 // # Pins
 //
-// Places where a stage must or must not end, memory sizes of the stages that hold some layers, and a most number of layers
-// in a stage are kept by offering no segment that breaks them.
+// Places where a stage must or must not end, memory sizes and precisions of the stages that hold some layers, and a most number
+// of layers in a stage are kept by offering no segment that breaks them.
 //
 // # Limits
 //

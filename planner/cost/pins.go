@@ -1,13 +1,18 @@
 package cost
 
-import "slices"
+import (
+	"slices"
+
+	"partita/planner/precision"
+)
 
 // Pins are what a user fixes by hand. Stages that break one are not offered.
 type Pins struct {
 	Cuts      []int       // positions where a stage must end, rising
 	NoCuts    []int       // positions where none may end, rising
 	Memory    []MemoryPin // sizes of the stages that hold some layers
-	MaxLayers int         // most layers in a stage; 0: no limit
+	Precision []PrecisionPin
+	MaxLayers int // most layers in a stage; 0: no limit
 }
 
 // MemoryPin fixes the memory size of every stage that holds any of the layers [First, Last).
@@ -16,9 +21,32 @@ type MemoryPin struct {
 	MemoryMB    int64
 }
 
-// pin lists the size that each layer wants, 0 for any.
+// PrecisionPin fixes how every stage that holds any of the layers [First, Last) stores its weights, whatever the variants offer
+// to others.
+type PrecisionPin struct {
+	First, Last int
+	Precision   precision.Precision
+}
+
+// pin lists the size that each layer wants, 0 for any, and the precision, "" for any of the variants'. A precision that only
+// pins want adds variants of its own.
 func (t *Table) pin() {
 	t.pinned = make([]int64, len(t.Graph.Layers))
+	t.stored = make([]precision.Precision, len(t.Graph.Layers))
+	if t.Variants == nil {
+		t.Variants = []Variant{Plain}
+	}
+	t.offeredVariants = len(t.Variants)
+	for _, p := range t.Pins.Precision {
+		for l := p.First; l < p.Last; l++ {
+			t.stored[l] = p.Precision
+		}
+		for _, v := range t.Variants[:t.offeredVariants] {
+			if v.Precision = p.Precision; !slices.Contains(t.Variants, v) {
+				t.Variants = append(slices.Clip(t.Variants), v)
+			}
+		}
+	}
 	for _, p := range t.Pins.Memory {
 		for l := p.First; l < p.Last; l++ {
 			t.pinned[l] = p.MemoryMB
@@ -43,13 +71,33 @@ func (t *Table) reach(first int) int {
 	return end
 }
 
-// wanted adds layer l to a stage whose layers so far want a size; ok is false when it wants another one.
-func (t *Table) wanted(memoryMB int64, l int) (int64, bool) {
-	switch want := t.pinned[l]; {
-	case want == 0 || want == memoryMB:
-		return memoryMB, true
-	case memoryMB == 0:
-		return want, true
+// wish is what the layers of a stage want of it: 0 and "" where they leave it open.
+type wish struct {
+	memoryMB  int64
+	precision precision.Precision
+}
+
+// add adds layer l to the layers that wish for something; it gives false when they cannot agree.
+func (w *wish) add(t *Table, l int) bool {
+	if want := t.pinned[l]; want != 0 {
+		if w.memoryMB != 0 && w.memoryMB != want {
+			return false
+		}
+		w.memoryMB = want
 	}
-	return memoryMB, false
+	if want := t.stored[l]; want != "" {
+		if w.precision != "" && w.precision != want {
+			return false
+		}
+		w.precision = want
+	}
+	return true
+}
+
+// permits tells whether a stage whose layers wish for something may be made in a variant.
+func (w *wish) permits(t *Table, variant int) bool {
+	if w.precision != "" {
+		return t.Variants[variant].Precision == w.precision
+	}
+	return variant < t.offeredVariants
 }

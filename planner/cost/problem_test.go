@@ -6,6 +6,7 @@ import (
 
 	"partita/planner/cost"
 	"partita/planner/platform"
+	"partita/planner/precision"
 	"partita/planner/solve"
 )
 
@@ -25,6 +26,9 @@ func TestProblemAgreesWithInstance(t *testing.T) {
 		if rng.IntN(3) == 0 {
 			all := p.Grid(p.MemoryStepMB)
 			settings.Pins = cost.Pins{Memory: []cost.MemoryPin{{First: 1, Last: 2 + rng.IntN(2), MemoryMB: all[len(all)/2+rng.IntN(len(all)/2)]}}}
+		}
+		if rng.IntN(3) == 0 {
+			settings.Pins.Precision = []cost.PrecisionPin{{First: 1, Last: 2 + rng.IntN(2), Precision: precision.All[rng.IntN(len(precision.All))]}}
 		}
 		if rng.IntN(2) == 0 {
 			all := p.Grid(p.MemoryStepMB)

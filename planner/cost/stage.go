@@ -162,12 +162,19 @@ func (t *Table) nodesAt(cut int) []int {
 
 // exceeds tells which limit a stage between two nodes exceeds at every size and in every variant: that of the first.
 func (t *Table) exceeds(i, j int) (limit Limit, needs, allowed int64, ok bool) {
+	var want wish
+	for l := t.cuts[t.nodes[i].cut]; l < t.cuts[t.nodes[j].cut]; l++ {
+		want.add(t, l) // of layers that do not agree the first counts: such a stage fits nothing
+	}
 	for v := range t.Variants {
+		if !want.permits(t, v) {
+			continue
+		}
 		l, n, a, fits := t.exceedsAs(v, i, j)
 		if fits {
 			return "", 0, 0, true
 		}
-		if v == 0 {
+		if limit == "" {
 			limit, needs, allowed = l, n, a
 		}
 	}

@@ -79,7 +79,8 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 	clear(b.held)
 	clear(b.full)
 	open := len(b.full)
-	var peak, pinnedMB int64
+	var peak int64
+	var want wish
 	end := t.reach(first)
 	for j := i + 1; j < len(t.nodes); j++ {
 		to := &t.nodes[j]
@@ -91,8 +92,7 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 			return
 		}
 		for ; layer < last; layer++ {
-			var agreed bool
-			if pinnedMB, agreed = t.wanted(pinnedMB, layer); !agreed {
+			if !want.add(t, layer) {
 				return
 			}
 			for k := range b.held {
@@ -107,7 +107,7 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 		b.candidates = b.candidates[:0]
 		stored := -1 // as the last candidate
 		for v := range t.Variants {
-			if b.full[v] {
+			if b.full[v] || !want.permits(t, v) {
 				continue
 			}
 			fetched, h := b.fetched[v], &b.held[b.stored[v]]
@@ -138,7 +138,7 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 		}
 		best := b.best(b.candidates)
 		for k := range best {
-			if c := &best[k]; t.fit(&s, c, pinnedMB) {
+			if c := &best[k]; t.fit(&s, c, want.memoryMB) {
 				s.Variant, s.InitUs = c.variant, c.initUs
 				s.FeesPicoUSD = from.input.feePicoUSD + to.output.feePicoUSD + c.fees
 				t.price(&s)

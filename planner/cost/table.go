@@ -49,8 +49,12 @@ type Table struct {
 	peak    []int64                                // by layer
 	weights map[precision.Precision][]layerWeights // by layer
 	pinned  []int64                                // by layer: the memory of its stage, 0 for any
-	sizes   []platform.Size
-	useful  int // sizes up to the first with the platform's full speed
+	stored  []precision.Precision                  // by layer: the precision of its stage, "" for any offered
+
+	offeredVariants int // how many of Variants are for stages without a precision of their own; the rest are for pins
+
+	sizes  []platform.Size
+	useful int // sizes up to the first with the platform's full speed
 }
 
 // crossing is what crosses a position.

@@ -47,9 +47,6 @@ type earlierUse struct {
 
 // measureWeights lists what each layer reads, by stored tensor, in every precision that a variant has.
 func (t *Table) measureWeights() {
-	if t.Variants == nil {
-		t.Variants = []Variant{Plain}
-	}
 	for _, v := range t.Variants {
 		if t.weights[v.Precision] == nil {
 			if t.weights == nil {

@@ -86,12 +86,13 @@ type Request struct {
 	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
 
-	MicroRequestsPerHour int64       `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
-	IdleUs               int64       `json:"idleUs,omitempty"`               // after which an unused environment is ended
-	Cuts                 []int       `json:"cuts,omitempty"`                 // layers after which a stage must end
-	NoCuts               []int       `json:"noCuts,omitempty"`               // layers after which none may end
-	MemoryPins           []MemoryPin `json:"memoryPins,omitempty"`           // sizes fixed by hand
-	LayerCap             int         `json:"layerCap,omitempty"`             // most layers in a stage
+	MicroRequestsPerHour int64          `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
+	IdleUs               int64          `json:"idleUs,omitempty"`               // after which an unused environment is ended
+	Cuts                 []int          `json:"cuts,omitempty"`                 // layers after which a stage must end
+	NoCuts               []int          `json:"noCuts,omitempty"`               // layers after which none may end
+	MemoryPins           []MemoryPin    `json:"memoryPins,omitempty"`           // sizes fixed by hand
+	PrecisionPins        []PrecisionPin `json:"precisionPins,omitempty"`        // precisions fixed by hand
+	LayerCap             int            `json:"layerCap,omitempty"`             // most layers in a stage
 }
 
 // MemoryPin is a memory size fixed for every stage that holds one of some layers.
@@ -99,6 +100,13 @@ type MemoryPin struct {
 	FirstLayer int   `json:"firstLayer"` // from 1
 	LastLayer  int   `json:"lastLayer"`  // inclusive
 	MemoryMB   int64 `json:"memoryMB"`
+}
+
+// PrecisionPin is a precision fixed for every stage that holds one of some layers.
+type PrecisionPin struct {
+	FirstLayer int    `json:"firstLayer"` // from 1
+	LastLayer  int    `json:"lastLayer"`  // inclusive
+	Precision  string `json:"precision"`  // "float32", "float16" or "int8"
 }
 
 // Advice is the smallest change to the request that would make it feasible.
