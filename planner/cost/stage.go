@@ -50,8 +50,8 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 		FeesPicoUSD: from.input.feePicoUSD + to.output.feePicoUSD,
 	}
 	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
-	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant.fetched(), &weights)
-	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant.fetched(), &weights)
+	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant.packing(), &weights)
+	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant.packing(), &weights)
 	s.MemoryNeededMB = t.memoryNeededMB(&weights, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
 	var run1Ns int64
 	for l := s.First; l < s.Last; l++ {
@@ -61,7 +61,7 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
 	run := t.whole(s.InputUs + s.ComputeUs + s.OutputUs)
 	s.ComputeUs = run - s.InputUs - s.OutputUs
-	initUs := t.initUs(s.Variant.fetched(), &weights)
+	initUs := t.initUs(s.Variant.packing(), &weights)
 	if t.Cold() {
 		s.InitUs = initUs
 	}
@@ -190,11 +190,12 @@ func (t *Table) exceedsAs(variant, i, j int) (limit Limit, needs, allowed int64,
 	}
 	s := t.StageAs(variant, i, j, largest)
 	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
-	initUs := t.initUs(s.Variant.fetched(), &weights)
+	initUs := t.initUs(s.Variant.packing(), &weights)
 	runUs := s.InputUs + s.ComputeUs + s.OutputUs
+	allowed = t.packageLimit(s.Variant.packing())
 	switch {
-	case s.PackageBytes > t.Platform.PackageLimitBytes || !t.offered(s.Variant.fetched(), &weights):
-		return PackageLimit, s.PackageBytes, t.Platform.PackageLimitBytes, false
+	case s.PackageBytes > allowed || !t.offered(s.Variant.packing(), &weights):
+		return PackageLimit, s.PackageBytes, allowed, false
 	case s.MemoryNeededMB > largest:
 		return MemoryLimit, s.MemoryNeededMB, largest, false
 	case s.OneVCPUUs > maxRunNs/1000 || runUs > t.Platform.TimeoutUs:
@@ -211,10 +212,10 @@ func (t *Table) Reaches(limit Limit) bool {
 	whole := t.Stage(0, len(t.nodes)-1, t.sizes[len(t.sizes)-1].MemoryMB)
 	switch limit {
 	case PackageLimit:
-		return whole.PackageBytes > t.Platform.PackageLimitBytes
+		return whole.PackageBytes > t.packageLimit(whole.Variant.packing())
 	case InitLimit:
 		weights := t.stageWeights(whole.Variant.Precision, whole.First, whole.Last)
-		return t.initUs(whole.Variant.fetched(), &weights) > t.Platform.InitTimeoutUs
+		return t.initUs(whole.Variant.packing(), &weights) > t.Platform.InitTimeoutUs
 	case TimeLimit: // at the smallest size
 		slowest := t.Stage(0, len(t.nodes)-1, t.sizes[0].MemoryMB)
 		return slowest.InputUs+slowest.ComputeUs+slowest.OutputUs > t.Platform.TimeoutUs

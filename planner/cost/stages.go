@@ -15,7 +15,7 @@ type builder struct {
 	*Table
 	weights    [][]layerWeights // in every precision
 	stored     []int            // by variant: its precision, an index into weights
-	fetched    []bool           // by variant
+	packing    []packing        // by variant
 	held       []held           // by precision: the weights of the present stage
 	full       []bool           // by variant: the package is too large, and packages only grow
 	low        []int            // by variant: the size that the last stage needed
@@ -33,10 +33,10 @@ type candidate struct {
 
 func newBuilder(t *Table) *builder {
 	n := len(t.Variants)
-	b := &builder{Table: t, stored: make([]int, n), fetched: make([]bool, n), full: make([]bool, n), low: make([]int, n), candidates: make([]candidate, 0, n), waits: t.Cold() || t.Arrivals != nil}
+	b := &builder{Table: t, stored: make([]int, n), packing: make([]packing, n), full: make([]bool, n), low: make([]int, n), candidates: make([]candidate, 0, n), waits: t.Cold() || t.Arrivals != nil}
 	var precisions []precision.Precision
 	for v := range t.Variants {
-		b.fetched[v] = t.Variants[v].fetched()
+		b.packing[v] = t.Variants[v].packing()
 		p := t.Variants[v].Precision
 		if b.stored[v] = slices.Index(precisions, p); b.stored[v] < 0 {
 			b.stored[v] = len(precisions)
@@ -47,29 +47,30 @@ func newBuilder(t *Table) *builder {
 	return b
 }
 
-// mostStages bounds the number of a problem's stages by the packages that are small enough, weights that an earlier layer reads
-// too set aside.
+// mostStages estimates the number of a problem's stages by the packages that are small enough, weights that an earlier layer reads
+// too set aside. Of the variants of a stage seldom more than two are worth considering.
 func (t *Table) mostStages() int {
-	count := 0
+	all, most := 0, 0
 	for _, v := range t.Variants {
 		before := make([]held, len(t.Graph.Layers)+1) // by layer, sum before it
 		for l, w := range t.weights[v.Precision] {
 			before[l+1] = before[l]
 			before[l+1].add(&w.own)
 		}
-		j := 0
+		count, j := 0, 0
 		for i := range t.nodes {
 			first := &before[t.cuts[t.nodes[i].cut]]
 			for ; j < len(t.nodes); j++ {
 				last := &before[t.cuts[t.nodes[j].cut]]
-				if t.packageBytes(v.fetched(), &held{padded: last.padded - first.padded, apart: last.apart - first.apart}) > t.Platform.PackageLimitBytes {
+				if t.packageBytes(v.packing(), &held{padded: last.padded - first.padded, apart: last.apart - first.apart}) > t.packageLimit(v.packing()) {
 					break
 				}
 			}
 			count += max(j-i-1, 0)
 		}
+		all, most = all+count, max(most, count)
 	}
-	return count
+	return min(all, 2*most)
 }
 
 // stagesFrom adds the stages that begin at a node, of each the variants that are worth considering.
@@ -110,17 +111,17 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 			if b.full[v] || !want.permits(t, v) {
 				continue
 			}
-			fetched, h := b.fetched[v], &b.held[b.stored[v]]
-			if t.packageBytes(fetched, h) > t.Platform.PackageLimitBytes {
+			kind, h := b.packing[v], &b.held[b.stored[v]]
+			if t.packageBytes(kind, h) > t.packageLimit(kind) {
 				b.full[v] = true
 				open--
 				continue
 			}
-			if !b.waits && b.stored[v] == stored || !t.offered(fetched, h) {
+			if !b.waits && b.stored[v] == stored || !t.offered(kind, h) {
 				continue // warm, packaging makes no difference
 			}
 			c := candidate{
-				variant: int32(v), initUs: t.initUs(fetched, h), fees: t.fetchPicoUSD(fetched, h),
+				variant: int32(v), initUs: t.initUs(kind, h), fees: t.fetchPicoUSD(kind, h),
 				needMB: t.memoryNeededMB(h, peak, t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes),
 			}
 			if c.initUs > t.Platform.InitTimeoutUs {

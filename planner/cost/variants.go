@@ -12,8 +12,24 @@ type Variant struct {
 	Precision precision.Precision
 }
 
-// fetched tells whether the stage fetches its weights when it starts.
-func (v Variant) fetched() bool { return v.Packaging == plan.PackagingS3 }
+// packing is a packaging as the law tells it from others.
+type packing uint8
+
+const (
+	inZip   packing = iota // everything is in a zip
+	fetched                // the stage fetches its weights when it starts
+	inImage                // everything is in a container image
+)
+
+func (v Variant) packing() packing {
+	switch v.Packaging {
+	case plan.PackagingS3:
+		return fetched
+	case plan.PackagingImage:
+		return inImage
+	}
+	return inZip
+}
 
 // Plain is the variant that a plan has unless it says otherwise.
 var Plain = Variant{plan.PackagingZip, precision.Float32}
@@ -134,30 +150,41 @@ func (t *Table) memoryNeededMB(h *held, peakBytes, textIn, textOut int64) int64 
 	return add(t.Platform.RuntimeBaseMB, scale(bytes, 1, 1<<20))
 }
 
-// packageBytes is the size of a stage's unzipped package.
-func (t *Table) packageBytes(fetched bool, h *held) int64 {
+// packageBytes is the size of a stage's unzipped package, or of what an image adds to the one it is based on.
+func (t *Table) packageBytes(k packing, h *held) int64 {
 	inside := h.padded
-	if fetched {
+	if k == fetched {
 		inside -= h.apart
 	}
 	return add(inside, t.Platform.LibraryBytes+t.Platform.BootstrapBytes)
 }
 
+// packageLimit is the most that a package may have; 0 where there are none of the kind.
+func (t *Table) packageLimit(k packing) int64 {
+	if k == inImage {
+		return t.Platform.ImageLimitBytes
+	}
+	return t.Platform.PackageLimitBytes
+}
+
 // offered tells whether a variant can be had at all for a stage: weights that are fetched need room in the temporary
 // storage that every function has.
-func (t *Table) offered(fetched bool, h *held) bool {
-	return !fetched || add(h.apart, temporaryRoomBytes) <= t.Platform.TemporaryMB<<20
+func (t *Table) offered(k packing, h *held) bool {
+	return k != fetched || add(h.apart, temporaryRoomBytes) <= t.Platform.TemporaryMB<<20
 }
 
 // temporaryRoomBytes is what is left of a function's temporary storage for other files than its weights.
 const temporaryRoomBytes = 16 << 20
 
 // initUs is the cold start of a stage.
-func (t *Table) initUs(fetched bool, h *held) int64 {
+func (t *Table) initUs(k packing, h *held) int64 {
 	p := t.Platform
-	us := add(p.BootUs, scale(t.packageBytes(fetched, h), p.FetchPicosecPerByte, 1e6))
-	load := p.LoadPicosecPerByte
-	if fetched {
+	boot, rate, load := p.BootUs, p.FetchPicosecPerByte, p.LoadPicosecPerByte
+	if k == inImage {
+		boot, rate = p.ImageBootUs, p.ImageFetchPicosecPerByte
+	}
+	us := add(boot, scale(t.packageBytes(k, h), rate, 1e6))
+	if k == fetched {
 		us = add(us, t.fetchUs(h.apart))
 		load = p.LoadFetchedPicosecPerByte
 	}
@@ -194,8 +221,8 @@ func (t *Table) fetchUs(bytes int64) int64 {
 }
 
 // fetchPicoUSD is the fee of fetching a stage's weights, per request: every cold start pays it.
-func (t *Table) fetchPicoUSD(fetched bool, h *held) int64 {
-	if !fetched {
+func (t *Table) fetchPicoUSD(k packing, h *held) int64 {
+	if k != fetched {
 		return 0
 	}
 	fee := fetchParts(h.apart) * t.Platform.ObjectGetPicoUSD

@@ -14,6 +14,8 @@ var everyVariant = []cost.Variant{
 	cost.Plain, {Packaging: plan.PackagingS3, Precision: precision.Float32},
 	{Packaging: plan.PackagingZip, Precision: precision.Float16}, {Packaging: plan.PackagingS3, Precision: precision.Float16},
 	{Packaging: plan.PackagingZip, Precision: precision.Int8}, {Packaging: plan.PackagingS3, Precision: precision.Int8},
+	{Packaging: plan.PackagingImage, Precision: precision.Float32}, {Packaging: plan.PackagingImage, Precision: precision.Float16},
+	{Packaging: plan.PackagingImage, Precision: precision.Int8},
 }
 
 // Every stage that the problem states, in any variant, is accounted for to the pico-dollar; and what it leaves out is impossible
@@ -26,7 +28,7 @@ func TestVariantsAgreeWithStage(t *testing.T) {
 		p := mustPlatform(t, []string{"aws-lambda-x86_64", "aws-lambda-arm64", "aws-lambda-2020", "local"}[round%4])
 		var variants []cost.Variant
 		for _, v := range everyVariant {
-			if rng.IntN(2) == 0 || v == everyVariant[round%6] {
+			if rng.IntN(2) == 0 || v == everyVariant[round%len(everyVariant)] {
 				variants = append(variants, v)
 			}
 		}
@@ -56,6 +58,9 @@ func TestVariantsAgreeWithStage(t *testing.T) {
 					continue
 				}
 				for v, variant := range variants {
+					if variant.Packaging == plan.PackagingImage && p.ImageLimitBytes == 0 {
+						continue
+					}
 					for _, m := range settings.MemoryMB {
 						a := table.StageAs(v, i, j, m)
 						if variant.Packaging == plan.PackagingS3 && a.WeightBytes > p.TemporaryMB<<20-32<<20 || !fits(p, a) {
@@ -109,6 +114,7 @@ func TestVariantsByHand(t *testing.T) {
 		if v%2 == 1 {
 			continue
 		}
+		image := table.StageAs(6+v/2, 0, len(mustInstance(t, table).Nodes)-1, 1024)
 		zip, fetched := table.StageAs(v, 0, len(mustInstance(t, table).Nodes)-1, 1024), table.StageAs(v+1, 0, len(mustInstance(t, table).Nodes)-1, 1024)
 		if zip.WeightBytes != c.weights || fetched.WeightBytes != c.weights {
 			t.Errorf("%+v: %d bytes of weights, fetched %d, want %d", everyVariant[v], zip.WeightBytes, fetched.WeightBytes, c.weights)
@@ -121,6 +127,13 @@ func TestVariantsByHand(t *testing.T) {
 		init := 111_000 + up((c.apart+library)*18_200, 1e6) + up(c.widened*850, 1e6)
 		if zip.InitUs != init {
 			t.Errorf("%+v starts in %d us, want %d", everyVariant[v], zip.InitUs, init)
+		}
+		// An image: 361 ms and 2,800 ps/B of the same bytes, no fee, and no more memory.
+		if init := 361_000 + up((c.apart+library)*2800, 1e6) + up(c.widened*850, 1e6); image.InitUs != init {
+			t.Errorf("%+v starts in %d us, want %d", everyVariant[6+v/2], image.InitUs, init)
+		}
+		if image.PackageBytes != zip.PackageBytes || image.FeesPicoUSD != zip.FeesPicoUSD || image.MemoryNeededMB != zip.MemoryNeededMB || image.WeightBytes != c.weights {
+			t.Errorf("%+v: %+v, and as a zip %+v", everyVariant[6+v/2], image, zip)
 		}
 		ranges := up(c.apart, 8<<20)
 		init = 111_000 + up(library*18_200, 1e6) + 27_000 + up(c.apart*1e6, ranges*90_000_000) + up(c.loaded*1660+c.widened*850, 1e6)
@@ -156,6 +169,32 @@ func TestFetchedWeightsLiftThePackageLimit(t *testing.T) {
 		both := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: everyVariant[:2]})
 		if got, want := len(both.Obstacles()) == 0, c.zip || c.s3; got != want {
 			t.Errorf("%d units: %v", c.units, both.Obstacles())
+		}
+	}
+}
+
+// An image holds what neither a zip nor the temporary storage does, on platforms that take images.
+func TestImagesLiftThePackageLimit(t *testing.T) {
+	b := newBuilder(3, 64)
+	b.conv("conv", "conv/kernel", 16)
+	b.dense("dense", 2500) // 65,536 x 2,500 float32: 655 MB
+	g := b.done()
+	images := []cost.Variant{{Packaging: plan.PackagingImage, Precision: precision.Float32}}
+	for name, want := range map[string]bool{"aws-lambda-x86_64": true, "aws-lambda-arm64": true, "local": true, "aws-lambda-2020": false, "azure-functions-flex": false} {
+		table := mustTable(t, g, mustPlatform(t, name), cost.Settings{Variants: images})
+		if o := table.Obstacles(); (len(o) == 0) != want {
+			t.Errorf("%s: %v", name, o)
+		}
+		if !want {
+			if o := table.Obstacles()[0]; o.Limit != cost.PackageLimit || o.Allowed != 0 {
+				t.Errorf("%s: %+v", name, o)
+			}
+			if p := table.Problem(); len(p.Stages) > 0 {
+				t.Errorf("%s has %d stages in images", name, len(p.Stages))
+			}
+		}
+		if !table.Reaches(cost.PackageLimit) != want {
+			t.Errorf("%s: the limit is reached: %v", name, want)
 		}
 	}
 }

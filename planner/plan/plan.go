@@ -81,7 +81,7 @@ type Request struct {
 	MemoryMB        []int64 `json:"memoryMB"` // the sizes considered
 	Batch           int64   `json:"batch"`
 	Transport       string  `json:"transport"`             // "auto", "inline" or "s3"
-	Packaging       string  `json:"packaging"`             // "auto", "zip" or "s3"
+	Packaging       string  `json:"packaging"`             // "auto", or a list of "zip", "s3" and "image"
 	Quantization    string  `json:"quantization"`          // how weights may be stored: "none", "auto", or a list of precisions
 	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
@@ -129,7 +129,7 @@ type Stage struct {
 	OutputBytes    int64  `json:"outputBytes"`
 	TransportIn    string `json:"transportIn"`
 	TransportOut   string `json:"transportOut"`
-	Packaging      string `json:"packaging"`             // PackagingZip or PackagingS3
+	Packaging      string `json:"packaging"`             // PackagingZip, PackagingS3 or PackagingImage
 	Precision      string `json:"precision,omitempty"`   // how weights are stored: "float16", "int8"; absent: "float32"
 	TemporaryMB    int64  `json:"temporaryMB,omitempty"` // size of /tmp; absent: what every function has
 	InitUs         int64  `json:"initUs"`                // 0 when warm
@@ -144,9 +144,13 @@ type Stage struct {
 
 // How a stage is packaged.
 const (
-	PackagingZip = "zip" // everything in one zip, unpacked by the platform
-	PackagingS3  = "s3"  // the weights are an object, fetched in parallel ranges when the function starts
+	PackagingZip   = "zip"   // everything in one zip, unpacked by the platform
+	PackagingS3    = "s3"    // the weights are an object, fetched in parallel ranges when the function starts
+	PackagingImage = "image" // everything in a container image, of which the platform loads what is read
 )
+
+// Packagings lists them, the plain one first.
+var Packagings = []string{PackagingZip, PackagingS3, PackagingImage}
 
 // FetchesWeights tells whether the function fetches weights when it starts.
 func (s *Stage) FetchesWeights() bool { return s.Packaging == PackagingS3 && s.WeightBytes > 0 }

@@ -38,7 +38,8 @@ type Platform struct {
 	ObjectPutPicoUSD  int64
 	ObjectGetPicoUSD  int64
 	PayloadLimitBytes int64 // text of one invocation or answer
-	PackageLimitBytes int64 // unzipped
+	PackageLimitBytes int64 // of a zip, unzipped
+	ImageLimitBytes   int64 // of a container image, uncompressed; 0 where functions are not made of images
 	TemporaryMB       int64
 	TimeoutUs         int64
 	InitTimeoutUs     int64
@@ -60,6 +61,8 @@ type Platform struct {
 	// itself, where the fetch of a package contains it. Widen comes on top, for each byte of float32 that is made of less.
 	BootUs                    int64
 	FetchPicosecPerByte       int64
+	ImageBootUs               int64 // boot and fetch of a container image
+	ImageFetchPicosecPerByte  int64
 	LoadPicosecPerByte        int64
 	LoadFetchedPicosecPerByte int64
 	WidenPicosecPerByte       int64
