@@ -66,13 +66,27 @@ func lowerEnvelope(x, y []float64) {
 	}
 }
 
+// work is what grows with the slowdown of a size (run1Ns) and what does not (hopUs), over the passes of a stage.
+type work struct{ hopUs, run1Ns int64 }
+
+// works sums a stage's passes: those that follow each other in time, and all that are billed.
+func (l *law) works(s *Stage) (time, billed work) {
+	n := &l.problem.Passes
+	if !n.several() {
+		once := work{s.HopUs, s.Run1Ns}
+		return once, once
+	}
+	return work{n.Full*s.HopUs + n.Last*s.LastHopUs + (n.Full+n.Last-1)*l.problem.DispatchUs, n.Full*s.Run1Ns + n.Last*s.LastRun1Ns},
+		work{n.AllFull*s.HopUs + n.AllLast*s.LastHopUs, n.AllFull*s.Run1Ns + n.AllLast*s.LastRun1Ns}
+}
+
 // floor bounds a*cost + b*time of a stage over the sizes from low to before high from below, time being an item's, and
 // names a size at which the bound is least.
 func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64, size int32) {
 	fa, fb := float64(a), float64(b)
 	perUs := fb + float64(fa*(float64(s.RunPicoUSDPerMs)/1000))
-	run1 := float64(s.Run1Ns) / 1000
-	x, y, z := fa*float64(s.FixedUs+s.HopUs), fa*run1, perUs*run1
+	time, billed := l.works(s)
+	x, y, z := fa*float64(s.FixedUs+billed.hopUs), fa*(float64(billed.run1Ns)/1000), perUs*(float64(time.run1Ns)/1000)
 	lo, hi := low, high-1
 	for lo < hi {
 		mid := (lo + hi) >> 1
@@ -83,7 +97,7 @@ func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64
 		}
 	}
 	k := &l.size[lo]
-	v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*float64(s.HopUs))
+	v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*float64(time.hopUs))
 	v -= float64(v / (1 << 40)) // what floating point may have lost, and more
 	// What is exact stays in integers: fees, and the time that no size changes.
 	fixed := s.FixedPicoUSD - roundingPicoUSD
@@ -94,8 +108,9 @@ func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64
 func (l *law) floors(s *Stage, r *rule, a int64, slope []int64, low, high int32, weight []int64, pick []int32) {
 	fa := float64(a)
 	fixedPerUs := float64(fa * (float64(s.RunPicoUSDPerMs) / 1000))
-	run1, hop := float64(s.Run1Ns)/1000, float64(s.HopUs)
-	x, y := fa*float64(s.FixedUs+s.HopUs), fa*run1
+	passes, billed := l.works(s)
+	run1, hop := float64(passes.run1Ns)/1000, float64(passes.hopUs)
+	x, y := fa*float64(s.FixedUs+billed.hopUs), fa*(float64(billed.run1Ns)/1000)
 	fixed, time := a*(s.FixedPicoUSD-roundingPicoUSD), s.InitUs&r.sequential+r.dispatch
 	hi := high - 1
 	for n := len(slope) - 1; n >= 0; n-- {
@@ -130,16 +145,16 @@ func (l *law) item(s *Stage, r *rule, k int32) item {
 	}
 }
 
-// alike gives the smallest size from low on at which a stage runs as long as at size k: sizes rise in speed.
+// alike gives the smallest size from low on at which a stage runs as long as at size k, in each pass: sizes rise in speed.
 func (l *law) alike(s *Stage, k, low int32) int32 {
 	p := l.problem
-	run := p.RunUs(s, &p.Sizes[k])
+	size := &p.Sizes[k]
 	step := int32(1)
-	for ; k-step >= low && p.RunUs(s, &p.Sizes[k-step]) == run; step *= 2 {
+	for ; k-step >= low && p.alike(s, &p.Sizes[k-step], size); step *= 2 {
 		k -= step
 	}
 	for ; step > 0; step /= 2 {
-		if k-step >= low && p.RunUs(s, &p.Sizes[k-step]) == run {
+		if k-step >= low && p.alike(s, &p.Sizes[k-step], size) {
 			k -= step
 		}
 	}
@@ -167,13 +182,30 @@ func (l *law) thriftiest(s *Stage, r *rule, k, low int32) (x item, first int32) 
 // survey fills in what sums up an arc. Its cheapest item is only bounded: see cheapest.
 func (l *law) survey(a *arc, s *Stage, r *rule) {
 	p := l.problem
-	a.fastest = l.item(s, r, l.alike(s, s.High-1, s.Low))
+	a.fastest = l.fastest(s, r)
 	cost, k := l.floor(s, r, 1, 0, s.Low, s.High)
 	a.cheapest = item{time: p.RunUs(s, &p.Sizes[k]) + s.InitUs&r.sequential + r.dispatch, cost: cost, option: -1}
 	a.even = true
 	if r.overlapped != 0 {
 		a.shift = s.InitUs - r.dispatch
 	}
+}
+
+// fastest finds the fastest item of a stage, of equals the cheapest.
+func (l *law) fastest(s *Stage, r *rule) item {
+	k := l.alike(s, s.High-1, s.Low)
+	best := l.item(s, r, k)
+	for l.problem.Passes.AllLast > 0 && k > s.Low { // a smaller size may be slower in the last pass alone, and wait for none
+		k = l.alike(s, k-1, s.Low)
+		x := l.item(s, r, k)
+		if x.time > best.time {
+			break
+		}
+		if x.cost <= best.cost {
+			best = x
+		}
+	}
+	return best
 }
 
 // cheapest finds the cheapest item of a stage, of equals the fastest.
@@ -198,9 +230,10 @@ func (l *law) cheapest(s *Stage, r *rule) item {
 // floorAt bounds the cost of a stage at a size; it falls up to the size that floor finds and rises after it.
 func (l *law) floorAt(s *Stage, k int32) int64 {
 	z := &l.size[k]
-	run1 := float64(s.Run1Ns) / 1000
+	time, billed := l.works(s)
 	perUs := float64(s.RunPicoUSDPerMs) / 1000
-	v := float64(float64(s.FixedUs+s.HopUs)*z.price) + float64(run1*z.both) + float64(float64(perUs*run1)*z.slow) + float64(perUs*float64(s.HopUs))
+	v := float64(float64(s.FixedUs+billed.hopUs)*z.price) + float64(float64(billed.run1Ns)/1000*z.both) +
+		float64(float64(perUs*(float64(time.run1Ns)/1000))*z.slow) + float64(perUs*float64(time.hopUs))
 	v -= float64(v / (1 << 40))
 	return s.FixedPicoUSD - roundingPicoUSD + int64(v)
 }

@@ -8,10 +8,20 @@ type Problem struct {
 	Common int     // how many of Sizes are in that order
 	TickUs int64   // stages run for whole multiples of it, rounded up: 1 or Millisecond
 	Stages []Stage // by rising I
+	Passes Passes  // how often each stage runs; the zero value is once
 
 	// Cost gives the price of a stage at a size beside its FeesPicoUSD. It must rise with runUs and with the size's price.
 	Cost func(s *Stage, runUs int64, size *Size) int64
 }
+
+// Passes says how often a stage runs for one request, each time with a batch of its inputs. The last pass may have fewer.
+type Passes struct {
+	Full, Last       int64 // of those that follow each other in the pipeline that ends last: with a whole batch, and with the last one
+	AllFull, AllLast int64 // of those of all pipelines together, which are billed
+}
+
+// several tells whether a stage runs more than once.
+func (n *Passes) several() bool { return n.Full > 0 }
 
 // Size is a memory size.
 type Size struct {
@@ -33,20 +43,46 @@ type Stage struct {
 	HopUs     int64 // input and output: the same at every size
 	Run1Ns    int64 // compute on one full processor
 
+	LastHopUs, LastRun1Ns int64 // the same of the last pass, where the Passes tell of one that has fewer inputs
+
 	FeesPicoUSD int64 // exact, whatever the size
 
-	// A floor of the cost, close below it: FixedPicoUSD (which includes FeesPicoUSD) + price x (FixedUs + run) + run x
+	// A floor of the cost, close below it: FixedPicoUSD (which includes FeesPicoUSD) + price x (FixedUs + run of all passes) + run x
 	// RunPicoUSDPerMs.
 	FixedPicoUSD, FixedUs, RunPicoUSDPerMs int64
 }
 
-// RunUs is the time that a stage runs at a size.
+// RunUs is the time that a stage runs at a size: in all its passes, with what is paid before each but the first.
 func (p *Problem) RunUs(s *Stage, size *Size) int64 {
-	run := uint64(s.HopUs) + (uint64(s.Run1Ns)*uint64(size.Slowdown)+(1000<<SlowdownBits-1))/(1000<<SlowdownBits)
+	run := p.PassUs(s, size)
+	if n := &p.Passes; n.several() {
+		run = n.Full*run + (n.Full+n.Last-1)*p.DispatchUs
+		if n.Last > 0 {
+			run += n.Last * p.LastPassUs(s, size)
+		}
+	}
+	return run
+}
+
+// PassUs is the time of one pass of a stage with a whole batch.
+func (p *Problem) PassUs(s *Stage, size *Size) int64 { return p.passUs(s.HopUs, s.Run1Ns, size) }
+
+// LastPassUs is the time of the last pass, where it has fewer inputs.
+func (p *Problem) LastPassUs(s *Stage, size *Size) int64 {
+	return p.passUs(s.LastHopUs, s.LastRun1Ns, size)
+}
+
+func (p *Problem) passUs(hopUs, run1Ns int64, size *Size) int64 {
+	run := uint64(hopUs) + (uint64(run1Ns)*uint64(size.Slowdown)+(1000<<SlowdownBits-1))/(1000<<SlowdownBits)
 	if p.TickUs == Millisecond {
 		run = (run + Millisecond - 1) / Millisecond * Millisecond
 	}
 	return int64(run)
+}
+
+// alike tells whether a stage takes and is billed for as long at one size as at another.
+func (p *Problem) alike(s *Stage, a, b *Size) bool {
+	return p.PassUs(s, a) == p.PassUs(s, b) && (p.Passes.AllLast == 0 || p.LastPassUs(s, a) == p.LastPassUs(s, b))
 }
 
 // Option computes what an Instance would say of a stage (an index into Stages) at a size.
