@@ -25,31 +25,30 @@ import (
 type Effort struct {
 	MaxStages int
 	Layers    int    // models of more layers are planned on a few sizes instead of their platform's whole grid; 0: none is
-	Folder    string // with the shared test data's architectures, beside the built-in ones; empty: none
+	Turns     bool   // each model is planned in one scenario, by turns, instead of in all
+	Folder    string // of architectures, one a file; empty: the built-in ones
 }
 
 // Hashes writes a line for every model and scenario. The platforms take turns.
 func Hashes(to io.Writer, e Effort) error {
 	w := bufio.NewWriter(to)
-	n := 0
-	for _, name := range zoo.Names() {
-		if err := e.hashes(w, name, n, func() (*load.Model, error) { return zoo.Open(name) }); err != nil {
-			return err
-		}
-		n++
-	}
-	if e.Folder != "" {
-		files, err := filepath.Glob(filepath.Join(e.Folder, "*", "*.json.gz"))
-		if err != nil {
-			return err
-		}
-		sort.Strings(files)
-		for _, file := range files {
-			name := filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file)
-			if err := e.hashes(w, name, n, func() (*load.Model, error) { return read(file) }); err != nil {
+	if e.Folder == "" {
+		for n, name := range zoo.Names() {
+			if err := e.hashes(w, name, n, func() (*load.Model, error) { return zoo.Open(name) }); err != nil {
 				return err
 			}
-			n++
+		}
+		return w.Flush()
+	}
+	files, err := filepath.Glob(filepath.Join(e.Folder, "*", "*.json.gz"))
+	if err != nil {
+		return err
+	}
+	sort.Strings(files)
+	for n, file := range files {
+		name := filepath.Base(filepath.Dir(file)) + "/" + filepath.Base(file)
+		if err := e.hashes(w, name, n, func() (*load.Model, error) { return read(file) }); err != nil {
+			return err
 		}
 	}
 	return w.Flush()
@@ -86,6 +85,9 @@ func (e Effort) hashes(w io.Writer, name string, n int, open func() (*load.Model
 	}
 	names := platform.Names()
 	for k, scenario := range scenarios {
+		if e.Turns && k != n/len(names)%len(scenarios) {
+			continue
+		}
 		r := planner.DefaultRequest()
 		r.Platform, r.Scenario, r.MaxStages = names[n%len(names)], string(scenario), e.MaxStages
 		if k == n%len(scenarios) { // one of them from the other end of the frontier

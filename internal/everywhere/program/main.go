@@ -1,28 +1,21 @@
-// Command program writes the hashes of package everywhere. Its arguments are those of an Effort: most stages, layers, and a
-// folder if any.
+// Command program writes the hashes of package everywhere. Its argument is an Effort in JSON.
 package main
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
-	"strconv"
 
 	"partita/internal/everywhere"
 )
 
 func main() {
-	if len(os.Args) < 3 {
-		fmt.Fprintln(os.Stderr, "usage: program STAGES LAYERS [FOLDER]")
+	if len(os.Args) != 2 {
+		fmt.Fprintln(os.Stderr, "usage: program EFFORT")
 		os.Exit(2)
 	}
 	var e everywhere.Effort
-	var err error
-	if e.MaxStages, err = strconv.Atoi(os.Args[1]); err == nil {
-		e.Layers, err = strconv.Atoi(os.Args[2])
-	}
-	if len(os.Args) > 3 {
-		e.Folder = os.Args[3]
-	}
+	err := json.Unmarshal([]byte(os.Args[1]), &e)
 	if err == nil {
 		err = everywhere.Hashes(os.Stdout, e)
 	}
