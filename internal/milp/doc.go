@@ -4,15 +4,15 @@
 //
 // # The program
 //
-// Variables: x(a) in {0, 1} for every option a of every segment; G, a whole number of milliseconds the gateway is billed;
+// Variables: x(a) in {0, 1} for every option a of every segment; G, how many steps (of a millisecond, unless the instance says otherwise) the gateway is billed;
 // cold-overlapped, also F, the finish of the last stage, and P(v) for every node v but the last. With i(a), j(a) the nodes an
 // option leaves and enters:
 //
-//	minimise    sum cost(a) x(a) + gateway G
+//	minimise    sum cost(a) x(a) + price of a step G
 //	subject to  sum of x leaving v - sum of x entering v = 1 at the source, 0 at every node between
 //	            minStages <= sum x(a) <= maxStages
 //	            start + finish <= SLO
-//	            1000 G >= start + finish
+//	            step G >= start + finish
 //
 // Warm and cold-sequential, finish = sum (dispatch + [init(a) +] run(a)) x(a). Cold-overlapped,
 // finish = max(finish + dispatch, init) + run needs no big constant, because exactly one stage of a plan crosses the place between

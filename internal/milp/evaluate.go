@@ -17,15 +17,23 @@ func stepOf(in *solve.Instance, c solve.Choice) step {
 	return step{g.I, g.J, g.Options[c.Option]}
 }
 
+// stepUsOf is what the gateway is billed in.
+func stepUsOf(terms *solve.Terms) int64 {
+	if terms.GatewayStepUs == 0 {
+		return 1000
+	}
+	return terms.GatewayStepUs
+}
+
 // evaluate computes the totals of a plan from the rule of the scenario, apart from package solve.
-func evaluate(terms *solve.Terms, steps []step) (solve.Point, error) {
+func evaluate(terms *solve.Terms, path []step) (solve.Point, error) {
 	var total solve.Point
-	if len(steps) < terms.MinStages || len(steps) > terms.MaxStages {
-		return total, fmt.Errorf("%d stages, not %d to %d", len(steps), terms.MinStages, terms.MaxStages)
+	if len(path) < terms.MinStages || len(path) > terms.MaxStages {
+		return total, fmt.Errorf("%d stages, not %d to %d", len(path), terms.MinStages, terms.MaxStages)
 	}
 	at := 0
 	var finish int64
-	for _, s := range steps {
+	for _, s := range path {
 		if s.i != at {
 			return total, fmt.Errorf("no way: a stage leaves node %d, the one before entered %d", s.i, at)
 		}
@@ -50,10 +58,11 @@ func evaluate(terms *solve.Terms, steps []step) (solve.Point, error) {
 		return total, fmt.Errorf("the plan ends at node %d, not at the sink", at)
 	}
 	total.LatencyUs = terms.StartUs + finish
-	ms := total.LatencyUs / 1000
-	if total.LatencyUs%1000 > 0 {
-		ms++
+	stepUs := stepUsOf(terms)
+	steps := total.LatencyUs / stepUs
+	if steps*stepUs < total.LatencyUs {
+		steps++
 	}
-	total.CostPicoUSD += ms * terms.GatewayPicoUSDPerMs
+	total.CostPicoUSD += steps * (stepUs / 1000) * terms.GatewayPicoUSDPerMs
 	return total, nil
 }

@@ -18,6 +18,9 @@ func random(rng *rand.Rand, scenario solve.Scenario, nodes, options int, times, 
 	in.MaxStages = max(1, in.MinStages) + rng.IntN(5)
 	if rng.IntN(2) == 0 {
 		in.GatewayPicoUSDPerMs = rng.Int64N(1 + 1000*costs/times)
+		if rng.IntN(2) == 0 {
+			in.GatewayStepUs = solve.Millisecond * (1 + rng.Int64N(1+times/3000))
+		}
 	}
 	for v := range nodes {
 		in.Nodes = append(in.Nodes, solve.Node{Cut: v})

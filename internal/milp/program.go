@@ -152,9 +152,9 @@ func (p *program) write(to io.Writer) error {
 			}
 		}
 	}
-	fmt.Fprintf(w, " G g 1000\n")
+	fmt.Fprintf(w, " G g %d\n", p.stepUs())
 	if in.GatewayPicoUSDPerMs != 0 {
-		fmt.Fprintf(w, " G cost %d\n", in.GatewayPicoUSDPerMs)
+		fmt.Fprintf(w, " G cost %d\n", in.GatewayPicoUSDPerMs*(p.stepUs()/1000))
 	}
 	fmt.Fprintf(w, " M2 'MARKER' 'INTEND'\n")
 	if p.overlapped() {
@@ -184,7 +184,7 @@ func (p *program) rightSides(w io.Writer) {
 	if p.sloUs >= 0 {
 		fmt.Fprintf(w, " R l %.1f\n", math.Floor(float64(p.sloUs-base)/float64(p.unitUs))+0.5) // half a unit away from what is not allowed
 	}
-	fmt.Fprintf(w, " R g %.1f\n", float64(base-1000*p.leastMs())-0.5)
+	fmt.Fprintf(w, " R g %.1f\n", float64(base-p.stepUs()*p.leastSteps())-0.5)
 	for k, path := range p.forbidden {
 		fmt.Fprintf(w, " R c%d %d\n", k, len(path)-1)
 	}
@@ -199,8 +199,9 @@ func (p *program) rightSides(w io.Writer) {
 	fmt.Fprintf(w, " LI B G 0\nENDATA\n")
 }
 
-// leastMs is what the gateway drives at least; G counts from there.
-func (p *program) leastMs() int64 { return (p.in.StartUs + p.leastTime) / 1000 }
+// stepUs is what the gateway is billed in, and leastSteps how many it drives at least; G counts from there.
+func (p *program) stepUs() int64     { return stepUsOf(&p.in.Terms) }
+func (p *program) leastSteps() int64 { return (p.in.StartUs + p.leastTime) / p.stepUs() }
 
 // reached leaves out what the source does not lead to: it has no potential.
 func (p *program) reached(v int) bool { return p.tailCost[v] != unreached }

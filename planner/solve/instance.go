@@ -28,10 +28,11 @@ type Terms struct {
 	Scenario            Scenario `json:"scenario"`
 	MinStages           int      `json:"minStages"`
 	MaxStages           int      `json:"maxStages"`
-	StartUs             int64    `json:"startUs"`             // paid once per request, before the first stage
-	DispatchUs          int64    `json:"dispatchUs"`          // paid before every stage
-	GatewayPicoUSDPerMs int64    `json:"gatewayPicoUSDPerMs"` // the gateway is billed by the millisecond while it drives
-	Nodes               []Node   `json:"nodes"`               // by rising cut; the first is the source, the last the sink
+	StartUs             int64    `json:"startUs"`                 // paid once per request, before the first stage
+	DispatchUs          int64    `json:"dispatchUs"`              // paid before every stage
+	GatewayPicoUSDPerMs int64    `json:"gatewayPicoUSDPerMs"`     // what drives the stages is billed while it does
+	GatewayStepUs       int64    `json:"gatewayStepUs,omitempty"` // in whole multiples of this, itself one of a millisecond; 0: by the millisecond
+	Nodes               []Node   `json:"nodes"`                   // by rising cut; the first is the source, the last the sink
 }
 
 // Node is a cut with the transport that tensors crossing it take.
@@ -79,5 +80,14 @@ func (t *Terms) ends(finish int64, o *Option) int64 {
 // total gives the objectives of a plan from its last stage's finish and the sum of its options' costs.
 func (t *Terms) total(finish, cost int64) Point {
 	latency := t.StartUs + finish
-	return Point{latency, cost + (latency+999)/1000*t.GatewayPicoUSDPerMs}
+	return Point{latency, cost + t.GatewayMs(latency)*t.GatewayPicoUSDPerMs}
+}
+
+// gatewayStepUs is the step in which the gateway is billed.
+func (t *Terms) gatewayStepUs() int64 { return max(t.GatewayStepUs, Millisecond) }
+
+// GatewayMs gives the milliseconds that the gateway is billed for a request of some latency.
+func (t *Terms) GatewayMs(latencyUs int64) int64 {
+	step := t.gatewayStepUs()
+	return (latencyUs + step - 1) / step * (step / Millisecond)
 }

@@ -56,6 +56,9 @@ func random(rng *rand.Rand, nodes, options int, times, costs int64) *Instance {
 	in.MaxStages = max(in.MaxStages, in.MinStages)
 	if rng.IntN(2) == 0 {
 		in.GatewayPicoUSDPerMs = rng.Int64N(1 + 1000*costs/times)
+		if rng.IntN(3) == 0 {
+			in.GatewayStepUs = Millisecond * (1 + rng.Int64N(1+times/2000))
+		}
 	}
 	for v := range nodes {
 		in.Nodes = append(in.Nodes, Node{Cut: v})
