@@ -13,6 +13,12 @@ ORT_ARCH := $(if $(filter aarch64 arm64,$(shell uname -m)),arm64,x64)
 ORT_PACKAGE := runtime/onnxruntime/node_modules/onnxruntime-node
 ORT_LIBRARY := $(ORT_PACKAGE)/bin/napi-v6/linux/$(ORT_ARCH)/libonnxruntime.so.1
 
+# The processor that this machine is not: functions for it are built where Debian's cross compiler is installed.
+OTHER_ARCH := $(if $(filter arm64,$(ORT_ARCH)),x86_64,arm64)
+OTHER_CC := $(if $(filter arm64,$(ORT_ARCH)),x86_64-linux-gnu-gcc,aarch64-linux-gnu-gcc)
+OTHER := bin/function-$(OTHER_ARCH)
+OTHER_ORT_LIBRARY := $(ORT_PACKAGE)/bin/napi-v6/linux/$(if $(filter arm64,$(ORT_ARCH)),x64,arm64)/libonnxruntime.so.1
+
 # Go decides by content what to rebuild; these lists only spare starting it when no file is newer.
 go_files = $(shell find $(1) -name '*.go' -not -name '*_test.go' -not -path '*/node_modules/*') go.mod go.sum
 EMBEDDED := $(shell find planner server web -type f -not -name '*.go' -not -path 'web/dist/*' -not -path '*/testdata/*')
@@ -36,6 +42,7 @@ run: build ## build everything and serve it on http://127.0.0.1:8080
 
 .PHONY: build
 build: bin/partita bin/function/bootstrap bin/function/libonnxruntime.so ## build bin/partita and all it needs
+	@if printf '#include <stdlib.h>\nint main(void) { return 0; }' | $(OTHER_CC) -x c - -o /dev/null 2>/dev/null; then $(MAKE) --no-print-directory other; fi
 
 bin/partita: $(call go_files,planner runtime server web app) $(EMBEDDED) web/dist/.built | tools
 	go build -trimpath -ldflags '-s -w -X partita/server/cli.buildVersion=$(VERSION)' -o $@ ./server
@@ -49,6 +56,20 @@ bin/function/bootstrap: $(call go_files,planner runtime) | tools
 bin/function/libonnxruntime.so: $(ORT_LIBRARY)
 	@mkdir -p $(@D)
 	cp $< $@.new && mv $@.new $@
+	@touch $@
+
+.PHONY: other
+other: $(OTHER)/bootstrap $(OTHER)/libonnxruntime.so
+	@:
+
+$(OTHER)/bootstrap: $(call go_files,planner runtime)
+	@mkdir -p $(@D)
+	CGO_ENABLED=1 GOARCH=$(if $(filter arm64,$(ORT_ARCH)),amd64,arm64) CC=$(OTHER_CC) go build -trimpath -ldflags '-s -w' -o $@ ./runtime
+	@touch $@
+
+$(OTHER)/libonnxruntime.so: $(ORT_LIBRARY)
+	@mkdir -p $(@D)
+	cp $(OTHER_ORT_LIBRARY) $@.new && mv $@.new $@
 	@touch $@
 
 $(ORT_LIBRARY): runtime/onnxruntime/package-lock.json runtime/onnxruntime/package.json | tools
@@ -76,7 +97,7 @@ tools:
 	fi
 
 .PHONY: test
-test: build test-tools ## install what the tests need and run them all: unit, integration, browser
+test: test-tools build ## install what the tests need and run them all: unit, integration, browser
 	@test -z "$$(gofmt -l app planner runtime server web internal)" || { echo "not formatted:"; gofmt -l app planner runtime server web internal; exit 1; }
 	CGO_ENABLED=1 go vet ./...
 	GOOS=js GOARCH=wasm go vet ./app/...
@@ -108,11 +129,11 @@ test-tools:
 			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libhdf5-dev pkg-config >/dev/null; \
 		else echo "the tests compare with libhdf5. Install it with: sudo apt-get install libhdf5-dev pkg-config" >&2; exit 1; fi; \
 	fi
-	@for tool in cbc:coinor-cbc qemu-aarch64-static:qemu-user-static; do \
+	@for tool in cbc:coinor-cbc qemu-aarch64-static:qemu-user-static $(OTHER_CC):$(if $(filter arm64,$(ORT_ARCH)),gcc-x86-64-linux-gnu,gcc-aarch64-linux-gnu+libc6-dev-arm64-cross); do \
 		if command -v $${tool%:*} >/dev/null; then continue; fi; \
 		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $${tool#*:} >/dev/null; \
-		else echo "tests that need $${tool%:*} will be skipped. Install it with: sudo apt-get install $${tool#*:}" >&2; fi; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$(echo $${tool#*:} | tr + ' ') >/dev/null; \
+		else echo "tests that need $${tool%:*} will be skipped. Install it with: sudo apt-get install $$(echo $${tool#*:} | tr + ' ')" >&2; fi; \
 	done
 
 .PHONY: fuzz

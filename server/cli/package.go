@@ -54,7 +54,8 @@ func packagePlan(ctx context.Context, a *arguments, env *environment) error {
 		return fileError("making "+folder, err)
 	}
 	d := packagesDocument{Format: "partita.packages/1", Name: name, Plan: p.Hash, Bucket: bucket, Prefix: export.PackagePrefix(name)}
-	_, err = deploy.Package(ctx, deploy.Options{Native: nativeFiles(env), Concurrency: gatewayConcurrency}, bucket, folder,
+	native, foreign := nativeFiles(env)
+	_, err = deploy.Package(ctx, deploy.Options{Native: native, Foreign: foreign, Concurrency: gatewayConcurrency}, bucket, folder,
 		deploy.Request{Name: name, Plan: document, Preprocess: a.text("preprocess")}, deploy.Weights{Name: baseName(weights), Size: size, Reader: file},
 		func(path string, bytes int64) {
 			d.Packages = append(d.Packages, packageFile{filepath.Base(path), bytes})

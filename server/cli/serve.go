@@ -75,7 +75,7 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 		return err
 	}
 	defer unlock()
-	native := nativeFiles(env)
+	native, foreign := nativeFiles(env)
 	listener, err := net.Listen("tcp", a.text("addr"))
 	if err != nil {
 		return diag.New(diag.Unavailable, "serve.cannot-listen", "starting the server", "the address "+a.text("addr")+" cannot be used", "stop what uses it, or choose another with --addr").Because(err)
@@ -114,7 +114,7 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 		concurrency = min(concurrency, runtime.NumCPU())
 	}
 	deployer := deploy.New(deploy.Options{
-		Store: c, Functions: c, Native: native, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(),
+		Store: c, Functions: c, Native: native, Foreign: foreign, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(),
 		Concurrency: concurrency, MaxUploadBytes: maxUpload << 20, Logger: log,
 		SecondReader: libhdf5.Reader{Folder: filepath.Join(data, "tmp")}.Open,
 	})
@@ -295,8 +295,8 @@ func openData(dir string, env *environment) (path string, unlock func(), err err
 }
 
 // nativeFiles names what each function's package carries: beside the executable, unless PARTITA_FUNCTION_DIR names
-// another folder.
-func nativeFiles(env *environment) split.Native {
+// another folder. Those for other processors are in folders beside it, named after them, as far as they were built.
+func nativeFiles(env *environment) (native split.Native, foreign map[string]split.Native) {
 	folder := env.getenv("PARTITA_FUNCTION_DIR")
 	if folder == "" {
 		folder = "function"
@@ -307,7 +307,17 @@ func nativeFiles(env *environment) split.Native {
 			folder = filepath.Join(filepath.Dir(executable), "function")
 		}
 	}
-	return split.Native{Bootstrap: filepath.Join(folder, "bootstrap"), Library: filepath.Join(folder, "libonnxruntime.so")}
+	in := func(folder string) split.Native {
+		return split.Native{Bootstrap: filepath.Join(folder, "bootstrap"), Library: filepath.Join(folder, "libonnxruntime.so")}
+	}
+	foreign = map[string]split.Native{}
+	for _, architecture := range []string{"x86_64", "arm64"} {
+		beside := in(filepath.Clean(folder) + "-" + architecture)
+		if _, err := os.Stat(beside.Bootstrap); err == nil {
+			foreign[architecture] = beside
+		}
+	}
+	return in(folder), foreign
 }
 
 func (s *server) limits() []string {

@@ -48,7 +48,11 @@ func showDeploy(w io.Writer, p *plan.Plan, name, server string) {
 
 func showDeployment(w io.Writer, d *deploy.Deployment) error {
 	page := report.NewPage(w)
-	page.Line("%s is %s: %s in %s behind %s", d.Name, d.State, d.Model.Name, report.Count(len(d.Stages), "stage"), d.Gateway)
+	processor := ""
+	if d.Architecture != "" {
+		processor = ", on " + d.Architecture
+	}
+	page.Line("%s is %s: %s in %s behind %s%s", d.Name, d.State, d.Model.Name, report.Count(len(d.Stages), "stage"), d.Gateway, processor)
 	for _, s := range d.Stages {
 		page.Line("  %s, %s, %s of weights%s, %s", s.Function, report.Memory(s.MemoryMB), report.Bytes(s.WeightBytes), storedAs(&s), s.Layers)
 	}

@@ -34,6 +34,8 @@ type FunctionInfo struct {
 	Reason   string // of the state
 	MemoryMB int64
 	Tags     map[string]string // not known from a listing
+	// Architecture is the processor's, "x86_64" or "arm64"; not known from a listing.
+	Architecture string
 }
 
 // Invoked is the answer to an invocation that reached its function.
@@ -137,6 +139,9 @@ func (c *Cloud) Function(ctx context.Context, name string) (*FunctionInfo, error
 	info := &FunctionInfo{Name: name, Tags: out.Tags}
 	if k := out.Configuration; k != nil {
 		info.State, info.Reason, info.MemoryMB = string(k.State), aws.ToString(k.StateReason), int64(aws.ToInt32(k.MemorySize))
+		if len(k.Architectures) > 0 {
+			info.Architecture = string(k.Architectures[0])
+		}
 	}
 	return info, nil
 }

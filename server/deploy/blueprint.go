@@ -45,7 +45,7 @@ type Part struct {
 }
 
 func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
-	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform,
+	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform, Architecture: b.Architecture,
 		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess}
 	for _, p := range b.Stages {
 		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn,

@@ -47,11 +47,14 @@ type Options struct {
 	Store     Store
 	Functions Functions
 	Native    split.Native // what each package carries beside its stage
-	Folder    string       // for temporary files
+	// Foreign is the same for other processors than Native's, by Lambda's names for them, as far as it was built.
+	Foreign map[string]split.Native
+	Folder  string // for temporary files
 	// Exclusive says that no other server uses the bucket, as with the embedded local cloud: whatever is unfinished when
 	// the server starts was interrupted.
 	Exclusive bool
-	// AnyArchitecture lets a plan for another processor than this machine's be deployed, as on the local cloud.
+	// AnyArchitecture lets a plan be deployed on what runs on this machine when there is nothing for the plan's own processor, as on
+	// the local cloud.
 	AnyArchitecture bool
 	// Concurrency is how many items of a batch a gateway has in the pipeline at the same time.
 	Concurrency    int

@@ -25,21 +25,23 @@ const (
 
 // Deployment is a deployment as people and programs see it, and as its manifest in the bucket keeps it.
 type Deployment struct {
-	Format      string            `json:"format"`
-	Name        string            `json:"name"`
-	State       string            `json:"state" enum:"deploying,ready,destroying,interrupted"`
-	Created     time.Time         `json:"created"`
-	Plan        string            `json:"plan" doc:"hash of the plan document"`
-	Model       ModelSummary      `json:"model"`
-	Platform    string            `json:"platform,omitempty" doc:"the platform that the plan is for"`
-	LatencyUs   int64             `json:"latencyUs,omitempty" doc:"as planned"`
-	CostPicoUSD int64             `json:"costPicoUSD,omitempty" doc:"of one request, as planned"`
-	Gateway     string            `json:"gateway,omitempty" doc:"the function that takes requests"`
-	Stages      []DeployedStage   `json:"stages,omitempty"`
-	Inputs      []wire.TensorSpec `json:"inputs,omitempty"`
-	Outputs     []wire.TensorSpec `json:"outputs,omitempty"`
-	Preprocess  string            `json:"preprocess,omitempty" doc:"how images are prepared"`
-	Resources   []Resource        `json:"resources,omitempty" doc:"of an unfinished deployment: what it has made or was about to make"`
+	Format   string       `json:"format"`
+	Name     string       `json:"name"`
+	State    string       `json:"state" enum:"deploying,ready,destroying,interrupted"`
+	Created  time.Time    `json:"created"`
+	Plan     string       `json:"plan" doc:"hash of the plan document"`
+	Model    ModelSummary `json:"model"`
+	Platform string       `json:"platform,omitempty" doc:"the platform that the plan is for"`
+	// Architecture is absent from deployments of versions that did not record it.
+	Architecture string            `json:"architecture,omitempty" enum:"x86_64,arm64" doc:"the processor that the functions run on"`
+	LatencyUs    int64             `json:"latencyUs,omitempty" doc:"as planned"`
+	CostPicoUSD  int64             `json:"costPicoUSD,omitempty" doc:"of one request, as planned"`
+	Gateway      string            `json:"gateway,omitempty" doc:"the function that takes requests"`
+	Stages       []DeployedStage   `json:"stages,omitempty"`
+	Inputs       []wire.TensorSpec `json:"inputs,omitempty"`
+	Outputs      []wire.TensorSpec `json:"outputs,omitempty"`
+	Preprocess   string            `json:"preprocess,omitempty" doc:"how images are prepared"`
+	Resources    []Resource        `json:"resources,omitempty" doc:"of an unfinished deployment: what it has made or was about to make"`
 }
 
 // ModelSummary says which model is served.

@@ -33,10 +33,16 @@ type trained struct {
 func openTrained(t testing.TB) *trained {
 	t.Helper()
 	if testing.Short() {
-		t.Skip("deploys a large model")
+		t.Skip("deploying MobileNetV2 is left out of the short tests")
 	}
+	return openCase(t, "trained_mobilenet_v2")
+}
+
+// openCase reads a model of the shared test data.
+func openCase(t testing.TB, name string) *trained {
+	t.Helper()
 	read := func(file string) []byte {
-		data, err := os.ReadFile(filepath.Join(fixture.Shared(t, "models", "trained_mobilenet_v2"), file))
+		data, err := os.ReadFile(filepath.Join(fixture.Shared(t, "models", name), file))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -61,8 +67,13 @@ func openTrained(t testing.TB) *trained {
 // plan plans the model in a number of stages and changes the plan as a planner with more choices could have made it.
 func (m *trained) plan(t testing.TB, stages int, change func(*plan.Plan)) []byte {
 	t.Helper()
+	return m.planFor(t, "local", stages, change)
+}
+
+func (m *trained) planFor(t testing.TB, platform string, stages int, change func(*plan.Plan)) []byte {
+	t.Helper()
 	r := planner.DefaultRequest()
-	r.Platform, r.MinStages, r.MaxStages = "local", stages, stages
+	r.Platform, r.MinStages, r.MaxStages = platform, stages, stages
 	p, err := planner.Make(m.model, r)
 	if err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"debug/elf"
 	"fmt"
 	"io"
 	"strings"
@@ -63,7 +62,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	if err != nil {
 		return nil, err
 	}
-	architecture, err := d.architecture(bought)
+	native, architecture, err := d.nativeFor(bought)
 	if err != nil {
 		return nil, err
 	}
@@ -126,7 +125,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			Description: describePart(fmt.Sprintf("%s: stage %d of %d, %s", r.Name, s.Index, len(stages), s.Layers)),
 			MemoryMB:    s.MemoryMB, TimeoutSeconds: min(timeoutFloorSec+timeoutFactor*predictedUs/1e6, limit),
 			WeightBytes: stage.WeightBytes(), TransportIn: s.TransportIn, PackageBytes: s.PackageBytes,
-			Write:       func(w io.Writer) error { return stage.WritePackage(w, source, d.options.Native) },
+			Write:       func(w io.Writer) error { return stage.WritePackage(w, source, native) },
 			WakeEvent:   wakeEvent(),
 			TemporaryMB: s.TemporaryMB,
 		}
@@ -153,7 +152,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		Description: describePart(r.Name + ": gateway to " + p.Model.Name),
 		// It waits for all stages, for as many passes as a batch takes.
 		TimeoutSeconds: limit,
-		Write:          func(w io.Writer) error { return split.WriteGatewayPackage(w, manifest, d.options.Native.Bootstrap) },
+		Write:          func(w io.Writer) error { return split.WriteGatewayPackage(w, manifest, native.Bootstrap) },
 		WakeEvent:      gatewayWakeEvent(),
 		WakeRefused:    true,
 	}
@@ -200,29 +199,4 @@ func describePart(text string) string {
 		text = strings.ToValidUTF8(text[:maxDescription-3], "") + "..."
 	}
 	return text
-}
-
-// architecture gives the processor that the native files were built for, and refuses a plan that was made for another,
-// whose prices and times would not hold.
-func (d *Deployer) architecture(bought *platform.Platform) (string, error) {
-	for _, path := range []string{d.options.Native.Bootstrap, d.options.Native.Library} {
-		if err := readable(path); err != nil {
-			return "", diag.New(diag.Internal, "deploy.no-runtime", "looking for what runs in each function", "it cannot be read", "run make build, or name its folder in PARTITA_FUNCTION_DIR").Because(err)
-		}
-	}
-	file, err := elf.Open(d.options.Native.Bootstrap)
-	if err != nil {
-		return "", diag.New(diag.Internal, "deploy.no-runtime", "looking at "+d.options.Native.Bootstrap, "it is not a program for Linux", "run make build").Because(err)
-	}
-	defer file.Close()
-	built := map[elf.Machine]string{elf.EM_X86_64: "x86_64", elf.EM_AARCH64: "arm64"}[file.Machine]
-	if built == "" {
-		return "", diag.New(diag.Internal, "deploy.no-runtime", "looking at "+d.options.Native.Bootstrap, "it is a program for "+file.Machine.String(), "build it for x86_64 or arm64")
-	}
-	if built != bought.Architecture && !d.options.AnyArchitecture {
-		return "", diag.New(diag.Invalid, "deploy.other-architecture", "preparing the deployment",
-			fmt.Sprintf("the plan is for %s on %s and this server deploys functions for %s", bought.Name, bought.Architecture, built),
-			"plan for a platform of that architecture, or deploy from a machine of the other")
-	}
-	return built, nil
 }

@@ -216,9 +216,13 @@ func checkVariables(variables map[string]string) error {
 	return nil
 }
 
-func checkArchitectures(architectures []string) error {
+// checkArchitectures refuses what AWS does, and architectures whose programs this machine has no means to run.
+func (s *Service) checkArchitectures(architectures []string) error {
 	if len(architectures) != 1 || architectures[0] != "x86_64" && architectures[0] != "arm64" {
 		return outOfRange(architectures, "architectures", "Member must be one of [x86_64], [arm64]")
+	}
+	if err := s.options.Host.Runs(architectures[0]); err != nil {
+		return invalidParameter("%v", err)
 	}
 	return nil
 }

@@ -42,7 +42,7 @@ func (e *environment) start(s *Service) *failure {
 	}
 	e.runtime = runtime
 	spec := sandbox.Spec{ID: e.id, TaskDir: e.version.codeDir + "/" + taskFolder, Entry: "bootstrap",
-		MemoryMB: e.version.MemorySize, EphemeralMB: e.version.EphemeralStorage.Size, Output: e.sink, Env: e.variables(s)}
+		Architecture: e.version.Architectures[0], MemoryMB: e.version.MemorySize, EphemeralMB: e.version.EphemeralStorage.Size, Output: e.sink, Env: e.variables(s)}
 	process, err := s.options.Host.Start(spec)
 	if err != nil {
 		_ = runtime.Close()

@@ -199,10 +199,10 @@ func (s *Service) create(r *createRequest) (Configuration, error) {
 		return Configuration{}, invalidParameter("the local cloud runs zip packages only, not images")
 	}
 	if len(r.Architectures) > 0 {
+		if err := s.checkArchitectures(r.Architectures); err != nil {
+			return Configuration{}, err
+		}
 		rec.Architectures = r.Architectures
-	}
-	if err := checkArchitectures(rec.Architectures); err != nil {
-		return Configuration{}, err
 	}
 	if err := checkTags(r.Tags); err != nil {
 		return Configuration{}, err
@@ -306,7 +306,7 @@ func (s *Service) retire(old *version, codeToo bool) {
 func (s *Service) updateCode(f *function, r *updateCodeRequest) (Configuration, error) {
 	return s.change(f, r.RevisionId, func(rec *record) error {
 		if len(r.Architectures) > 0 {
-			if err := checkArchitectures(r.Architectures); err != nil {
+			if err := s.checkArchitectures(r.Architectures); err != nil {
 				return err
 			}
 			rec.Architectures = r.Architectures

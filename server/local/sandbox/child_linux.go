@@ -33,6 +33,7 @@ type childConfig struct {
 	UID       int      `json:"uid"`      // user to become; negative: stay
 	ParentPID int      `json:"parentPid"`
 	Path      string   `json:"path"`
+	Args      []string `json:"args"` // with the program's name
 	Env       []string `json:"env"`
 	Dir       string   `json:"dir"`
 	Probe     bool     `json:"probe"` // prepare, report, and end
@@ -87,7 +88,7 @@ func becomeSandbox() error {
 	if err := os.Chdir(c.Dir); err != nil {
 		return &StartError{"exec", fmt.Sprintf("chdir %s: %v", c.Dir, err)}
 	}
-	err = syscall.Exec(c.Path, []string{c.Path}, c.Env)
+	err = syscall.Exec(c.Path, c.Args, c.Env)
 	return &StartError{"exec", fmt.Sprintf("fork/exec %s: %v", c.Path, err)}
 }
 

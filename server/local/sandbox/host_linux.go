@@ -139,6 +139,16 @@ func (h *Host) Limits() []Limit {
 		add("tmp", false, "a folder per environment, named by TMPDIR, of unlimited size: "+h.noSpace)
 	}
 	add("files", linked.Load(), fmt.Sprintf("at most %d open files per process", maxFileDescriptors))
+	for _, architecture := range []string{"x86_64", "arm64"} {
+		if architecture == HostArchitecture() {
+			continue
+		}
+		if err := h.Runs(architecture); err != nil {
+			add("processor", false, "functions for "+architecture+" are refused: "+err.Error())
+		} else {
+			add("processor", true, fmt.Sprintf("functions for %s run in QEMU, with %d MB more and two processors; their times are the emulator's", architecture, emulatorMemoryMB))
+		}
+	}
 	add("lifetime", true, "processes are killed with the server, even when it is killed itself")
 	return all
 }

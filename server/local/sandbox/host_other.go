@@ -66,6 +66,9 @@ func (h *Host) Start(s Spec) (*Process, error) {
 	if err := os.MkdirAll(paths.TempDir, 0o700); err != nil {
 		return nil, err
 	}
+	if _, err := emulatorFor(filepath.Join(s.TaskDir, s.Entry), s.Architecture); err != nil {
+		return nil, err
+	}
 	p := &Process{done: make(chan struct{}), removed: make(chan struct{})}
 	p.cmd = exec.Command(filepath.Join(paths.TaskRoot, s.Entry))
 	p.cmd.Dir = paths.TaskRoot

@@ -8,7 +8,7 @@ import "time"
 // stands above the function's memory by what is there and by some slack, and watch ends the function when what it
 // holds besides exceeds its memory. Without a tmpfs the limit is the function's memory itself.
 func (p *Process) memoryLimit(tempBytes int64) int64 {
-	limit := p.spec.MemoryMB << 20
+	limit := p.allowedBytes()
 	if p.namespace {
 		temp := min(tempBytes+tempSlack, p.spec.EphemeralMB<<20)
 		limit += temp
@@ -45,11 +45,19 @@ func (p *Process) watch() {
 				}
 			}
 		}
-		if p.held(temp) > p.spec.MemoryMB<<20 {
+		if p.held(temp) > p.allowedBytes() {
 			p.oom.Store(true)
 			p.Kill()
 		}
 	}
+}
+
+// allowedBytes is the function's memory, and that of the emulator where one runs it.
+func (p *Process) allowedBytes() int64 {
+	if p.emulated {
+		return (p.spec.MemoryMB + emulatorMemoryMB) << 20
+	}
+	return p.spec.MemoryMB << 20
 }
 
 // held gives the memory that counts: everything that cannot be given back, less files in /tmp.

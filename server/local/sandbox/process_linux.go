@@ -24,6 +24,7 @@ type Process struct {
 	process   *os.Process
 	group     group
 	namespace bool
+	emulated  bool // by a program whose own memory is not the function's
 	output    *output
 	done      chan struct{}
 	removed   chan struct{}
@@ -129,6 +130,17 @@ func (h *Host) Start(s Spec) (*Process, error) {
 	}
 	config := childConfig{UID: -1, ParentPID: os.Getpid(), TaskDir: s.TaskDir, TmpBytes: s.EphemeralMB << 20,
 		Path: filepath.Join(paths.TaskRoot, s.Entry), Env: withPaths(s.Env, paths), Dir: paths.TaskRoot}
+	config.Args = []string{config.Path}
+	emulator, err := emulatorFor(filepath.Join(s.TaskDir, s.Entry), s.Architecture)
+	if err != nil {
+		p.discard()
+		return nil, err
+	}
+	if emulator != nil {
+		p.emulated = true
+		config.Path, config.Args = emulator.program, []string{emulator.program, config.Path}
+		config.Env = append(config.Env, "QEMU_LD_PREFIX="+emulator.sysroot) // inherited when the program starts itself again
+	}
 	if h.namespace {
 		config.NewRoot = filepath.Join(folder, "root")
 		if h.rootUser {
@@ -209,7 +221,7 @@ func (p *Process) startPlain(config childConfig, write *os.File) error {
 	defer null.Close()
 	return p.host.onSpawner(func() error {
 		var err error
-		p.process, err = os.StartProcess(config.Path, []string{config.Path}, &os.ProcAttr{
+		p.process, err = os.StartProcess(config.Path, config.Args, &os.ProcAttr{
 			Dir: config.Dir, Env: config.Env, Files: []*os.File{null, write, write},
 			Sys: &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL, Setpgid: true},
 		})
@@ -270,7 +282,7 @@ func (p *Process) OutOfMemory() bool { return p.oom.Load() }
 
 // EndInit puts the function's own processor share in the place of the init phase's.
 func (p *Process) EndInit() error {
-	if p.group == nil {
+	if p.group == nil || p.emulated { // an emulator's time is not the function's, whatever its share
 		return nil
 	}
 	return p.group.setCPU(cpuQuotaUs(p.spec.MemoryMB))

@@ -40,13 +40,15 @@ type Options struct {
 
 // Spec says what one environment runs and within which limits.
 type Spec struct {
-	ID          string   // unique among the environments of a host; letters, digits, hyphens
-	TaskDir     string   // the function's code
-	Entry       string   // the program to run, relative to the code: "bootstrap"
-	Env         []string // the environment, less what Paths decides
-	MemoryMB    int64
-	EphemeralMB int64 // size of /tmp
-	Output      io.Writer
+	ID      string   // unique among the environments of a host; letters, digits, hyphens
+	TaskDir string   // the function's code
+	Entry   string   // the program to run, relative to the code: "bootstrap"
+	Env     []string // the environment, less what Paths decides
+	// Architecture of the entry program, "x86_64" or "arm64"; "" is this machine's. Another's runs in an emulator.
+	Architecture string
+	MemoryMB     int64
+	EphemeralMB  int64 // size of /tmp
+	Output       io.Writer
 }
 
 // Paths are the places as the environment's process sees them.
@@ -57,7 +59,7 @@ type Paths struct {
 
 // Limit tells what is done about one limit.
 type Limit struct {
-	Name     string `json:"name"`     // "cpu", "memory", "tmp", "processes", "files", "isolation", "lifetime"
+	Name     string `json:"name"`     // "cpu", "memory", "tmp", "processes", "files", "isolation", "processor", "lifetime"
 	Enforced bool   `json:"enforced"` // whether the limit holds
 	How      string `json:"how"`      // by which means, or why not
 }
