@@ -58,3 +58,18 @@ func (g *Graph) Subgraph(live [][]ValueID, first, last int) *Subgraph {
 	}
 	return s
 }
+// SideBySide is the part of a model that a stage runs which stands beside others: Sub's layers, in a region of layers that ends at a
+// position, where nothing else of the region needs what they make. It takes what its own nodes read and gives what is
+// needed after the region; nothing passes through it.
+func (g *Graph) SideBySide(live [][]ValueID, sub *Subgraph, end int) *Subgraph {
+	s := *sub
+	s.Inputs, s.PassThrough = s.Used, nil
+	s.Made = nil
+	for _, v := range live[end] {
+		if p := g.Values[v].Producer; p >= s.FirstNode && p < s.LastNode {
+			s.Made = append(s.Made, v)
+		}
+	}
+	s.Outputs = s.Made
+	return &s
+}
