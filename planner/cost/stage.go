@@ -49,16 +49,22 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 		InputUs: from.input.us, OutputUs: to.output.us, Invocations: 1,
 		FeesPicoUSD: from.input.feePicoUSD + to.output.feePicoUSD,
 	}
+	return t.account(s, i == 0, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
+}
+
+// account completes a stage of which the layers, the variant, the size and the hops are known. A first one is not woken;
+// textIn and textOut are the text of its messages.
+func (t *Table) account(s Stage, first bool, peakBytes, textIn, textOut int64) Stage {
 	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
 	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant.packing(), &weights)
 	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant.packing(), &weights)
-	s.MemoryNeededMB = t.memoryNeededMB(&weights, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
+	s.MemoryNeededMB = t.memoryNeededMB(&weights, peakBytes, textIn, textOut)
 	var run1Ns int64
 	for l := s.First; l < s.Last; l++ {
 		run1Ns += t.run1Ns[l+1] - t.run1Ns[l]
 	}
 	s.OneVCPUUs = scale(run1Ns, 1, 1000)
-	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(memoryMB), 1000<<platform.SlowdownBits)
+	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(s.MemoryMB), 1000<<platform.SlowdownBits)
 	run := t.whole(s.InputUs + s.ComputeUs + s.OutputUs)
 	s.ComputeUs = run - s.InputUs - s.OutputUs
 	initUs := t.initUs(s.Variant.packing(), &weights)
@@ -66,9 +72,9 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 		s.InitUs = initUs
 	}
 	price := func(cold bool) (billed invocations, fees, picoUSD int64) {
-		billed = t.invoked(cold, i == 0, initUs, run)
+		billed = t.invoked(cold, first, initUs, run)
 		fees = s.FeesPicoUSD + billed.count*t.Platform.RequestPicoUSD
-		return billed, fees, t.Platform.ComputePicoUSD(billed.billedUs, memoryMB) + fees
+		return billed, fees, t.Platform.ComputePicoUSD(billed.billedUs, s.MemoryMB) + fees
 	}
 	billed, fees, picoUSD := price(t.Cold())
 	if t.Arrivals != nil {
@@ -77,8 +83,8 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 		picoUSD = t.Arrivals.Mix(cold, warm)
 	}
 	s.BilledUs, s.Invocations, s.FeesPicoUSD, s.CostPicoUSD = billed.billedUs, billed.count, fees, picoUSD
-	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, run, i == 0)
-	if i == 0 {
+	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, run, first)
+	if first {
 		s.GatewayPicoUSD += t.Platform.RequestPicoUSD
 	}
 	return s

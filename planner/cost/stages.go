@@ -18,6 +18,7 @@ type builder struct {
 	packing    []packing        // by variant
 	held       []held           // by precision: the weights of the present stage
 	full       []bool           // by variant: the package is too large, and packages only grow
+	open       int              // how many are not
 	low        []int            // by variant: the size that the last stage needed
 	candidates []candidate
 	waits      bool // cold starts count
@@ -77,9 +78,7 @@ func (t *Table) mostStages() int {
 func (b *builder) stagesFrom(i int, p *solve.Problem) {
 	t, from := b.Table, &b.nodes[i]
 	first, layer := t.cuts[from.cut], t.cuts[from.cut]
-	clear(b.held)
-	clear(b.full)
-	open := len(b.full)
+	b.begin()
 	var peak int64
 	var want wish
 	end := t.reach(first)
@@ -102,42 +101,10 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 			peak = max(peak, t.peak[layer])
 		}
 		s := solve.Stage{I: int32(i), J: int32(j), Run1Ns: t.run1Ns[last] - t.run1Ns[first], HopUs: add(from.input.us, to.output.us)}
-		if s.Run1Ns > maxRunNs || open == 0 {
+		if s.Run1Ns > maxRunNs || b.open == 0 {
 			return
 		}
-		b.candidates = b.candidates[:0]
-		stored := -1 // as the last candidate
-		for v := range t.Variants {
-			if b.full[v] || !want.permits(t, v) {
-				continue
-			}
-			kind, h := b.packing[v], &b.held[b.stored[v]]
-			if t.packageBytes(kind, h) > t.packageLimit(kind) {
-				b.full[v] = true
-				open--
-				continue
-			}
-			if !b.waits && b.stored[v] == stored || !t.offered(kind, h) {
-				continue // warm, packaging makes no difference
-			}
-			c := candidate{
-				variant: int32(v), initUs: t.initUs(kind, h), fees: t.fetchPicoUSD(kind, h),
-				needMB: t.memoryNeededMB(h, peak, t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes),
-			}
-			if c.initUs > t.Platform.InitTimeoutUs {
-				continue
-			}
-			c.low = b.low[v]
-			for c.low > 0 && t.MemoryMB[c.low-1] >= c.needMB {
-				c.low--
-			}
-			for c.low < len(t.MemoryMB) && t.MemoryMB[c.low] < c.needMB {
-				c.low++
-			}
-			b.low[v], stored = c.low, b.stored[v]
-			b.candidates = append(b.candidates, c)
-		}
-		best := b.best(b.candidates)
+		best := b.offers(&want, peak, t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
 		for k := range best {
 			if c := &best[k]; t.fit(&s, c, want.memoryMB) {
 				s.Variant, s.InitUs = c.variant, c.initUs
@@ -147,6 +114,51 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 			}
 		}
 	}
+}
+
+// begin makes room for the weights of a stage at its first layer.
+func (b *builder) begin() {
+	clear(b.held)
+	clear(b.full)
+	b.open = len(b.full)
+}
+
+// offers lists the variants worth considering of a stage of the weights held, with so much text in its messages.
+func (b *builder) offers(want *wish, peak, textIn, textOut int64) []candidate {
+	t := b.Table
+	b.candidates = b.candidates[:0]
+	stored := -1 // as the last candidate
+	for v := range t.Variants {
+		if b.full[v] || !want.permits(t, v) {
+			continue
+		}
+		kind, h := b.packing[v], &b.held[b.stored[v]]
+		if t.packageBytes(kind, h) > t.packageLimit(kind) {
+			b.full[v] = true
+			b.open--
+			continue
+		}
+		if !b.waits && b.stored[v] == stored || !t.offered(kind, h) {
+			continue // warm, packaging makes no difference
+		}
+		c := candidate{
+			variant: int32(v), initUs: t.initUs(kind, h), fees: t.fetchPicoUSD(kind, h),
+			needMB: t.memoryNeededMB(h, peak, textIn, textOut),
+		}
+		if c.initUs > t.Platform.InitTimeoutUs {
+			continue
+		}
+		c.low = b.low[v]
+		for c.low > 0 && t.MemoryMB[c.low-1] >= c.needMB {
+			c.low--
+		}
+		for c.low < len(t.MemoryMB) && t.MemoryMB[c.low] < c.needMB {
+			c.low++
+		}
+		b.low[v], stored = c.low, b.stored[v]
+		b.candidates = append(b.candidates, c)
+	}
+	return b.best(b.candidates)
 }
 
 // fit sets the range of sizes of a stage in a variant: large enough, fast enough for the timeout, and no larger than brings more

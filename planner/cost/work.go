@@ -112,33 +112,49 @@ func layerTimes(g *graph.Graph, p *platform.Platform, batch int64, measured *Cal
 // layerPeaks gives for each layer the most bytes of activations that are live at once while it runs: what crosses over
 // it as well as what its nodes read and write.
 func layerPeaks(g *graph.Graph, batch int64) []int64 {
+	inputs, outputs := make([]graph.ValueID, len(g.Inputs)), make([]graph.ValueID, len(g.Outputs))
+	for k, port := range g.Inputs {
+		inputs[k] = port.Value
+	}
+	for k, port := range g.Outputs {
+		outputs[k] = port.Value
+	}
+	return peaksBetween(g, batch, 0, len(g.Layers), inputs, outputs)
+}
+
+// peaksBetween is layerPeaks of some layers alone, which are given some tensors and whose other outputs nobody needs.
+func peaksBetween(g *graph.Graph, batch int64, first, end int, inputs, outputs []graph.ValueID) []int64 {
+	peaks := make([]int64, end-first)
+	if first == end {
+		return peaks
+	}
+	from, to := g.Layers[first].FirstNode, g.Layers[end-1].LastNode
 	last := make([]int, len(g.Values))
 	for v := range last {
 		last[v] = -1
 	}
-	for i := range g.Nodes {
+	for i := from; i < to; i++ {
 		for _, v := range g.Nodes[i].Inputs {
 			if v != graph.None && g.Values[v].Computed() {
 				last[v] = i
 			}
 		}
 	}
-	for _, port := range g.Outputs {
-		last[port.Value] = len(g.Nodes)
+	for _, v := range outputs {
+		last[v] = to
 	}
 	var live int64
-	for _, port := range g.Inputs {
-		live = add(live, g.Values[port.Value].Bytes(batch))
+	for _, v := range inputs {
+		live = add(live, g.Values[v].Bytes(batch))
 	}
-	peaks := make([]int64, len(g.Layers))
-	for i := range g.Nodes {
+	for i := from; i < to; i++ {
 		n := &g.Nodes[i]
 		for _, v := range n.Outputs {
 			if v != graph.None {
 				live = add(live, g.Values[v].Bytes(batch))
 			}
 		}
-		peaks[n.Layer] = max(peaks[n.Layer], live)
+		peaks[n.Layer-first] = max(peaks[n.Layer-first], live)
 		for k, v := range n.Inputs {
 			if v != graph.None && g.Values[v].Computed() && last[v] == i && !contains(n.Inputs[:k], v) {
 				live -= g.Values[v].Bytes(batch)
