@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strconv"
@@ -37,8 +38,23 @@ var options = []Option{
 		parse:  func(r *Request, text string) error { r.Scenario = text; return nil },
 		print:  func(r *Request) string { return r.Scenario }},
 	{Name: "platform", Key: "on", Default: "aws-lambda-x86_64", Help: "where the functions run", Values: platform.Names(),
-		parse: func(r *Request, text string) error { r.Platform = text; _, err := platform.Get(text); return err },
+		parse: func(r *Request, text string) error {
+			if _, region, elsewhere := strings.Cut(text, "@"); elsewhere {
+				return fmt.Errorf("a region is an option of its own: region %s", region)
+			}
+			r.Platform = text
+			_, err := platform.Get(text)
+			return err
+		},
 		print: func(r *Request) string { return r.Platform }},
+	{Name: "region", Key: "in", Default: platformRegion, Help: "region whose prices count, or the one that the platform's prices are of", Values: regions(),
+		parse: func(r *Request, text string) error {
+			if r.Region = text; text == platformRegion {
+				r.Region = ""
+			}
+			return nil
+		},
+		print: func(r *Request) string { return cmp.Or(r.Region, platformRegion) }},
 	{Name: "objective", Key: "least", Default: LeastCost, Help: "what to make least: the cost within the SLO, or the latency within the budget",
 		Values: []string{LeastCost, LeastLatency},
 		parse:  func(r *Request, text string) error { r.Objective = text; return nil },

@@ -545,3 +545,21 @@ func BenchmarkAtResNet50(b *testing.B) {
 		}
 	}
 }
+
+// In a region that asks more for the same seconds, the same functions cost more; elsewhere nothing differs.
+func TestRegionalPrices(t *testing.T) {
+	m := tiny(t)
+	usual := mustPlan(t, mustProblem(t, m, "memory=512"))
+	same := mustPlan(t, mustProblem(t, m, "memory=512", "region=eu-west-1"))
+	dearer := mustPlan(t, mustProblem(t, m, "memory=512", "region=af-south-1"))
+	if same.CostPicoUSD != usual.CostPicoUSD || same.Platform != "aws-lambda-x86_64@eu-west-1" {
+		t.Errorf("in eu-west-1 %d on %s, in us-east-1 %d", same.CostPicoUSD, same.Platform, usual.CostPicoUSD)
+	}
+	if dearer.CostPicoUSD <= usual.CostPicoUSD || dearer.CostPicoUSD > usual.CostPicoUSD*4/3 || dearer.LatencyUs != usual.LatencyUs {
+		t.Errorf("in af-south-1 %d pico-USD and %d us, in us-east-1 %d and %d", dearer.CostPicoUSD, dearer.LatencyUs, usual.CostPicoUSD, usual.LatencyUs)
+	}
+	r := request(t, "platform=local", "region=eu-west-1")
+	if _, err := New(m, r); diag.CodeOf(err) != "platform.unknown-region" {
+		t.Errorf("a region of the local cloud: %v", err)
+	}
+}

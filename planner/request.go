@@ -21,6 +21,7 @@ const (
 // Request is what is asked of the planner. DefaultRequest gives one with every default; the zero value is not one.
 type Request struct {
 	Platform        string
+	Region          string // whose prices count; "": that of the platform's prices
 	Objective       string // LeastCost or LeastLatency
 	SLOUs           int64  // no plan may be slower; 0: no limit
 	BudgetPicoUSD   int64  // no plan may be dearer; 0: no limit
@@ -86,9 +87,33 @@ func Platforms() []*platform.Platform {
 	return all
 }
 
+// platformRegion leaves the region to the platform.
+const platformRegion = "default"
+
+// regions lists the regions that some platform has prices for.
+func regions() []string {
+	all := []string{platformRegion}
+	for _, name := range platform.Names() {
+		for _, region := range platform.Regions(name) {
+			if !slices.Contains(all, region) {
+				all = append(all, region)
+			}
+		}
+	}
+	return all
+}
+
+// place names the platform with its region, as the price book does.
+func (r *Request) place() string {
+	if r.Region == "" {
+		return r.Platform
+	}
+	return r.Platform + "@" + r.Region
+}
+
 // check finds the platform and refuses what no model could make sense of.
 func (r *Request) check() (*platform.Platform, error) {
-	p, err := platform.Get(r.Platform)
+	p, err := platform.Get(r.place())
 	if err != nil {
 		return nil, err
 	}

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sort"
 	"strings"
@@ -29,7 +30,8 @@ type Figure struct {
 type book struct {
 	id        Book
 	names     []string
-	platforms map[string]*Platform
+	platforms map[string]*Platform // in other regions under NAME@REGION
+	regions   map[string][]string  // others than the one whose prices hold unless another is named, by platform
 }
 
 type bookFile struct {
@@ -45,7 +47,15 @@ type bookFile struct {
 		PlanningOnly bool                  `json:"planningOnly"`
 		Sizes        *sizesJSON            `json:"sizes"` // in the place of the figures that sizesReplace names
 		Figures      map[string]figureJSON `json:"figures"`
+		Region       string                `json:"region"`  // whose prices the figures are, where there are those of others
+		Regions      []regionJSON          `json:"regions"` // others
 	} `json:"platforms"`
+}
+
+// regionJSON is what differs in another region of a platform.
+type regionJSON struct {
+	Name    string                `json:"name"`
+	Figures map[string]figureJSON `json:"figures"`
 }
 
 // sizesJSON lists the memory sizes of a platform that sells no range of them.
@@ -145,7 +155,7 @@ func parseBook(data []byte) (*book, error) {
 		return nil, fmt.Errorf("format %q, currency %q, date %q", f.Format, f.Currency, f.Date)
 	}
 	sum := sha256.Sum256(data)
-	b := &book{id: Book{Date: f.Date, Hash: "sha256:" + hex.EncodeToString(sum[:])}, platforms: map[string]*Platform{}}
+	b := &book{id: Book{Date: f.Date, Hash: "sha256:" + hex.EncodeToString(sum[:])}, platforms: map[string]*Platform{}, regions: map[string][]string{}}
 	figures := map[string]map[string]figureJSON{}
 	for _, entry := range f.Platforms {
 		if _, twice := b.platforms[entry.Name]; twice || entry.Name == "" {
@@ -171,6 +181,22 @@ func parseBook(data []byte) (*book, error) {
 		}
 		b.names = append(b.names, entry.Name)
 		b.platforms[entry.Name] = p
+		if entry.Region != "" && !strings.HasSuffix(entry.Label, ", "+entry.Region) {
+			return nil, fmt.Errorf("platform %s: its label does not end with its region", entry.Name)
+		}
+		for _, region := range entry.Regions {
+			elsewhere := &Platform{Name: entry.Name + "@" + region.Name, Label: strings.TrimSuffix(entry.Label, entry.Region) + region.Name, Architecture: entry.Architecture, PlanningOnly: entry.PlanningOnly}
+			there := maps.Clone(all)
+			maps.Copy(there, region.Figures)
+			if err := elsewhere.fill(there, entry.Sizes, f.Sources); err != nil {
+				return nil, fmt.Errorf("platform %s: %w", elsewhere.Name, err)
+			}
+			if _, twice := b.platforms[elsewhere.Name]; twice || entry.Region == "" || region.Name == "" || region.Name == entry.Region {
+				return nil, fmt.Errorf("platform %s: the region is there twice or has no name", elsewhere.Name)
+			}
+			b.platforms[elsewhere.Name] = elsewhere
+			b.regions[entry.Name] = append(b.regions[entry.Name], region.Name)
+		}
 	}
 	return b, nil
 }

@@ -108,11 +108,21 @@ func PriceBook() Book { return load().id }
 // Names lists the platforms, in the book's order.
 func Names() []string { return append([]string(nil), load().names...) }
 
-// Get finds a platform by its name. The caller must not change what it gets.
+// Regions lists the regions for which a platform has prices of their own, beside the one whose prices hold unless another is named.
+func Regions(name string) []string { return append([]string(nil), load().regions[name]...) }
+
+// Get finds a platform by its name; in another region by NAME@REGION. The caller must not change what it gets.
 func Get(name string) (*Platform, error) {
 	b := load()
 	if p, ok := b.platforms[name]; ok {
 		return p, nil
+	}
+	if base, region, elsewhere := strings.Cut(name, "@"); elsewhere && b.platforms[base] != nil {
+		known := "use it without a region"
+		if regions := b.regions[base]; len(regions) > 0 {
+			known = "use one of " + strings.Join(regions, ", ") + ", or none for the prices of " + b.platforms[base].Label
+		}
+		return nil, diag.New(diag.Usage, "platform.unknown-region", "choosing a platform", "there are no prices of "+base+" for the region "+quote(region), known)
 	}
 	known := append([]string(nil), b.names...)
 	sort.Strings(known)

@@ -3,6 +3,7 @@ package platform_test
 import (
 	"math/big"
 	"math/rand/v2"
+	"reflect"
 	"strings"
 	"testing"
 
@@ -38,6 +39,34 @@ func TestUnknownPlatformListsTheKnown(t *testing.T) {
 	for _, name := range platform.Names() {
 		if !strings.Contains(err.Error(), name) {
 			t.Errorf("%q does not name %s", err, name)
+		}
+	}
+}
+
+// A region differs from its platform in name, label and prices alone.
+func TestRegions(t *testing.T) {
+	base := mustGet(t, "aws-lambda-x86_64")
+	regions := platform.Regions(base.Name)
+	if len(regions) < 8 || len(platform.Regions("local")) != 0 {
+		t.Fatalf("regions %v, of the local cloud %v", regions, platform.Regions("local"))
+	}
+	for _, region := range regions {
+		p := *mustGet(t, base.Name+"@"+region)
+		if p.Name != base.Name+"@"+region || !strings.HasSuffix(p.Label, ", "+region) || p.PicoUSDPerGBs < base.PicoUSDPerGBs {
+			t.Errorf("%s: %q, %d pico-USD per GB-s", p.Name, p.Label, p.PicoUSDPerGBs)
+		}
+		p.Name, p.Label, p.Figures, p.PicoUSDPerGBs = base.Name, base.Label, base.Figures, base.PicoUSDPerGBs
+		p.RequestPicoUSD, p.ObjectPutPicoUSD, p.ObjectGetPicoUSD = base.RequestPicoUSD, base.ObjectPutPicoUSD, base.ObjectGetPicoUSD
+		if !reflect.DeepEqual(&p, base) {
+			t.Errorf("%s differs in more than its prices", region)
+		}
+	}
+	if p := mustGet(t, "aws-lambda-x86_64@af-south-1"); p.PicoUSDPerGBs != 22_100_000 {
+		t.Errorf("af-south-1: %d pico-USD per GB-s", p.PicoUSDPerGBs)
+	}
+	for _, name := range []string{"aws-lambda-x86_64@mars", "local@eu-west-1", "aws-lambda-x86_64@"} {
+		if _, err := platform.Get(name); diag.CodeOf(err) != "platform.unknown-region" || diag.ExitCode(err) != 2 {
+			t.Errorf("%s: %v", name, err)
 		}
 	}
 }

@@ -113,8 +113,12 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 	if c.Local() {
 		concurrency = min(concurrency, runtime.NumCPU())
 	}
+	region := c.Region()
+	if c.Local() {
+		region = ""
+	}
 	deployer := deploy.New(deploy.Options{
-		Store: c, Functions: c, Native: native, Foreign: foreign, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(),
+		Store: c, Functions: c, Native: native, Foreign: foreign, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(), Region: region,
 		Concurrency: concurrency, MaxUploadBytes: maxUpload << 20, Logger: log,
 		SecondReader: libhdf5.Reader{Folder: filepath.Join(data, "tmp")}.Open,
 	})

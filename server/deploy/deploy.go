@@ -56,6 +56,8 @@ type Options struct {
 	// AnyArchitecture lets a plan be deployed on what runs on this machine when there is nothing for the plan's own processor, as on
 	// the local cloud.
 	AnyArchitecture bool
+	// Region is where functions are made; "" on the local cloud, which plays any.
+	Region string
 	// Concurrency is how many items of a batch a gateway has in the pipeline at the same time.
 	Concurrency    int
 	MaxUploadBytes int64

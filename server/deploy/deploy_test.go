@@ -66,7 +66,7 @@ func blueprintOf(_ context.Context, r *Request, w Weights) (*Blueprint, error) {
 
 func newDeployer(t testing.TB, f *fakeCloud) *Deployer {
 	t.Helper()
-	return New(Options{Store: f, Functions: f, Folder: t.TempDir(), Exclusive: true, Prepare: blueprintOf})
+	return New(Options{Store: f, Functions: f, Folder: t.TempDir(), Exclusive: true, Region: "eu-west-1", Prepare: blueprintOf})
 }
 
 // start uploads weights and asks for a deployment.
@@ -346,6 +346,7 @@ func TestRefusals(t *testing.T) {
 		{"new", infeasible, "w", "deploy.infeasible-plan"},
 		{"new", planDocumentFor(t, "gcp-cloud-run-functions", 1), "w", "deploy.planning-only"},
 		{"new", planDocumentFor(t, "azure-functions-flex", 1), "w", "deploy.planning-only"},
+		{"new", planDocumentFor(t, "aws-lambda-x86_64@eu-south-1", 1), "w", "deploy.other-region"},
 		{"new", good, "bad weights", "weights.shape-mismatch"},
 		{"new", good, "", "upload.empty"},
 	} {
@@ -364,6 +365,10 @@ func TestRefusals(t *testing.T) {
 		if _, err := d.Start(t.Context(), Request{Name: "new", Plan: good, Upload: id}); diag.CodeOf(err) != "upload.unknown" {
 			t.Errorf("upload %q: %v", id, err)
 		}
+	}
+	feed, err = start(d, "elsewhere", planDocumentFor(t, "aws-lambda-x86_64@eu-west-1", 1), "w")
+	if err != nil || outcome(t, feed) != nil {
+		t.Errorf("a plan with the prices of the region that functions are made in: %v", err)
 	}
 	if _, err := d.Invoke(t.Context(), "nobody", Invocation{}); diag.CodeOf(err) != "deploy.unknown" {
 		t.Errorf("invoking an unknown deployment: %v", err)

@@ -28,7 +28,7 @@ func Package(ctx context.Context, o Options, bucket, folder string, r Request, w
 		return nil, err
 	}
 	var err error
-	if r.plan, err = readPlan(r.Plan); err != nil {
+	if r.plan, err = o.readPlan(r.Plan); err != nil {
 		return nil, err
 	}
 	o.Store = bucketName{name: bucket}

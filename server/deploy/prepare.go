@@ -26,8 +26,8 @@ const (
 	timeoutFloorSec = 60
 )
 
-// readPlan decodes a plan and refuses one that cannot be deployed.
-func readPlan(document []byte) (*plan.Plan, error) {
+// readPlan decodes a plan and refuses one that cannot be deployed here.
+func (o *Options) readPlan(document []byte) (*plan.Plan, error) {
 	p, err := plan.Decode(document)
 	if err != nil {
 		return nil, err
@@ -38,6 +38,10 @@ func readPlan(document []byte) (*plan.Plan, error) {
 	if bought, err := platform.Get(p.Platform); err == nil && bought.PlanningOnly {
 		return nil, diag.New(diag.Usage, "deploy.planning-only", "reading the plan", "it is for "+p.Platform+", which plans can be made for but nothing is deployed to",
 			"plan for an aws-lambda platform or for local")
+	}
+	if _, region, named := strings.Cut(p.Platform, "@"); named && o.Region != "" && region != o.Region {
+		return nil, diag.New(diag.Usage, "deploy.other-region", "reading the plan", "it counts the prices of "+region+", and this server makes functions in "+o.Region,
+			"serve with --region "+region+", or plan with --region "+o.Region)
 	}
 	return p, nil
 }

@@ -48,7 +48,7 @@ func (d *Deployer) Start(ctx context.Context, r Request) (*Deployment, error) {
 		return nil, err
 	}
 	var err error
-	if r.plan, err = readPlan(r.Plan); err != nil {
+	if r.plan, err = d.options.readPlan(r.Plan); err != nil {
 		return nil, err
 	}
 	upload, err := d.findUpload(ctx, r.Upload)
