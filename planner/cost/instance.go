@@ -44,8 +44,14 @@ func (t *Table) Problem() *solve.Problem {
 	p.Cost = t.runPicoUSD()
 	p.Stages = make([]solve.Stage, 0, t.mostStages())
 	b := newBuilder(t)
+	if len(t.regions) > 0 {
+		t.addWaves(p)
+	}
 	for i := range t.nodes {
 		b.stagesFrom(i, p)
+		if len(t.regions) > 0 {
+			b.wavesFrom(i, p)
+		}
 	}
 	return p
 }

@@ -30,6 +30,8 @@ type Stage struct {
 	CostPicoUSD    int64 // billed time and fees; expected, when cold and warm requests mix
 	GatewayPicoUSD int64 // what the option carries for the gateway and is not part of CostPicoUSD: its request fee with the first stage, and see Arrivals
 	OneVCPUUs      int64 // compute on one vCPU
+
+	coldStartUs int64 // InitUs of a request that finds it cold, whatever the scenario
 }
 
 // Stage accounts for the stage between two nodes of the instance at a memory size, in the first of the variants. It
@@ -68,6 +70,7 @@ func (t *Table) account(s Stage, first bool, peakBytes, textIn, textOut int64) S
 	run := t.whole(s.InputUs + s.ComputeUs + s.OutputUs)
 	s.ComputeUs = run - s.InputUs - s.OutputUs
 	initUs := t.initUs(s.Variant.packing(), &weights)
+	s.coldStartUs = initUs
 	if t.Cold() {
 		s.InitUs = initUs
 	}

@@ -33,6 +33,7 @@ type Settings struct {
 	Variants        []Variant // ways to package and store a stage; nil: Plain alone
 	Arrivals        *Arrivals // nil: every request is as the scenario says
 	Pins            Pins
+	Regions         [][]int // layers that fall into branches, which functions may run side by side: branch k of a region r is the layers [r[k], r[k+1])
 }
 
 // Table is what the law needs to know about a graph on a platform at a batch size.
@@ -53,8 +54,10 @@ type Table struct {
 
 	offeredVariants int // how many of Variants are for stages without a precision of their own; the rest are for pins
 
-	sizes  []platform.Size
-	useful int // sizes up to the first with the platform's full speed
+	sizes   []platform.Size
+	useful  int // sizes up to the first with the platform's full speed
+	regions []region
+	waves   [][]Function // of the problem made last
 }
 
 // crossing is what crosses a position.
@@ -101,6 +104,7 @@ func NewTable(g *graph.Graph, p *platform.Platform, s Settings) (*Table, error) 
 	t.peak = layerPeaks(g, s.Batch)
 	t.measureWeights()
 	t.chooseSizes()
+	t.measureRegions()
 	return t, nil
 }
 
@@ -138,15 +142,7 @@ func (s *Settings) check(p *platform.Platform, g *graph.Graph) error {
 func (t *Table) measureCrossings() {
 	live := t.Graph.Live()
 	for _, position := range t.cuts {
-		c := crossing{textBytes: messageTextBytes}
-		for _, id := range live[position] {
-			v := t.Graph.Value(id)
-			bytes := v.Bytes(t.Batch)
-			c.tensors++
-			c.bytes = add(c.bytes, bytes)
-			c.textBytes = add(c.textBytes, add(mul(scale(bytes, 1, 3), 4), int64(len(v.Name))+tensorTextBytes))
-		}
-		t.crossing = append(t.crossing, c)
+		t.crossing = append(t.crossing, t.crossingOf(live[position]))
 	}
 }
 
