@@ -72,7 +72,7 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 		sum += s.CostPicoUSD
 		other += s.GatewayPicoUSD
 	}
-	ms := (total.LatencyUs + 999) / 1000
+	ms := p.numbers.GatewayMs(total.LatencyUs)
 	g := &document.Gateway
 	g.BilledUs = ms * 1000
 	g.CostPicoUSD = ms*p.numbers.GatewayPicoUSDPerMs + other

@@ -77,7 +77,7 @@ func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 		line.Spans = append(line.Spans, one)
 	}
 	line.LatencyUs = finish
-	line.CostPicoUSD += (finish + 999) / 1000 * table.GatewayPicoUSDPerMs()
+	line.CostPicoUSD += p.numbers.GatewayMs(finish) * table.GatewayPicoUSDPerMs()
 	return line
 }
 

@@ -129,7 +129,7 @@ func TestPricesScale(t *testing.T) {
 			t.Errorf("%+v: the fastest plan takes %d us, dearer %d", q.settings, before.Frontier[0].LatencyUs, after.Frontier[0].LatencyUs)
 		}
 		for _, p := range append(slices.Clone(before.Frontier), after.Frontier...) {
-			rounded := (k + 1) * (p.LatencyUs/1000 + 1 + int64(q.settings.MaxStages)) / 2
+			rounded := (k + 1) * (q.platform.BilledUs(p.LatencyUs)/1000 + 1 + int64(q.settings.MaxStages)) / 2
 			if a, b := least(after, p.LatencyUs), k*least(before, p.LatencyUs); a > b+rounded || a < b-rounded {
 				t.Fatalf("%s %+v: within %d us %d, at %d times the prices %d", q.platform.Name, q.settings, p.LatencyUs, b/k, k, a)
 			}

@@ -88,9 +88,12 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 		return nil, fmt.Errorf("the request never ended")
 	}
 	o := &outcome{latencyUs: s.now}
-	wholeMs := new(big.Int).Div(big.NewInt(s.now+999), big.NewInt(1000)).Int64()
 	perMs := price(on, 1000, p.Gateway.MemoryMB) // the gateway's millisecond has a price in whole pico-dollars
-	o.gateway = wholeMs*perMs + on.RequestPicoUSD
+	driven := (s.now + 999) / 1000
+	if on.PlanningOnly { // elsewhere the gateway is billed by the millisecond, also where stages are not
+		driven = billed(on, s.now) / 1000
+	}
+	o.gateway = driven*perMs + on.RequestPicoUSD
 	o.costPicoUSD = o.gateway
 	for k := range s.stages {
 		b := s.stages[k].bill
@@ -179,13 +182,18 @@ func (s *simulation) initBilled(k int) int64 {
 // charge bills an invocation of a stage.
 func (s *simulation) charge(k int, us int64) {
 	p, b := s.platform, &s.stages[k].bill
-	billed := max(us, 1, p.MinBilledUs)
-	if rest := billed % p.GranularityUs; rest > 0 {
-		billed += p.GranularityUs - rest
-	}
 	b.invocations++
-	b.billedUs += billed
+	b.billedUs += billed(p, us)
 	b.picoUSD = price(p, b.billedUs, s.plan.Stages[k].MemoryMB) + b.invocations*p.RequestPicoUSD
+}
+
+// billed is what the platform makes of a time: no less than its least, in whole steps.
+func billed(p *platform.Platform, us int64) int64 {
+	us = max(us, 1, p.MinBilledUs)
+	if rest := us % p.GranularityUs; rest > 0 {
+		us += p.GranularityUs - rest
+	}
+	return us
 }
 
 // price is that of a time at a size, in exact fractions and rounded at the end, half up.

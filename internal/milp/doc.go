@@ -12,7 +12,7 @@
 //	subject to  sum of x leaving v - sum of x entering v = 1 at the source, 0 at every node between
 //	            minStages <= sum x(a) <= maxStages
 //	            start + finish <= SLO
-//	            step G >= start + finish
+//	            step G >= start + finish, and what is billed at least
 //
 // Warm and cold-sequential, finish = sum (dispatch + [init(a) +] run(a)) x(a). Cold-overlapped,
 // finish = max(finish + dispatch, init) + run needs no big constant, because exactly one stage of a plan crosses the place between

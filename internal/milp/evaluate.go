@@ -63,6 +63,9 @@ func evaluate(terms *solve.Terms, path []step) (solve.Point, error) {
 	if steps*stepUs < total.LatencyUs {
 		steps++
 	}
+	for steps*stepUs < terms.GatewayMinUs {
+		steps++
+	}
 	total.CostPicoUSD += steps * (stepUs / 1000) * terms.GatewayPicoUSDPerMs
 	return total, nil
 }

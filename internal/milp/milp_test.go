@@ -20,6 +20,7 @@ func random(rng *rand.Rand, scenario solve.Scenario, nodes, options int, times, 
 		in.GatewayPicoUSDPerMs = rng.Int64N(1 + 1000*costs/times)
 		if rng.IntN(2) == 0 {
 			in.GatewayStepUs = solve.Millisecond * (1 + rng.Int64N(1+times/3000))
+			in.GatewayMinUs = rng.Int64N(2) * rng.Int64N(1+4*times)
 		}
 	}
 	for v := range nodes {

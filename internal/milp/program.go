@@ -200,8 +200,11 @@ func (p *program) rightSides(w io.Writer) {
 }
 
 // stepUs is what the gateway is billed in, and leastSteps how many it drives at least; G counts from there.
-func (p *program) stepUs() int64     { return stepUsOf(&p.in.Terms) }
-func (p *program) leastSteps() int64 { return (p.in.StartUs + p.leastTime) / p.stepUs() }
+func (p *program) stepUs() int64 { return stepUsOf(&p.in.Terms) }
+func (p *program) leastSteps() int64 {
+	driven, billed := (p.in.StartUs+p.leastTime)/p.stepUs(), (p.in.GatewayMinUs+p.stepUs()-1)/p.stepUs()
+	return max(driven, billed)
+}
 
 // reached leaves out what the source does not lead to: it has no potential.
 func (p *program) reached(v int) bool { return p.tailCost[v] != unreached }

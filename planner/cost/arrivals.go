@@ -62,8 +62,9 @@ func (t *Table) trackedPpm() int64 {
 
 // otherGatewayPicoUSD is the gateway's expected price of driving a stage in the requests that are not the scenario's: those
 // that are warm when it is cold, and those that start each function in its turn when it is warm. Such latencies are sums over
-// the stages, so each option carries its part, and the first that of the gateway's own start; none is rounded to the
-// millisecond.
+// the stages, so each option carries its part, and the first that of the gateway's own start. What rounds
+// such a sum is not known before it is whole: in steps longer than a millisecond it is half a step in the mean, which the first
+// option carries, and of the least that a platform bills nothing is counted.
 func (t *Table) otherGatewayPicoUSD(initUs, runUs int64, first bool) int64 {
 	if t.Arrivals == nil {
 		return 0
@@ -74,6 +75,9 @@ func (t *Table) otherGatewayPicoUSD(initUs, runUs int64, first bool) int64 {
 	}
 	if first {
 		us += t.StartUsWhen(!t.Cold())
+		if step, _ := t.gatewaySteps(); step > 0 {
+			us += step / 2
+		}
 	}
 	perMs := t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)
 	return scale(mul(us, perMs), million-t.trackedPpm(), 1000*million)

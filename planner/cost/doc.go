@@ -60,7 +60,8 @@
 // Every deployment has a gateway, a function that decodes the input, drives the stages and is billed while it waits for
 // them. The optimiser's instance carries it in three places. StartUs is what it takes before the first stage: decoding
 // at its own memory size and, when cold, its own boot. GatewayPicoUSDPerMs is its price while it drives, over the whole
-// latency of the request. Its request fee is part of every option of a segment that begins at the source, so each plan
+// latency of the request, rounded up in the platform's steps and no less than its least. In the requests of a rate that are not the
+// scenario's, its time is a sum over the stages, and half a step for rounding it. Its request fee is part of every option of a segment that begins at the source, so each plan
 // pays it once.
 //
 // # Transports

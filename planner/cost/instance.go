@@ -29,6 +29,7 @@ func (t *Table) Problem() *solve.Problem {
 		Scenario: t.Scenario, MinStages: t.MinStages, MaxStages: t.MaxStages,
 		StartUs: t.StartUs(), DispatchUs: t.Platform.DispatchUs, GatewayPicoUSDPerMs: t.GatewayPicoUSDPerMs(),
 	}}
+	p.GatewayStepUs, p.GatewayMinUs = t.gatewaySteps()
 	for i, n := range t.nodes {
 		s := solve.Node{Cut: t.cuts[n.cut], Transport: n.transport}
 		if i == 0 || i == len(t.nodes)-1 {

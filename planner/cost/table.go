@@ -243,6 +243,21 @@ func (t *Table) StartUsWhen(cold bool) int64 {
 	return decode
 }
 
+// gatewaySteps gives what the gateway is billed in and as no less than; 0 says by the millisecond. On AWS Lambda it is the
+// millisecond, also for the platform of 2020, whose functions were billed in 100 of them: see RATIONALE.md.
+func (t *Table) gatewaySteps() (stepUs, minUs int64) {
+	if !t.Platform.PlanningOnly {
+		return 0, 0
+	}
+	if step := t.Platform.GranularityUs; step > solve.Millisecond {
+		stepUs = step
+	}
+	if least := t.Platform.MinBilledUs; least > t.Platform.GranularityUs {
+		minUs = least
+	}
+	return stepUs, minUs
+}
+
 // GatewayPicoUSDPerMs is the price of the gateway while it drives, times the share of the requests that the scenario describes.
 func (t *Table) GatewayPicoUSDPerMs() int64 {
 	return (t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)*t.trackedPpm() + million/2) / million

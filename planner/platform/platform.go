@@ -149,8 +149,8 @@ func (p *Platform) ComputePicoUSD(billedUs, memoryMB int64) int64 {
 	return (billedUs/1000*p.PicoUSDPer1024s(memoryMB) + msPer1024s/2) / msPer1024s
 }
 
-// PicoUSDPerMs is the price of a millisecond at a memory size, rounded half up: for traces, and for the gateway, which
-// the optimiser bills by the millisecond.
+// PicoUSDPerMs is the price of a millisecond at a memory size, rounded half up: for traces, and for the gateway, whose
+// price the optimiser counts in whole pico-dollars of a millisecond.
 func (p *Platform) PicoUSDPerMs(memoryMB int64) int64 { return p.ComputePicoUSD(1000, memoryMB) }
 
 // msPer1024s is 1,024 seconds in milliseconds.

@@ -32,8 +32,9 @@ func (in *Instance) Validate() error {
 	case in.MinStages < 0 || in.MaxStages < 1 || in.MinStages > in.MaxStages || in.MaxStages > maxStages:
 		return invalid("solve.bad-stages", fmt.Sprintf("minStages is %d and maxStages %d", in.MinStages, in.MaxStages),
 			fmt.Sprintf("0 <= minStages <= maxStages and 1 <= maxStages <= %d must hold", maxStages))
-	case in.GatewayStepUs < 0 || in.GatewayStepUs%Millisecond != 0 || in.GatewayStepUs > maxGatewayStepUs:
-		return invalid("solve.bad-gateway-step", fmt.Sprintf("gatewayStepUs is %d", in.GatewayStepUs), "use whole milliseconds, at most a minute of them, or leave it out")
+	case in.GatewayStepUs < 0 || in.GatewayStepUs%Millisecond != 0 || in.GatewayStepUs > maxGatewayStepUs || in.GatewayMinUs < 0 || in.GatewayMinUs > maxGatewayStepUs:
+		return invalid("solve.bad-gateway-step", fmt.Sprintf("gatewayStepUs is %d and gatewayMinUs %d", in.GatewayStepUs, in.GatewayMinUs),
+			"use at most a minute, for the step in whole milliseconds, or leave them out")
 	case in.StartUs < 0 || in.DispatchUs < 0 || in.GatewayPicoUSDPerMs < 0:
 		return invalid("solve.negative", "startUs, dispatchUs or gatewayPicoUSDPerMs is negative", "give amounts of zero or more")
 	case len(in.Nodes) < 2 || len(in.Nodes) > maxNodes:
@@ -78,7 +79,7 @@ func (in *Instance) Validate() error {
 	return nil
 }
 
-// maxGatewayStepUs bounds the step in which a gateway is billed.
+// maxGatewayStepUs bounds the step in which a gateway is billed, and what it is billed at least.
 const maxGatewayStepUs = 60_000 * Millisecond
 
 // fits reports whether no plan's totals can leave the range, when no option exceeds largest in any entry.
@@ -93,7 +94,7 @@ func (t *Terms) fits(largest Option) bool {
 		return false
 	}
 	step := uint64(t.gatewayStepUs())
-	hi, gateway := bits.Mul64((latency+step-1)/step*(step/Millisecond), uint64(t.GatewayPicoUSDPerMs))
+	hi, gateway := bits.Mul64((max(latency, uint64(t.GatewayMinUs))+step-1)/step*(step/Millisecond), uint64(t.GatewayPicoUSDPerMs))
 	if hi != 0 || gateway > maxTotal {
 		return false
 	}

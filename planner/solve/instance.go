@@ -32,6 +32,7 @@ type Terms struct {
 	DispatchUs          int64    `json:"dispatchUs"`              // paid before every stage
 	GatewayPicoUSDPerMs int64    `json:"gatewayPicoUSDPerMs"`     // what drives the stages is billed while it does
 	GatewayStepUs       int64    `json:"gatewayStepUs,omitempty"` // in whole multiples of this, itself one of a millisecond; 0: by the millisecond
+	GatewayMinUs        int64    `json:"gatewayMinUs,omitempty"`  // and as no less than this
 	Nodes               []Node   `json:"nodes"`                   // by rising cut; the first is the source, the last the sink
 }
 
@@ -89,5 +90,5 @@ func (t *Terms) gatewayStepUs() int64 { return max(t.GatewayStepUs, Millisecond)
 // GatewayMs gives the milliseconds that the gateway is billed for a request of some latency.
 func (t *Terms) GatewayMs(latencyUs int64) int64 {
 	step := t.gatewayStepUs()
-	return (latencyUs + step - 1) / step * (step / Millisecond)
+	return (max(latencyUs, t.GatewayMinUs) + step - 1) / step * (step / Millisecond)
 }

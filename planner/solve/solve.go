@@ -339,7 +339,7 @@ func (s *solver) root(p, q *plan) bool {
 		return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
 	}
 	// The gateway bills its time, so a slower plan must save more than the gateway takes. Beyond the plan z that is least in
-	// cost plus gateway only a strip of one step's price can hold cheaper plans: the time billed is rounded up.
+	// cost plus gateway only a strip of one step's price, or of the least that is billed, can hold cheaper plans: the time billed is rounded up.
 	list := all // where the list of all begins that were swept
 	z := s.lowest(p, q, d)
 	long := s.menus.overlapped && all > longList && z != nil && s.splits(z, p, q, d)
@@ -355,7 +355,7 @@ func (s *solver) root(p, q *plan) bool {
 			return s.between(p, q, 0, all, direction{1, 0}, direction{0, 1})
 		}
 	}
-	strip := d.value(z.time, z.cost) + (s.in.gatewayStepUs()-1)*s.in.GatewayPicoUSDPerMs
+	strip := d.value(z.time, z.cost) + max(s.in.gatewayStepUs()-1, s.in.GatewayMinUs)*s.in.GatewayPicoUSDPerMs
 	swept, left := len(s.entries), len(s.entries)
 	if long {
 		s.shorten(p, z, 0, all)

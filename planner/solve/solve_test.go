@@ -58,6 +58,7 @@ func random(rng *rand.Rand, nodes, options int, times, costs int64) *Instance {
 		in.GatewayPicoUSDPerMs = rng.Int64N(1 + 1000*costs/times)
 		if rng.IntN(3) == 0 {
 			in.GatewayStepUs = Millisecond * (1 + rng.Int64N(1+times/2000))
+			in.GatewayMinUs = rng.Int64N(2) * rng.Int64N(1+4*times)
 		}
 	}
 	for v := range nodes {
