@@ -2,6 +2,7 @@ package cost
 
 import (
 	"math/big"
+	"math/bits"
 
 	"partita/planner/solve"
 )
@@ -43,10 +44,15 @@ func ColdPpm(microRequestsPH, idleUs int64) int64 {
 	return (scale.Int64() + 1) / 2
 }
 
-// Mix gives the expected cost of a cold and a warm one, rounded half up. Costs stay far below the 2^43 that keep the product in
-// 63 bits.
+// Mix gives the expected cost of a cold and a warm one, rounded half up.
 func (a *Arrivals) Mix(cold, warm int64) int64 {
-	return (a.ColdPpm*cold + (million-a.ColdPpm)*warm + million/2) / million
+	hi, lo := bits.Mul64(uint64(a.ColdPpm), uint64(cold))
+	h, l := bits.Mul64(uint64(million-a.ColdPpm), uint64(warm))
+	lo, carry := bits.Add64(lo, l, 0)
+	hi += h + carry
+	lo, carry = bits.Add64(lo, million/2, 0)
+	q, _ := bits.Div64(hi+carry, lo, million)
+	return int64(q)
 }
 
 // trackedPpm is the share of requests whose latency is the scenario's.
@@ -89,15 +95,24 @@ type invocations struct {
 	count    int64
 }
 
-// invoked tells what a stage is billed for when it starts cold or is warm already. In the scenario cold-overlapped every stage
-// after the first is woken by an invocation of its own, warm or not: nobody knows before.
-func (t *Table) invoked(cold, first bool, initUs, runUs int64) invocations {
+// invoked tells what a stage is billed for when it starts cold or is warm already, in all passes of a request; lastUs is what the
+// last pass runs. In the scenario cold-overlapped every environment of a stage after the first is woken by an invocation of its
+// own, warm or not: nobody knows before.
+func (t *Table) invoked(cold, first bool, initUs, runUs, lastUs int64) invocations {
+	p, b := t.Platform, t.batching()
 	var before int64
-	if cold && t.Platform.InitBilled {
+	if cold && p.InitBilled {
 		before = initUs
 	}
-	if t.Scenario == solve.ColdOverlapped && !first {
-		return invocations{t.Platform.BilledUs(before+t.Platform.WakeUs) + t.Platform.BilledUs(runUs), 2}
+	n := b.Passes()
+	var rest int64
+	if b.rest() {
+		rest = 1
 	}
-	return invocations{t.Platform.BilledUs(before + runUs), 1}
+	if t.Scenario == solve.ColdOverlapped && !first {
+		return invocations{b.Pipelines*p.BilledUs(before+p.WakeUs) + (n-rest)*p.BilledUs(runUs) + rest*p.BilledUs(lastUs), b.Pipelines + n}
+	}
+	coldFull, coldLast := b.firstPasses()
+	return invocations{coldFull*p.BilledUs(before+runUs) + (n-rest-coldFull)*p.BilledUs(runUs) +
+		coldLast*p.BilledUs(before+lastUs) + (rest-coldLast)*p.BilledUs(lastUs), n}
 }

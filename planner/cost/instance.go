@@ -41,8 +41,8 @@ func (t *Table) Problem() *solve.Problem {
 		p.Sizes = append(p.Sizes, solve.Size{MemoryMB: z.MemoryMB, Slowdown: z.Slowdown, PicoUSDPer1024s: z.PicoUSDPer1024s})
 	}
 	p.Common = len(t.MemoryMB)
-	p.TickUs = t.tickUs()
-	p.Cost = t.runPicoUSD()
+	p.TickUs, p.Passes = t.tickUs(), t.batching().passes()
+	p.Cost = t.runPicoUSD(p)
 	p.Stages = make([]solve.Stage, 0, t.mostStages())
 	b := newBuilder(t)
 	if len(t.regions) > 0 {
@@ -61,17 +61,18 @@ func (t *Table) Problem() *solve.Problem {
 func (t *Table) price(s *solve.Stage) {
 	p, first := t.Platform, s.I == 0
 	if first {
-		s.FeesPicoUSD += p.RequestPicoUSD // the gateway's
+		s.FeesPicoUSD += t.GatewayFees()
 	}
-	// What invoked bills beside the run itself.
+	// What invoked bills beside the runs themselves.
+	b := t.batching()
 	fixed := func(cold bool) (us, count int64) {
 		if cold && p.InitBilled {
 			us = s.InitUs
 		}
 		if t.Scenario == solve.ColdOverlapped && !first {
-			return p.BilledUs(us + p.WakeUs), 2
+			return b.Pipelines * p.BilledUs(us+p.WakeUs), b.Pipelines + b.Passes()
 		}
-		return us, 1
+		return b.Pipelines * us, b.Passes()
 	}
 	if t.Arrivals == nil {
 		us, count := fixed(t.Cold())
@@ -87,10 +88,11 @@ func (t *Table) price(s *solve.Stage) {
 	s.RunPicoUSDPerMs = p.PicoUSDPerMs(t.GatewayMemoryMB) * (million - t.trackedPpm()) / million
 }
 
-// runPicoUSD gives the law of what a stage costs at a size beside its fees.
-func (t *Table) runPicoUSD() func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
+// runPicoUSD gives the law of what a stage of a problem costs at a size beside its fees.
+func (t *Table) runPicoUSD(in *solve.Problem) func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
 	p := t.Platform
-	if t.Arrivals == nil && p.GranularityUs == 1000 && p.MinBilledUs <= 1000 {
+	passes := in.Passes
+	if t.Arrivals == nil && p.GranularityUs == 1000 && p.MinBilledUs <= 1000 && passes.AllFull == 0 {
 		// What is billed apart is in whole milliseconds already. Nothing here is negative, and unsigned numbers divide faster.
 		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
 			ms := max((uint64(s.FixedUs)+uint64(runUs)+999)/1000, 1)
@@ -98,15 +100,20 @@ func (t *Table) runPicoUSD() func(s *solve.Stage, runUs int64, z *solve.Size) in
 		}
 	}
 	bill := func(s *solve.Stage, runUs int64, z *solve.Size, cold bool) int64 {
-		b := t.invoked(cold, s.I == 0, s.InitUs, runUs)
-		return (b.billedUs/1000*z.PicoUSDPer1024s + msPer1024s/2) / msPer1024s
+		lastUs := runUs
+		if passes.AllFull > 0 { // then runUs is that of all passes on the way of the request
+			if runUs = in.PassUs(s, z); passes.AllLast > 0 {
+				lastUs = in.LastPassUs(s, z)
+			}
+		}
+		return computePicoUSD(t.invoked(cold, s.I == 0, s.InitUs, runUs, lastUs).billedUs, z.PicoUSDPer1024s)
 	}
 	cold := t.Cold()
 	if t.Arrivals == nil {
 		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 { return bill(s, runUs, z, cold) }
 	}
 	requests := func(s *solve.Stage, cold bool) int64 {
-		return t.invoked(cold, s.I == 0, s.InitUs, 0).count * p.RequestPicoUSD
+		return t.invoked(cold, s.I == 0, s.InitUs, 0, 0).count * p.RequestPicoUSD
 	}
 	return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
 		return t.Arrivals.Mix(bill(s, runUs, z, true)+requests(s, true), bill(s, runUs, z, false)+requests(s, false)) + t.otherGatewayPicoUSD(s.InitUs, runUs, s.I == 0)

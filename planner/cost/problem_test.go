@@ -40,7 +40,24 @@ func TestProblemAgreesWithInstance(t *testing.T) {
 			}
 		}
 		table := mustTable(t, g, p, settings)
+		if rng.IntN(2) == 0 {
+			b := cost.Batching{Inputs: settings.Batch + rng.Int64N(4*settings.Batch), Batch: settings.Batch}
+			b.Pipelines = 1 + rng.Int64N(b.Passes())
+			table = table.With(b, settings.MinStages, settings.MaxStages, 0)
+		}
 		problem := table.Problem()
+		for k := range 20 {
+			s := rng.IntN(max(len(problem.Stages), 1))
+			if s >= len(problem.Stages) || problem.Stages[s].Low >= problem.Stages[s].High {
+				break
+			}
+			stage := &problem.Stages[s]
+			size := int(stage.Low) + rng.IntN(int(stage.High-stage.Low))
+			account := table.StageAs(int(stage.Variant), int(stage.I), int(stage.J), problem.Sizes[size].MemoryMB)
+			if o := problem.Option(s, size); o != account.Option() {
+				t.Fatalf("round %d, %d: %+v: the law gives %+v, the account %+v", round, k, table.Batching(), o, account.Option())
+			}
+		}
 		in := mustInstance(t, table)
 		want, got := solve.Solve(in, 0), problem.Solve(solve.Effort{})
 		if got.Status != want.Status || len(got.Frontier) != len(want.Frontier) {

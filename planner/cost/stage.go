@@ -24,15 +24,20 @@ type Stage struct {
 	InputUs        int64
 	ComputeUs      int64
 	OutputUs       int64
-	BilledUs       int64 // of all its invocations
-	Invocations    int64 // 2 for a stage that is woken
-	FeesPicoUSD    int64 // of its requests and its S3 objects
-	CostPicoUSD    int64 // billed time and fees; expected, when cold and warm requests mix
-	GatewayPicoUSD int64 // what the option carries for the gateway and is not part of CostPicoUSD: its request fee with the first stage, and see Arrivals
-	OneVCPUUs      int64 // compute on one vCPU
+	BilledUs       int64   // of all its invocations
+	Invocations    int64   // one for each pass, and one for each environment that is woken
+	FeesPicoUSD    int64   // of its requests and its S3 objects
+	CostPicoUSD    int64   // billed time and fees; expected, when cold and warm requests mix
+	GatewayPicoUSD int64   // what the option carries for the gateway and is not part of CostPicoUSD: its request fee with the first stage, and see Arrivals
+	OneVCPUUs      int64   // compute on one vCPU
+	LastPass       *Phases // of the last pass, where it has fewer inputs than the others
 
 	coldStartUs int64 // InitUs of a request that finds it cold, whatever the scenario
+	runUs       int64 // of all passes on the pipeline that ends last
 }
+
+// Phases are the times of one pass.
+type Phases struct{ InputUs, ComputeUs, OutputUs int64 }
 
 // Stage accounts for the stage between two nodes of the instance at a memory size, in the first of the variants. It
 // follows the law sentence by sentence; what Problem states must give the same figures.
@@ -48,8 +53,11 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 		First: t.cuts[from.cut], Last: t.cuts[to.cut], Variant: t.Variants[variant], MemoryMB: memoryMB,
 		InputBytes: t.crossing[from.cut].bytes, OutputBytes: t.crossing[to.cut].bytes,
 		TransportIn: from.transport, TransportOut: to.transport,
-		InputUs: from.input.us, OutputUs: to.output.us, Invocations: 1,
-		FeesPicoUSD: from.input.feePicoUSD + to.output.feePicoUSD,
+		InputUs: from.input.us, OutputUs: to.output.us,
+		FeesPicoUSD: t.batching().Passes() * (from.input.feePicoUSD + to.output.feePicoUSD),
+	}
+	if t.lastRun1Ns != nil {
+		s.LastPass = &Phases{InputUs: from.lastInputUs, OutputUs: to.lastOutputUs}
 	}
 	return t.account(s, i == 0, t.peakBytes(s.First, s.Last), t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
 }
@@ -59,25 +67,34 @@ func (t *Table) StageAs(variant, i, j int, memoryMB int64) Stage {
 func (t *Table) account(s Stage, first bool, peakBytes, textIn, textOut int64) Stage {
 	weights := t.stageWeights(s.Variant.Precision, s.First, s.Last)
 	s.WeightBytes, s.PackageBytes = weights.bytes, t.packageBytes(s.Variant.packing(), &weights)
-	s.FeesPicoUSD += t.fetchPicoUSD(s.Variant.packing(), &weights)
+	s.FeesPicoUSD += t.batching().Pipelines * t.fetchPicoUSD(s.Variant.packing(), &weights)
 	s.MemoryNeededMB = t.memoryNeededMB(&weights, peakBytes, textIn, textOut)
-	var run1Ns int64
-	for l := s.First; l < s.Last; l++ {
-		run1Ns += t.run1Ns[l+1] - t.run1Ns[l]
+	pass := func(before []int64, x *Phases) (run1Ns, runUs int64) {
+		for l := s.First; l < s.Last; l++ {
+			run1Ns += before[l+1] - before[l]
+		}
+		x.ComputeUs = scale(run1Ns, t.Platform.Slowdown(s.MemoryMB), 1000<<platform.SlowdownBits)
+		runUs = t.whole(x.InputUs + x.ComputeUs + x.OutputUs)
+		x.ComputeUs = runUs - x.InputUs - x.OutputUs
+		return run1Ns, runUs
 	}
-	s.OneVCPUUs = scale(run1Ns, 1, 1000)
-	s.ComputeUs = scale(run1Ns, t.Platform.Slowdown(s.MemoryMB), 1000<<platform.SlowdownBits)
-	run := t.whole(s.InputUs + s.ComputeUs + s.OutputUs)
-	s.ComputeUs = run - s.InputUs - s.OutputUs
+	whole := Phases{InputUs: s.InputUs, OutputUs: s.OutputUs}
+	run1Ns, run := pass(t.run1Ns, &whole)
+	s.ComputeUs, s.OneVCPUUs = whole.ComputeUs, scale(run1Ns, 1, 1000)
+	lastUs := run
+	if s.LastPass != nil {
+		_, lastUs = pass(t.lastRun1Ns, s.LastPass)
+	}
+	s.runUs = t.turns(run, lastUs)
 	initUs := t.initUs(s.Variant.packing(), &weights)
 	s.coldStartUs = initUs
 	if t.Cold() {
 		s.InitUs = initUs
 	}
 	price := func(cold bool) (billed invocations, fees, picoUSD int64) {
-		billed = t.invoked(cold, first, initUs, run)
+		billed = t.invoked(cold, first, initUs, run, lastUs)
 		fees = s.FeesPicoUSD + billed.count*t.Platform.RequestPicoUSD
-		return billed, fees, t.Platform.ComputePicoUSD(billed.billedUs, s.MemoryMB) + fees
+		return billed, fees, computePicoUSD(billed.billedUs, t.Platform.PicoUSDPer1024s(s.MemoryMB)) + fees
 	}
 	billed, fees, picoUSD := price(t.Cold())
 	if t.Arrivals != nil {
@@ -86,16 +103,16 @@ func (t *Table) account(s Stage, first bool, peakBytes, textIn, textOut int64) S
 		picoUSD = t.Arrivals.Mix(cold, warm)
 	}
 	s.BilledUs, s.Invocations, s.FeesPicoUSD, s.CostPicoUSD = billed.billedUs, billed.count, fees, picoUSD
-	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, run, first)
+	s.GatewayPicoUSD = t.otherGatewayPicoUSD(initUs, s.runUs, first)
 	if first {
-		s.GatewayPicoUSD += t.Platform.RequestPicoUSD
+		s.GatewayPicoUSD += t.GatewayFees()
 	}
 	return s
 }
 
 // Option is the stage as the optimiser's instance has it.
 func (s *Stage) Option() solve.Option {
-	return solve.Option{MemoryMB: s.MemoryMB, InitUs: s.InitUs, RunUs: s.InputUs + s.ComputeUs + s.OutputUs, CostPicoUSD: s.CostPicoUSD + s.GatewayPicoUSD}
+	return solve.Option{MemoryMB: s.MemoryMB, InitUs: s.InitUs, RunUs: s.runUs, CostPicoUSD: s.CostPicoUSD + s.GatewayPicoUSD}
 }
 
 func (t *Table) peakBytes(first, last int) int64 {

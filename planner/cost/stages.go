@@ -81,7 +81,7 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 	b.begin()
 	var peak int64
 	var want wish
-	end := t.reach(first)
+	end, passes := t.reach(first), t.batching().Passes()
 	for j := i + 1; j < len(t.nodes); j++ {
 		to := &t.nodes[j]
 		last := t.cuts[to.cut]
@@ -101,6 +101,9 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 			peak = max(peak, t.peak[layer])
 		}
 		s := solve.Stage{I: int32(i), J: int32(j), Run1Ns: t.run1Ns[last] - t.run1Ns[first], HopUs: add(from.input.us, to.output.us)}
+		if t.lastRun1Ns != nil {
+			s.LastRun1Ns, s.LastHopUs = t.lastRun1Ns[last]-t.lastRun1Ns[first], add(from.lastInputUs, to.lastOutputUs)
+		}
 		if s.Run1Ns > maxRunNs || b.open == 0 {
 			return
 		}
@@ -108,7 +111,7 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 		for k := range best {
 			if c := &best[k]; t.fit(&s, c, want.memoryMB) {
 				s.Variant, s.InitUs = c.variant, c.initUs
-				s.FeesPicoUSD = from.input.feePicoUSD + to.output.feePicoUSD + c.fees
+				s.FeesPicoUSD = passes*(from.input.feePicoUSD+to.output.feePicoUSD) + t.batching().Pipelines*c.fees
 				t.price(&s)
 				p.Stages = append(p.Stages, s)
 			}

@@ -27,6 +27,8 @@ type Settings struct {
 	MaxStages       int
 	MemoryMB        []int64 // sizes to consider, rising; nil: the platform's planning grid
 	Batch           int64   // inputs per pass
+	Inputs          int64   // inputs per request; 0: Batch
+	Pipelines       int64   // that run at the same time; 0: 1
 	Transport       string  // Inline, S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64
 	Calibration     *Calibration
@@ -42,9 +44,13 @@ type Table struct {
 	Platform *platform.Platform
 	Settings
 
-	cuts     []int      // positions: 0, the graph's cuts, N
-	crossing []crossing // by cut
+	cuts     []int             // positions: 0, the graph's cuts, N
+	live     [][]graph.ValueID // by position
+	crossing []crossing        // by cut
 	nodes    []node
+
+	lastCrossing []crossing // of the last pass
+	lastRun1Ns   []int64    // of the last pass; nil where it has a whole batch
 
 	run1Ns  []int64                                // by layer, sum before it
 	peak    []int64                                // by layer
@@ -73,6 +79,8 @@ type node struct {
 	transport string
 	output    hop // on the side of the stage before
 	input     hop // on the side of the stage after
+
+	lastOutputUs, lastInputUs int64 // of the last pass
 }
 
 type hop struct{ us, feePicoUSD int64 }
@@ -95,13 +103,8 @@ func NewTable(g *graph.Graph, p *platform.Platform, s Settings) (*Table, error) 
 	t := &Table{Graph: g, Platform: p, Settings: s}
 	t.cuts = append(append([]int{0}, slices.DeleteFunc(slices.Clone(g.Cuts()), func(position int) bool { return slices.Contains(s.Pins.NoCuts, position) })...), len(g.Layers))
 	t.pin()
-	t.measureCrossings()
-	t.makeNodes()
-	t.run1Ns = make([]int64, len(g.Layers)+1)
-	for l, ns := range layerTimes(g, p, s.Batch, s.Calibration) {
-		t.run1Ns[l+1] = t.run1Ns[l] + min(ns, maxRunNs+1)
-	}
-	t.peak = layerPeaks(g, s.Batch)
+	t.live = g.Live()
+	t.measureBatch()
 	t.measureWeights()
 	t.chooseSizes()
 	t.measureRegions()
@@ -117,6 +120,8 @@ func (s *Settings) check(p *platform.Platform, g *graph.Graph) error {
 		return diag.New(diag.Invalid, "cost.empty-model", "preparing the law of cost", "the model has no operator", "use a model with at least one layer besides its inputs")
 	case s.Batch < 1 || s.Batch > MaxBatch:
 		return bad(fmt.Sprintf("the batch is %d", s.Batch), fmt.Sprintf("use 1 to %d", MaxBatch))
+	case s.Inputs < 0 || s.Inputs > MaxInputs || s.Pipelines < 0 || s.Pipelines > s.batching().Passes():
+		return bad(fmt.Sprintf("%d inputs in batches of %d over %d pipelines are wanted", s.Inputs, s.Batch, s.Pipelines), fmt.Sprintf("use 1 to %d inputs, and no more pipelines than batches", MaxInputs))
 	case s.MinStages < 1 || s.MaxStages < s.MinStages:
 		return bad(fmt.Sprintf("%d to %d stages are wanted", s.MinStages, s.MaxStages), "use 1 <= minStages <= maxStages")
 	case s.Transport != "" && s.Transport != Inline && s.Transport != S3:
@@ -138,21 +143,26 @@ func (s *Settings) check(p *platform.Platform, g *graph.Graph) error {
 	return nil
 }
 
-// measureCrossings sizes what crosses each cut.
-func (t *Table) measureCrossings() {
-	live := t.Graph.Live()
-	for _, position := range t.cuts {
-		t.crossing = append(t.crossing, t.crossingOf(live[position]))
+// crossings sizes what crosses each cut with a batch.
+func (t *Table) crossings(batch int64) []crossing {
+	all := make([]crossing, len(t.cuts))
+	for cut := range t.cuts {
+		all[cut] = t.crossingAt(cut, batch)
 	}
+	return all
+}
+
+func (t *Table) crossingAt(cut int, batch int64) crossing {
+	return t.crossingOf(t.live[t.cuts[cut]], batch)
 }
 
 // makeNodes lists source, cuts and sink, each cut with the transports worth considering.
 func (t *Table) makeNodes() {
 	for c := range t.cuts {
-		x := t.crossing[c]
-		inline := node{c, Inline, t.inlineHop(x), t.inlineHop(x)}
-		objects := node{c, S3, t.putHop(x), t.getHop(x)}
-		fits := x.textBytes <= t.Platform.PayloadLimitBytes
+		x, last := t.crossing[c], t.lastCrossing[c]
+		inline := node{c, Inline, t.inlineHop(x), t.inlineHop(x), t.inlineHop(last).us, t.inlineHop(last).us}
+		objects := node{c, S3, t.putHop(x), t.getHop(x), t.putHop(last).us, t.getHop(last).us}
+		fits := x.textBytes <= t.Platform.PayloadLimitBytes && t.relays(x)
 		switch {
 		case c == 0 || c == len(t.cuts)-1:
 			// What the gateway exchanges with the outer stages is not the planner's choice.
@@ -174,7 +184,8 @@ func (t *Table) makeNodes() {
 }
 
 func (n node) noWorse(o node) bool {
-	return n.output.us <= o.output.us && n.output.feePicoUSD <= o.output.feePicoUSD && n.input.us <= o.input.us && n.input.feePicoUSD <= o.input.feePicoUSD
+	return n.output.us <= o.output.us && n.output.feePicoUSD <= o.output.feePicoUSD && n.input.us <= o.input.us && n.input.feePicoUSD <= o.input.feePicoUSD &&
+		n.lastOutputUs <= o.lastOutputUs && n.lastInputUs <= o.lastInputUs
 }
 
 func (t *Table) inlineHop(x crossing) hop {
@@ -231,12 +242,14 @@ func (t *Table) whole(us int64) int64 {
 // Cold tells whether stages and gateway start cold in the table's scenario.
 func (t *Table) Cold() bool { return t.Scenario != solve.Warm }
 
-// StartUs is what the gateway takes before the first stage: its own cold start, and decoding.
+// StartUs is what the gateway takes beside driving the stages: its own cold start, decoding, and objects instead of messages where
+// several inputs or outputs are too long.
 func (t *Table) StartUs() int64 { return t.StartUsWhen(t.Cold()) }
 
 // StartUsWhen is StartUs of a request that finds the gateway cold, or warm.
 func (t *Table) StartUsWhen(cold bool) int64 {
-	decode := scale(mul(t.Batch, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
+	decode := scale(mul(t.batching().Inputs, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
+	decode = add(decode, t.doorstep().us)
 	if cold {
 		return add(t.gatewayInitUs(), decode)
 	}

@@ -39,12 +39,13 @@ type side struct {
 	peak        int64
 }
 
-// measureRegions prepares the regions of the settings.
+// measureRegions prepares the regions of the settings. Only inputs that pass through together do so side by side.
 func (t *Table) measureRegions() {
-	if len(t.Regions) == 0 {
+	t.regions, t.waves = nil, nil
+	if len(t.Regions) == 0 || t.batching().Passes() > 1 {
 		return
 	}
-	live := t.Graph.Live()
+	live := t.live
 	for _, bounds := range t.Regions {
 		first, end := bounds[0], bounds[len(bounds)-1]
 		r := region{bounds: bounds, sides: map[[2]int]side{}}
@@ -54,7 +55,7 @@ func (t *Table) measureRegions() {
 		for a := range bounds[1:] {
 			for b := a + 1; b < len(bounds) && b-a < len(bounds)-1; b++ {
 				sub := t.Graph.SideBySide(live, t.Graph.Subgraph(live, bounds[a], bounds[b]), end)
-				s := side{first: bounds[a], last: bounds[b], in: t.crossingOf(sub.Inputs), out: t.crossingOf(sub.Outputs)}
+				s := side{first: bounds[a], last: bounds[b], in: t.crossingOf(sub.Inputs, t.Batch), out: t.crossingOf(sub.Outputs, t.Batch)}
 				for _, peak := range peaksBetween(t.Graph, t.Batch, s.first, s.last, sub.Inputs, sub.Outputs) {
 					s.peak = max(s.peak, peak)
 				}
@@ -118,7 +119,7 @@ func (t *Table) Wave(i, j int, functions []Function) Wave {
 	}
 	w.GatewayPicoUSD = t.otherGatewayPicoUSD(o.readyUs-o.runUs, o.runUs, i == 0)
 	if i == 0 {
-		w.GatewayPicoUSD += t.Platform.RequestPicoUSD
+		w.GatewayPicoUSD += t.GatewayFees()
 	}
 	return w
 }
@@ -199,7 +200,7 @@ func (b *builder) menu(s *side, i, j int, p *solve.Problem) []choice {
 			run := p.RunUs(&stage, z)
 			cost := stage.FeesPicoUSD + p.Cost(&stage, run, z) - t.otherGatewayPicoUSD(c.initUs, run, i == 0)
 			if i == 0 {
-				cost -= t.Platform.RequestPicoUSD
+				cost -= t.GatewayFees()
 			}
 			all = append(all, choice{pace{run, c.initUs + run}, cost, c.variant, z.MemoryMB})
 		}
@@ -301,7 +302,7 @@ func (t *Table) together(r *region, ends [][2]int, menus map[[2]int][]choice, fi
 			}
 			w.costPicoUSD += t.otherGatewayPicoUSD(w.readyUs-w.runUs, w.runUs, first)
 			if first {
-				w.costPicoUSD += t.Platform.RequestPicoUSD
+				w.costPicoUSD += t.GatewayFees()
 			}
 			all = append(all, w)
 		}
@@ -374,12 +375,12 @@ func (t *Table) BranchNs() int64 {
 	return scale(hop, 1000<<platform.SlowdownBits, t.Platform.Slowdown(t.Platform.FullSpeedMB()))
 }
 
-// crossingOf sizes some tensors.
-func (t *Table) crossingOf(values []graph.ValueID) crossing {
+// crossingOf sizes some tensors with a batch.
+func (t *Table) crossingOf(values []graph.ValueID, batch int64) crossing {
 	c := crossing{textBytes: messageTextBytes}
 	for _, id := range values {
 		v := t.Graph.Value(id)
-		bytes := v.Bytes(t.Batch)
+		bytes := v.Bytes(batch)
 		c.tensors++
 		c.bytes = add(c.bytes, bytes)
 		c.textBytes = add(c.textBytes, add(mul(scale(bytes, 1, 3), 4), int64(len(v.Name))+tensorTextBytes))

@@ -187,7 +187,7 @@ func (s *solver) extreme(a *arc, finish int64, byCost bool) (x item) {
 // stage gives the finish after an item.
 func (x *item) after(finish int64) int64 { return max(finish+x.time, x.ready) }
 
-// sweep makes the passes in one direction over a list and gives the plan that is least in it. In cold-overlapped the
+// sweep makes the passes in one direction over a list and gives the plan that is least in it, nil when it holds none. In cold-overlapped the
 // bounds relax the waits for inits, so the plan is merely good, and the bounds hold for plans no faster than p.
 func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 	if s.menus.overlapped {
@@ -202,6 +202,9 @@ func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 		if s.isEnd(v) && (end < 0 || t.ahead[v] < t.ahead[end]) {
 			end = v
 		}
+	}
+	if t.ahead[end] >= unreachable {
+		return nil // what the list lacks is beaten by plans known from elsewhere
 	}
 	t.track = t.track[:0]
 	for v := end; v != 0; {

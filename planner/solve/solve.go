@@ -28,6 +28,9 @@ type Effort struct {
 	// cheapest plan within each SLO that is a whole number of steps (of equally cheap ones the fastest).
 	ResolutionUs int64
 	MaxLabels    int // DefaultLabels if not positive
+	// Beaten are points by rising latency that plans of other problems reach: what they beat or equal need not be found. The
+	// frontier may then be empty though there are plans.
+	Beaten []Point
 }
 
 // Millisecond is the coarser resolution of an Effort: what a gateway is billed by.
@@ -119,6 +122,7 @@ type solver struct {
 	frames  []*frame
 	search  search
 	known   known
+	foreign []Point // Effort.Beaten
 	sketch  [sketches]item
 
 	found   []found // by rising time
@@ -146,7 +150,7 @@ func newSolver(in *Terms, e Effort) *solver {
 	if e.ResolutionUs > 1 {
 		s.clock = clock{Millisecond, in.StartUs % Millisecond}
 	}
-	s.known.clock = s.clock
+	s.known.clock, s.foreign = s.clock, e.Beaten
 	s.menus.overlapped = in.Scenario == ColdOverlapped
 	return s
 }
@@ -205,12 +209,30 @@ func (s *solver) run() *Result {
 	s.known.points, s.known.fresh = s.known.points[:0], s.known.fresh[:0]
 	s.known.learn(p.time, p.cost)
 	s.known.learn(q.time, q.cost)
+	if s.beaten(p, q) {
+		return &Result{Status: Optimal, first: []int32{0}}
+	}
 	s.known.settle()
 	s.list(p, q)
 	if !s.root(p, q) {
 		return nil
 	}
 	return s.result()
+}
+
+// beaten learns the points that need not be beaten, and tells whether they beat whatever there is between the fastest plan and the
+// cheapest.
+func (s *solver) beaten(p, q *plan) bool {
+	ideal := s.in.total(p.time, q.cost)
+	for _, x := range s.foreign {
+		if x.LatencyUs <= ideal.LatencyUs && x.CostPicoUSD <= ideal.CostPicoUSD {
+			return true
+		}
+		if time := max(x.LatencyUs-s.in.StartUs, p.time); time <= q.time {
+			s.known.learn(time, x.CostPicoUSD-s.in.GatewayMs(x.LatencyUs)*s.in.GatewayPicoUSDPerMs)
+		}
+	}
+	return false
 }
 
 func (s *solver) allowed(stages int) bool {
@@ -300,7 +322,7 @@ func (s *solver) siftWindow(p, q *plan, lo, hi, depth int, keep []bool) {
 	}
 	end := len(s.entries)
 	z := s.sweep(p, q, s.entries[start:end], d)
-	if !s.splits(z, p, q, d) || depth == 0 || end-start < siftSize {
+	if z == nil || !s.splits(z, p, q, d) || depth == 0 || end-start < siftSize {
 		limit := s.known.ceiling(p, q, d)
 		for i, e := range s.entries[start:end] {
 			keep[e.arc] = keep[e.arc] || s.bound(&e, i) <= limit
@@ -414,6 +436,9 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 		}
 	}
 	z := s.sweep(p, q, s.entries[lo:hi], d)
+	if z == nil {
+		return true
+	}
 	if !s.allowed(len(z.path)) {
 		return false
 	}
@@ -427,7 +452,9 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 		s.narrow(p, q, lo, hi, d, s.known.ceiling(p, q, d), neither)
 		lo, hi = start, len(s.entries)
 		s.harden(lo, hi)
-		if z = s.sweep(p, q, s.entries[lo:hi], d); !s.allowed(len(z.path)) {
+		if z = s.sweep(p, q, s.entries[lo:hi], d); z == nil {
+			return true
+		} else if !s.allowed(len(z.path)) {
 			return false
 		}
 		if s.menus.overlapped {
