@@ -44,12 +44,13 @@ func TestBatchingsLoseNothing(t *testing.T) {
 		}
 		inputs := 1 + rng.Int64N(9)
 		table := mustTable(t, g, p, settings)
-		frontier := func(all []cost.Batching) *solve.Merged {
+		frontier := func(all []cost.Batching) *solve.Result {
 			var results []*solve.Result
 			for _, b := range all {
 				results = append(results, table.With(b, 1, 3, 0).Problem().Solve(solve.Effort{}))
 			}
-			return solve.Merge(results, 1)
+			merged, _ := solve.Merge(results, 1)
+			return merged
 		}
 		var every []cost.Batching
 		for b := int64(1); b <= inputs; b++ {
@@ -66,9 +67,10 @@ func TestBatchingsLoseNothing(t *testing.T) {
 		var known []*solve.Result
 		for k := range offered {
 			b := offered[len(offered)-1-k]
-			known = append(known, table.With(b, 1, 3, 0).Problem().Solve(solve.Effort{Beaten: solve.Merge(known, 1).Frontier}))
+			beaten, _ := solve.Merge(known, 1)
+			known = append(known, table.With(b, 1, 3, 0).Problem().Solve(solve.Effort{Beaten: beaten.Frontier}))
 		}
-		if less := solve.Merge(known, 1); !slices.Equal(less.Frontier, want.Frontier) {
+		if less, _ := solve.Merge(known, 1); !slices.Equal(less.Frontier, want.Frontier) {
 			t.Fatalf("round %d, %s, %d inputs: %v from what is not beaten, %v in all", round, settings.Scenario, inputs, less.Frontier, want.Frontier)
 		}
 		if !slices.Equal(got.Frontier, want.Frontier) {

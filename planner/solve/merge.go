@@ -5,26 +5,17 @@ import (
 	"slices"
 )
 
-// Merged is the frontier of several problems whose plans serve the same purpose: of every plan of any of them.
-type Merged struct {
-	Status     Status
-	Frontier   []Point
-	From       []Origin // of the points
-	GapPicoUSD int64
-	Labels     int
-	Reach      Reach // over all problems; LastNode and FirstNode are those of the first
-}
-
 // Origin names a point of one of the results that were merged.
 type Origin struct{ Result, Point int }
 
-// Merge finds the points that none of any result beats, to the resolution that each was solved to. Of equal points that of the
-// first result counts.
-func Merge(results []*Result, resolutionUs int64) *Merged {
-	m := &Merged{Status: Infeasible}
+// Merge joins the results of several problems whose plans serve the same purpose: the points that none of any result beats, to
+// the resolution that each was solved to, and where each comes from. Of equal points that of the first result counts. What is
+// joined has no Stages of its own; of Reach, LastNode and FirstNode are those of the first result.
+func Merge(results []*Result, resolutionUs int64) (m *Result, from []Origin) {
+	m = &Result{Status: Infeasible}
 	for i, r := range results {
 		for k := range r.Frontier {
-			m.From = append(m.From, Origin{i, k})
+			from = append(from, Origin{i, k})
 		}
 		m.Labels += r.Labels
 		m.GapPicoUSD = max(m.GapPicoUSD, r.GapPicoUSD)
@@ -44,13 +35,13 @@ func Merge(results []*Result, resolutionUs int64) *Merged {
 		m.Reach.MostStages = max(m.Reach.MostStages, r.Reach.MostStages)
 	}
 	at := func(o Origin) Point { return results[o.Result].Frontier[o.Point] }
-	slices.SortFunc(m.From, func(a, b Origin) int {
+	slices.SortFunc(from, func(a, b Origin) int {
 		p, q := at(a), at(b)
 		return cmp.Or(cmp.Compare(p.LatencyUs, q.LatencyUs), cmp.Compare(p.CostPicoUSD, q.CostPicoUSD), cmp.Compare(a.Result, b.Result))
 	})
 	step := max(resolutionUs, 1)
-	kept := m.From[:0]
-	for _, o := range m.From {
+	kept := from[:0]
+	for _, o := range from {
 		p := at(o)
 		if n := len(kept); n > 0 {
 			last := m.Frontier[n-1]
@@ -63,15 +54,5 @@ func Merge(results []*Result, resolutionUs int64) *Merged {
 		}
 		kept, m.Frontier = append(kept, o), append(m.Frontier, p)
 	}
-	m.From = kept
-	return m
-}
-
-// Cheapest and Fastest look points up as those of a Result do.
-func (m *Merged) Cheapest(sloUs int64) (point int, ok bool) {
-	return (&Result{Frontier: m.Frontier}).Cheapest(sloUs)
-}
-
-func (m *Merged) Fastest(budgetPicoUSD int64) (point int, ok bool) {
-	return (&Result{Frontier: m.Frontier}).Fastest(budgetPicoUSD)
+	return m, kept
 }

@@ -37,7 +37,8 @@ func TestBeatenPoints(t *testing.T) {
 			if len(some.Frontier) == 0 {
 				empty++
 			}
-			want, got := Merge([]*Result{foreign, full}, resolution), Merge([]*Result{foreign, some}, resolution)
+			want, _ := Merge([]*Result{foreign, full}, resolution)
+			got, _ := Merge([]*Result{foreign, some}, resolution)
 			// Within a step of SLOs any of the cheapest will do.
 			if !slices.EqualFunc(got.Frontier, want.Frontier, func(a, b Point) bool {
 				return a.CostPicoUSD == b.CostPicoUSD && (a.LatencyUs+resolution-1)/resolution == (b.LatencyUs+resolution-1)/resolution
@@ -64,13 +65,13 @@ func TestMerge(t *testing.T) {
 	a := &Result{Status: Optimal, Frontier: []Point{{1000, 90}, {2500, 50}, {9000, 10}}, Reach: Reach{FewestStages: 3, MostStages: 4}}
 	b := &Result{Status: Infeasible, Reach: Reach{FewestStages: 2, MostStages: 7}}
 	c := &Result{Status: Stopped, GapPicoUSD: 4, Frontier: []Point{{1000, 80}, {2000, 50}, {2900, 49}, {9500, 10}}}
-	m := Merge([]*Result{a, b, c}, 1)
+	m, from := Merge([]*Result{a, b, c}, 1)
 	if m.Status != Stopped || m.GapPicoUSD != 4 || m.Reach != (Reach{FewestStages: 2, MostStages: 7}) ||
-		!slices.Equal(m.Frontier, []Point{{1000, 80}, {2000, 50}, {2900, 49}, {9000, 10}}) || !slices.Equal(m.From, []Origin{{2, 0}, {2, 1}, {2, 2}, {0, 2}}) {
+		!slices.Equal(m.Frontier, []Point{{1000, 80}, {2000, 50}, {2900, 49}, {9000, 10}}) || !slices.Equal(from, []Origin{{2, 0}, {2, 1}, {2, 2}, {0, 2}}) {
 		t.Errorf("%+v", m)
 	}
 	a.Frontier[1].CostPicoUSD = 49
-	if m := Merge([]*Result{a, c}, 1000); !slices.Equal(m.Frontier, []Point{{1000, 80}, {2000, 50}, {2500, 49}, {9000, 10}}) {
+	if m, _ := Merge([]*Result{a, c}, 1000); !slices.Equal(m.Frontier, []Point{{1000, 80}, {2000, 50}, {2500, 49}, {9000, 10}}) {
 		t.Errorf("%+v", m)
 	}
 	if k, ok := m.Cheapest(2950); !ok || k != 2 {
@@ -79,7 +80,7 @@ func TestMerge(t *testing.T) {
 	if k, ok := m.Fastest(50); !ok || k != 1 {
 		t.Error(k, ok)
 	}
-	if m := Merge([]*Result{b, b}, 1); m.Status != Infeasible || len(m.Frontier) != 0 {
+	if m, _ := Merge([]*Result{b, b}, 1); m.Status != Infeasible || len(m.Frontier) != 0 {
 		t.Errorf("%+v", m)
 	}
 }
