@@ -3,6 +3,7 @@ package planner
 import (
 	"math/rand/v2"
 
+	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/solve"
 )
@@ -64,7 +65,7 @@ func (p *Problem) wholePlans() []wholePlan {
 	var all []wholePlan
 	for s := range p.numbers.Stages {
 		stage := &p.numbers.Stages[s]
-		if stage.I != 0 || int(stage.J) != len(p.numbers.Nodes)-1 {
+		if stage.I != 0 || int(stage.J) != len(p.numbers.Nodes)-1 || cost.IsWave(stage) {
 			continue
 		}
 		for o := stage.Low; o < stage.High; o++ {
@@ -101,7 +102,7 @@ func (p *Problem) greedy() []solve.Choice {
 	farthest := make([]int, len(in.Nodes)) // segment from each node, from 1; 0: none
 	for s := range in.Stages {
 		stage := &in.Stages[s]
-		if f := farthest[stage.I]; f == 0 || in.Stages[f-1].J < stage.J {
+		if f := farthest[stage.I]; !cost.IsWave(stage) && (f == 0 || in.Stages[f-1].J < stage.J) {
 			farthest[stage.I] = s + 1
 		}
 	}
@@ -150,7 +151,7 @@ func (p *Problem) equalLayers(stages int) []solve.Choice {
 	var path []solve.Choice
 	for s := range in.Stages { // by rising node, as the path is
 		stage := &in.Stages[s]
-		if k := len(path); k < stages && int(stage.I) == nodes[k] && int(stage.J) == nodes[k+1] {
+		if k := len(path); k < stages && int(stage.I) == nodes[k] && int(stage.J) == nodes[k+1] && !cost.IsWave(stage) {
 			cheapest := int(stage.Low)
 			for o := cheapest + 1; o < int(stage.High); o++ {
 				if p.numbers.Option(s, o).CostPicoUSD < p.numbers.Option(s, cheapest).CostPicoUSD {

@@ -17,7 +17,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	}
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
-		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers,
+		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches,
 		GatewayMemoryMB: p.table.GatewayMemoryMB, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
 	}
 	if p.table.Arrivals != nil {
@@ -56,21 +56,26 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 	total := p.result.Frontier[point]
 	document.LatencyUs, document.CostPicoUSD = total.LatencyUs, total.CostPicoUSD
 	var sum, other int64
-	for k, choice := range p.result.Stages(point) {
-		stage := &p.numbers.Stages[choice.Segment]
-		option := p.numbers.Option(choice.Segment, choice.Option)
-		s := p.table.StageAs(int(stage.Variant), int(stage.I), int(stage.J), option.MemoryMB)
-		if s.Option() != option {
+	for _, choice := range p.result.Stages(point) {
+		w := p.account(choice)
+		if w.Option() != p.numbers.Option(choice.Segment, choice.Option) {
 			panic("planner: the account of a stage differs from its option in the problem")
 		}
-		document.Stages = append(document.Stages, plan.Stage{
-			Index: k + 1, FirstLayer: s.First + 1, LastLayer: s.Last, Layers: p.layers(s.First, s.Last), MemoryMB: s.MemoryMB,
-			MemoryNeededMB: s.MemoryNeededMB, WeightBytes: s.WeightBytes, PackageBytes: s.PackageBytes, InputBytes: s.InputBytes, OutputBytes: s.OutputBytes,
-			TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: s.Variant.Packaging, Precision: stored(s.Variant), InitUs: s.InitUs, InputUs: s.InputUs,
-			ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
-		})
-		sum += s.CostPicoUSD
-		other += s.GatewayPicoUSD
+		for k := range w.Functions {
+			s := &w.Functions[k]
+			branch := 0
+			if len(w.Functions) > 1 {
+				branch = k + 1
+			}
+			document.Stages = append(document.Stages, plan.Stage{
+				Index: len(document.Stages) + 1, FirstLayer: s.First + 1, LastLayer: s.Last, Layers: p.layers(s.First, s.Last), Branch: branch, MemoryMB: s.MemoryMB,
+				MemoryNeededMB: s.MemoryNeededMB, WeightBytes: s.WeightBytes, PackageBytes: s.PackageBytes, InputBytes: s.InputBytes, OutputBytes: s.OutputBytes,
+				TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: s.Variant.Packaging, Precision: stored(s.Variant), InitUs: s.InitUs, InputUs: s.InputUs,
+				ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
+			})
+			sum += s.CostPicoUSD
+		}
+		other += w.GatewayPicoUSD
 	}
 	ms := p.numbers.GatewayMs(total.LatencyUs)
 	g := &document.Gateway
@@ -80,6 +85,16 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 	if sum+g.CostPicoUSD != total.CostPicoUSD {
 		panic("planner: the parts of a plan's cost do not add up to it")
 	}
+}
+
+// account gives the account of a step of a plan: that of one stage, or of some side by side.
+func (p *Problem) account(choice solve.Choice) cost.Wave {
+	stage := &p.numbers.Stages[choice.Segment]
+	if cost.IsWave(stage) {
+		return p.table.Wave(int(stage.I), int(stage.J), p.table.WaveOf(stage))
+	}
+	s := p.table.StageAs(int(stage.Variant), int(stage.I), int(stage.J), p.numbers.Sizes[choice.Option].MemoryMB)
+	return cost.Wave{Functions: []cost.Stage{s}, GatewayPicoUSD: s.GatewayPicoUSD}
 }
 
 // layers names the layers of a stage for people.
@@ -93,15 +108,25 @@ func (p *Problem) layers(first, last int) string {
 
 // choices shortens a path through the problem to what a frontier's entry says.
 func (p *Problem) choices(path []solve.Choice) []plan.Choice {
-	short := make([]plan.Choice, len(path))
-	for i, c := range path {
-		stage := &p.numbers.Stages[c.Segment]
-		short[i] = plan.Choice{LastLayer: p.numbers.Nodes[stage.J].Cut, MemoryMB: p.numbers.Sizes[c.Option].MemoryMB}
-		if v := p.table.Variants[stage.Variant]; v != cost.Plain {
-			short[i].Precision = stored(v)
+	short := make([]plan.Choice, 0, len(path))
+	add := func(last, variant, branch int, memoryMB int64) {
+		c := plan.Choice{LastLayer: last, MemoryMB: memoryMB, Branch: branch}
+		if v := p.table.Variants[variant]; v != cost.Plain {
+			c.Precision = stored(v)
 			if v.Packaging != plan.PackagingZip {
-				short[i].Packaging = v.Packaging
+				c.Packaging = v.Packaging
 			}
+		}
+		short = append(short, c)
+	}
+	for _, c := range path {
+		stage := &p.numbers.Stages[c.Segment]
+		if !cost.IsWave(stage) {
+			add(p.numbers.Nodes[stage.J].Cut, int(stage.Variant), 0, p.numbers.Sizes[c.Option].MemoryMB)
+			continue
+		}
+		for k, f := range p.table.WaveOf(stage) {
+			add(f.Last, f.Variant, k+1, f.MemoryMB)
 		}
 	}
 	return short

@@ -19,6 +19,9 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	if r.SplitLayers == off {
 		set("split-layers", auto, "compute layers that fit no function in parts")
 	}
+	if r.Branches == off && e.problem.forks() {
+		set("branches", auto, "let functions run branches of the model side by side")
+	}
 	for _, w := range precision.All[1:] {
 		allowed := r.Precisions
 		if len(allowed) == 0 {
@@ -70,6 +73,9 @@ func (e *explainer) used() []plan.Lever {
 			option, without = "stage-precision", "none" // all of them are fixed by hand
 		}
 		try(option, without, report.Count(n, "function")+of+" with weights in less than float32")
+	}
+	if n := count(func(s *plan.Stage) bool { return s.Branch > 0 }); n > 0 {
+		try("branches", off, report.Count(n, "function")+of+" side by side with others")
 	}
 	for _, s := range d.Model.Splits {
 		try("split-layers", off, fmt.Sprintf("%s in %d parts", s.Layer, s.Parts))

@@ -93,6 +93,10 @@ var options = []Option{
 		Values: []string{auto, off},
 		parse:  func(r *Request, text string) error { r.SplitLayers = parseAuto(text); return nil },
 		print:  func(r *Request) string { return printAuto(r.SplitLayers) }},
+	{Name: "branches", Key: "fork", Default: auto, Help: "whether branches of a model may run in functions side by side: those that take long enough, all, or none",
+		Values: []string{auto, allBranches, off},
+		parse:  func(r *Request, text string) error { r.Branches = parseAuto(text); return nil },
+		print:  func(r *Request) string { return printAuto(r.Branches) }},
 	{Name: "gateway-memory", Key: "gmb", Default: "default", Help: "memory of the gateway in MB, or the platform's default",
 		parse: func(r *Request, text string) error {
 			if text == "default" {

@@ -93,6 +93,9 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 	if err != nil {
 		return nil, err
 	}
+	if whole, table, err = r.sideBySide(whole, p, settings, table); err != nil {
+		return nil, err
+	}
 	return &Problem{given: m, model: whole, request: r, platform: p, table: table, numbers: table.Problem()}, nil
 }
 

@@ -37,6 +37,8 @@ type Request struct {
 	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
 	SplitLayers string                // off: no layer is computed in parts, though it fits no function
 
+	Branches string // off: no functions run side by side; allBranches: however little a branch takes; "": where it takes long enough
+
 	// A mean rate of requests, in millionths per hour, mixes cold and warm ones; 0: all are as the scenario says. An environment
 	// ends when it has been idle for IdleUs; 0: the platform's figure.
 	MicroRequestsPH int64
@@ -164,6 +166,9 @@ func (r *Request) checkLevers(p *platform.Platform) error {
 		return bad("the packaging is s3 on "+p.Name, "use zip: weights are fetched by functions of AWS Lambda and of the local cloud")
 	case r.SplitLayers != "" && r.SplitLayers != off:
 		return bad(fmt.Sprintf("split-layers is %.40q", r.SplitLayers), "use auto or off")
+	}
+	if r.Branches != "" && r.Branches != allBranches && r.Branches != off {
+		return bad(fmt.Sprintf("branches is %.40q", r.Branches), "use auto, all or off")
 	}
 	for _, w := range r.Precisions {
 		if !slices.Contains(precision.All, w) {

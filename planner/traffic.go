@@ -60,25 +60,49 @@ func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 	overlapped := cold && p.coldScenario() == solve.ColdOverlapped
 	line := report.Timeline{StartUs: table.StartUsWhen(cold)}
 	finish := line.StartUs
-	for k := range stages {
-		s := &stages[k]
-		account := table.StageAs(p.variantOf(s), p.nodeOf(s.FirstLayer-1, s.TransportIn), p.nodeOf(s.LastLayer, s.TransportOut), s.MemoryMB)
-		line.CostPicoUSD += account.Option().CostPicoUSD
-		one := report.Span{WakeUs: finish + p.platform.DispatchUs, InputUs: account.InputUs, ComputeUs: account.ComputeUs, OutputUs: account.OutputUs}
-		one.CallUs = one.WakeUs
-		if overlapped {
-			one.WakeUs = line.StartUs
+	for first := 0; first < len(stages); {
+		end := first + 1
+		for end < len(stages) && stages[end].Branch > 1 {
+			end++
 		}
-		if one.ReadyUs = one.WakeUs; cold {
-			one.ReadyUs += account.InitUs
+		began := finish
+		step := p.step(table, stages[first:end])
+		line.CostPicoUSD += step.Option().CostPicoUSD
+		for k := range step.Functions {
+			account := &step.Functions[k]
+			one := report.Span{WakeUs: began + p.platform.DispatchUs, InputUs: account.InputUs, ComputeUs: account.ComputeUs, OutputUs: account.OutputUs}
+			one.CallUs = one.WakeUs
+			if overlapped {
+				one.WakeUs = line.StartUs
+			}
+			if one.ReadyUs = one.WakeUs; cold {
+				one.ReadyUs += account.InitUs
+			}
+			one.CallUs = max(one.CallUs, one.ReadyUs)
+			finish = max(finish, one.EndUs())
+			line.Spans = append(line.Spans, one)
 		}
-		one.CallUs = max(one.CallUs, one.ReadyUs)
-		finish = one.EndUs()
-		line.Spans = append(line.Spans, one)
+		first = end
 	}
 	line.LatencyUs = finish
 	line.CostPicoUSD += p.numbers.GatewayMs(finish) * table.GatewayPicoUSDPerMs()
 	return line
+}
+
+// step accounts by a table for a stage of a plan, or for some that run side by side.
+func (p *Problem) step(table *cost.Table, stages []plan.Stage) cost.Wave {
+	last := &stages[len(stages)-1]
+	i, j := p.nodeOf(stages[0].FirstLayer-1, stages[0].TransportIn), p.nodeOf(last.LastLayer, last.TransportOut)
+	if len(stages) == 1 {
+		s := table.StageAs(p.variantOf(last), i, j, last.MemoryMB)
+		return cost.Wave{Functions: []cost.Stage{s}, GatewayPicoUSD: s.GatewayPicoUSD}
+	}
+	var functions []cost.Function
+	for k := range stages {
+		s := &stages[k]
+		functions = append(functions, cost.Function{First: s.FirstLayer - 1, Last: s.LastLayer, Variant: p.variantOf(s), MemoryMB: s.MemoryMB})
+	}
+	return table.Wave(i, j, functions)
 }
 
 // Timelines follows two requests through a plan of this problem: one that finds every function cold, and one that finds every one warm.

@@ -132,8 +132,11 @@ func (p *pace) add(s *Stage) {
 	p.runUs, p.readyUs = max(p.runUs, run), max(p.readyUs, s.coldStartUs+run)
 }
 
-// Option is the wave as the optimiser's instance has it.
+// Option is the wave as the optimiser's instance has it. Of one function alone it is that stage's.
 func (w *Wave) Option() solve.Option {
+	if len(w.Functions) == 1 {
+		return w.Functions[0].Option()
+	}
 	var p pace
 	o := solve.Option{CostPicoUSD: w.GatewayPicoUSD}
 	cold := false
@@ -357,15 +360,6 @@ func (t *Table) addWaves(p *solve.Problem) {
 		}
 		return price(s, runUs, size)
 	}
-}
-
-// LayerNs gives the time of each layer on one vCPU.
-func (t *Table) LayerNs() []int64 {
-	ns := make([]int64, len(t.Graph.Layers))
-	for l := range ns {
-		ns[l] = t.run1Ns[l+1] - t.run1Ns[l]
-	}
-	return ns
 }
 
 // BranchNs is the least time on one vCPU of a branch that can be worth a function of its own: at the platform's fastest size it

@@ -58,6 +58,7 @@ func (g *Graph) Subgraph(live [][]ValueID, first, last int) *Subgraph {
 	}
 	return s
 }
+
 // SideBySide is the part of a model that a stage runs which stands beside others: Sub's layers, in a region of layers that ends at a
 // position, where nothing else of the region needs what they make. It takes what its own nodes read and gives what is
 // needed after the region; nothing passes through it.

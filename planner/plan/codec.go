@@ -168,6 +168,9 @@ func (p *Plan) check() error {
 			return invalid(fmt.Sprintf("stage %d does not continue the one before it: index %d, layers %d to %d", i+1, s.Index, s.FirstLayer, s.LastLayer))
 		}
 		next = s.LastLayer + 1
+		if !p.sideBySide(i) {
+			return invalid(fmt.Sprintf("stage %d is branch %d, which does not continue the stages beside it", i+1, s.Branch))
+		}
 		if _, err := precision.Parse(s.Precision); err != nil {
 			return invalid(fmt.Sprintf("stage %d stores its weights as %q", i+1, clip(s.Precision)))
 		}
@@ -188,6 +191,25 @@ func (p *Plan) check() error {
 		return err
 	}
 	return nil
+}
+
+// sideBySide tells whether a stage's branch goes on where the stage before stands, and the first of some has a second.
+func (p *Plan) sideBySide(i int) bool {
+	before, after := 0, 0
+	if i > 0 {
+		before = p.Stages[i-1].Branch
+	}
+	if i+1 < len(p.Stages) {
+		after = p.Stages[i+1].Branch
+	}
+	switch b := p.Stages[i].Branch; b {
+	case 0:
+		return before != 1
+	case 1:
+		return before != 1 && after == 2
+	default:
+		return b > 1 && before == b-1
+	}
 }
 
 func invalid(found string) *diag.Error {

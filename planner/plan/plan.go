@@ -56,12 +56,19 @@ type Model struct {
 	Preprocess   string       `json:"preprocess"` // suggested for images
 	Architecture Architecture `json:"architecture"`
 	Splits       []Split      `json:"splits,omitempty"` // layers computed in parts; the numbers of layers elsewhere count each part, and one more that joins them
+	Order        []Reordering `json:"order,omitempty"`  // layers put in another order, so that those of a branch follow each other; the numbers of layers elsewhere are those in this order
 }
 
 // Split says that a layer is computed in so many parts of its output channels, each of which may be in a function of its own.
 type Split struct {
 	Layer string `json:"layer"`
 	Parts int    `json:"parts"`
+}
+
+// Reordering says which layers stand from a place on: their numbers in the order that the model itself gives, parts included.
+type Reordering struct {
+	FirstLayer int   `json:"firstLayer"` // from 1
+	Layers     []int `json:"layers"`
 }
 
 // PriceBook identifies the prices and limits used.
@@ -84,6 +91,7 @@ type Request struct {
 	Packaging       string  `json:"packaging"`             // "auto", or a list of "zip", "s3" and "image"
 	Quantization    string  `json:"quantization"`          // how weights may be stored: "none", "auto", or a list of precisions
 	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
+	Branches        string  `json:"branches,omitempty"`    // "off": no functions run side by side; "all": however little there is to compute in a branch
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
 
 	MicroRequestsPerHour int64          `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
@@ -120,7 +128,8 @@ type Stage struct {
 	Index          int    `json:"index"`      // from 1
 	FirstLayer     int    `json:"firstLayer"` // from 1, inclusive
 	LastLayer      int    `json:"lastLayer"`
-	Layers         string `json:"layers"` // for people: "conv1 .. conv4_block6_out"
+	Layers         string `json:"layers"`           // for people: "conv1 .. conv4_block6_out"
+	Branch         int    `json:"branch,omitempty"` // of functions side by side, which follow each other in the list: from 1; absent: it runs alone
 	MemoryMB       int64  `json:"memoryMB"`
 	MemoryNeededMB int64  `json:"memoryNeededMB"`
 	WeightBytes    int64  `json:"weightBytes"`
@@ -190,6 +199,18 @@ type Choice struct {
 	MemoryMB  int64  `json:"memoryMB"`
 	Packaging string `json:"packaging,omitempty"` // absent: "zip"
 	Precision string `json:"precision,omitempty"` // absent: "float32"
+	Branch    int    `json:"branch,omitempty"`    // as of a stage
+}
+
+// Waves divides the stages into those that run one after another: first and end of each are indices into Stages. All but waves of
+// functions side by side hold one stage.
+func (p *Plan) Waves() (first []int) {
+	for i := range p.Stages {
+		if p.Stages[i].Branch <= 1 {
+			first = append(first, i)
+		}
+	}
+	return append(first, len(p.Stages))
 }
 
 // Baseline is what a simpler way of planning would give on the same problem.

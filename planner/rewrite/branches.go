@@ -299,14 +299,15 @@ func (r *Region) settle(g *graph.Graph) bool {
 	return true
 }
 
+func outOfOrder(found string) error {
+	return diag.New(diag.Invalid, "rewrite.order", "putting the layers of the model in another order", found, "make the plan again from this model")
+}
+
 // Reorder gives a graph whose layer k is layer order[k] of the given one, which stays as it is. No layer may come before one
 // that it needs.
 func Reorder(g *graph.Graph, order []int) (*graph.Graph, error) {
-	refused := func(found string) error {
-		return diag.New(diag.Invalid, "rewrite.order", "putting the layers of the model in another order", found, "make the plan again from this model")
-	}
 	if len(order) != len(g.Layers) {
-		return nil, refused(fmt.Sprintf("the order has %d layers, the model %d", len(order), len(g.Layers)))
+		return nil, outOfOrder(fmt.Sprintf("the order has %d layers, the model %d", len(order), len(g.Layers)))
 	}
 	place := make([]int, len(order)) // new index, by old
 	for k := range place {
@@ -314,7 +315,7 @@ func Reorder(g *graph.Graph, order []int) (*graph.Graph, error) {
 	}
 	for k, l := range order {
 		if l < 0 || l >= len(place) || place[l] >= 0 {
-			return nil, refused(fmt.Sprintf("layer %d is not in it once", l+1))
+			return nil, outOfOrder(fmt.Sprintf("layer %d is not in it once", l+1))
 		}
 		place[l] = k
 	}
@@ -326,7 +327,7 @@ func Reorder(g *graph.Graph, order []int) (*graph.Graph, error) {
 		l.Inputs = slices.Clone(l.Inputs)
 		for i, in := range l.Inputs {
 			if l.Inputs[i] = place[in]; place[in] >= k {
-				return nil, refused(fmt.Sprintf("%s comes before %s, which it needs", l.Name, g.Layers[in].Name))
+				return nil, outOfOrder(fmt.Sprintf("%s comes before %s, which it needs", l.Name, g.Layers[in].Name))
 			}
 		}
 		first := len(c.Nodes)
@@ -335,7 +336,7 @@ func Reorder(g *graph.Graph, order []int) (*graph.Graph, error) {
 			n.Layer = k
 			for _, v := range n.Inputs {
 				if v != graph.None && g.Values[v].Producer >= 0 && place[g.Nodes[g.Values[v].Producer].Layer] > k {
-					return nil, refused(fmt.Sprintf("%s comes before %s, which it needs", l.Name, g.Layers[g.Nodes[g.Values[v].Producer].Layer].Name))
+					return nil, outOfOrder(fmt.Sprintf("%s comes before %s, which it needs", l.Name, g.Layers[g.Nodes[g.Values[v].Producer].Layer].Name))
 				}
 			}
 			for _, v := range n.Outputs {

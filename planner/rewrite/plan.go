@@ -1,12 +1,14 @@
 package rewrite
 
 import (
+	"fmt"
+
 	"partita/planner/load"
 	"partita/planner/plan"
 )
 
-// Model opens the model that a plan is for, with the layers in parts that the plan computes so: the numbers of layers in
-// the plan are those of its graph.
+// Model opens the model that a plan is for, with the layers in parts that the plan computes so and in the order that it says:
+// the numbers of layers in the plan are those of its graph.
 func Model(p *plan.Plan) (*load.Model, error) {
 	m, err := load.FromPlan(p)
 	if err != nil {
@@ -19,5 +21,74 @@ func Model(p *plan.Plan) (*load.Model, error) {
 	if m.Graph, err = Apply(m.Graph, splits); err != nil {
 		return nil, err
 	}
+	if len(p.Model.Order) == 0 {
+		return m, nil
+	}
+	order, err := fromPlan(p.Model.Order, len(m.Graph.Layers))
+	if err != nil {
+		return nil, err
+	}
+	if m.Graph, err = Reorder(m.Graph, order); err != nil {
+		return nil, err
+	}
 	return m, nil
+}
+
+// InPlan writes an order of layers, as Reorder takes it, for a plan: only the ranges in which it differs from theirs.
+func InPlan(order []int) []plan.Reordering {
+	var all []plan.Reordering
+	for first := 0; first < len(order); first++ {
+		if order[first] == first {
+			continue
+		}
+		end, most := first, first
+		for ; end <= most; end++ {
+			most = max(most, order[end])
+		}
+		r := plan.Reordering{FirstLayer: first + 1}
+		for _, l := range order[first:end] {
+			r.Layers = append(r.Layers, l+1)
+		}
+		all = append(all, r)
+		first = end - 1
+	}
+	return all
+}
+
+// fromPlan undoes InPlan for a model of so many layers. Whether the result is an order is for Reorder to see.
+func fromPlan(ranges []plan.Reordering, layers int) ([]int, error) {
+	order := make([]int, layers)
+	for k := range order {
+		order[k] = k
+	}
+	for _, r := range ranges {
+		if r.FirstLayer < 1 || len(r.Layers) > layers || r.FirstLayer-1 > layers-len(r.Layers) {
+			return nil, outOfOrder(fmt.Sprintf("%d layers from layer %d on are put in another order, and the model has %d", len(r.Layers), r.FirstLayer, layers))
+		}
+		for k, l := range r.Layers {
+			order[r.FirstLayer-1+k] = l - 1
+		}
+	}
+	return order, nil
+}
+
+// SourcesIn is Sources of a model whose layers a plan puts in another order too.
+func SourcesIn(layers []string, m *plan.Model) []int {
+	splits := make([]Split, len(m.Splits))
+	for i, s := range m.Splits {
+		splits[i] = Split(s)
+	}
+	from := Sources(layers, splits)
+	order, err := fromPlan(m.Order, len(from))
+	if err != nil {
+		return from
+	}
+	sorted := make([]int, len(from))
+	for k, l := range order {
+		if l < 0 || l >= len(from) {
+			return from
+		}
+		sorted[k] = from[l]
+	}
+	return sorted
 }
