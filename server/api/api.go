@@ -39,7 +39,7 @@ type Options struct {
 	Token       string          // "" when the server listens on loopback only
 	Ready       func() bool     // whether the cloud is ready to be used
 	Streams     context.Context // ends when streams of events have to end, which they do not by themselves; nil: never
-	Cloud       http.Handler    // the local cloud, mounted at /aws; nil without one
+	Cloud       http.Handler    // the local cloud, mounted at /aws, and at /v2 where registries of images are; nil without one
 	Page        http.Handler    // everything else
 	Metrics     io.WriterTo
 	Logger      *slog.Logger
@@ -97,6 +97,7 @@ func New(o Options) http.Handler {
 	if o.Cloud != nil {
 		e.Any("/aws", echo.WrapHandler(http.StripPrefix("/aws", o.Cloud)))
 		e.Any("/aws/*", echo.WrapHandler(http.StripPrefix("/aws", o.Cloud)))
+		e.Any("/v2/*", echo.WrapHandler(o.Cloud))
 	}
 	e.Any("/api/*", func(c echo.Context) error {
 		if methods := methodsOf(h.OpenAPI(), c.Request().URL.Path); len(methods) > 0 {

@@ -158,7 +158,7 @@ func TestEndpoints(t *testing.T) {
 	if i := f.invoked; len(i.Inputs) != 2 || string(i.Inputs[0].Data) != "png" || i.Inputs[1].Upload != "u" || i.Top != 3 {
 		t.Errorf("invoked with %+v", i)
 	}
-	for path, want := range map[string]string{"/": "page /", "/web/x.css": "page /web/x.css", "/aws": "cloud ", "/aws/bucket/key": "cloud /bucket/key", "/healthz": "ok\n"} {
+	for path, want := range map[string]string{"/": "page /", "/web/x.css": "page /web/x.css", "/aws": "cloud ", "/aws/bucket/key": "cloud /bucket/key", "/v2/": "cloud /v2/", "/v2/team/model/tags/list": "cloud /v2/team/model/tags/list", "/healthz": "ok\n"} {
 		if got := ask(h, "GET", path, ""); got.Code != 200 || got.Body.String() != want {
 			t.Errorf("GET %s: %d %q", path, got.Code, got.Body)
 		}
@@ -253,6 +253,7 @@ func TestGuard(t *testing.T) {
 		{"page", locked, "GET", "/web/app.wasm", elsewhere, 200, ""},
 		{"health", locked, "GET", "/healthz", elsewhere, 200, ""},
 		{"cloud from elsewhere", locked, "GET", "/aws/bucket", elsewhere, 403, "api.local-only"},
+		{"registry from elsewhere", locked, "GET", "/v2/", elsewhere, 403, "api.local-only"},
 		{"cloud from here", locked, "GET", "/aws/bucket", nil, 200, ""},
 	} {
 		got := ask(c.h, c.method, c.path, "", c.headers...)

@@ -71,7 +71,7 @@ func guard(next http.Handler, o Options) http.Handler {
 		}
 		path := r.URL.Path
 		switch {
-		case path == "/aws" || strings.HasPrefix(path, "/aws/"):
+		case path == "/aws" || strings.HasPrefix(path, "/aws/") || strings.HasPrefix(path, "/v2/"):
 			if !bearer && !fromThisMachine(r) {
 				refuse(diag.Limit, http.StatusForbidden, "api.local-only", "the local cloud serves this machine only", "use it as http://127.0.0.1 from the machine on which partita serve runs")
 				return

@@ -175,7 +175,7 @@ func TestRefusedFunctions(t *testing.T) {
 		"variable name":     {func(in *lambda.CreateFunctionInput) { in.Environment = vars("1X", "x") }, "'environment.variables"},
 		"large variables":   {func(in *lambda.CreateFunctionInput) { in.Environment = vars("XX", strings.Repeat("x", 5000)) }, "4KB limit"},
 		"layers":            {func(in *lambda.CreateFunctionInput) { in.Layers = []string{"arn:aws:lambda:us-east-1:1:layer:x:1"} }, "layers"},
-		"image":             {func(in *lambda.CreateFunctionInput) { in.PackageType = types.PackageTypeImage }, "zip packages only"},
+		"image":             {func(in *lambda.CreateFunctionInput) { in.PackageType = types.PackageTypeImage }, "don't provide Handler or Runtime"},
 		"no code":           {func(in *lambda.CreateFunctionInput) { in.Code = &types.FunctionCode{} }, "source for function code"},
 		"no such object": {func(in *lambda.CreateFunctionInput) {
 			in.Code = &types.FunctionCode{S3Bucket: ptr("none"), S3Key: ptr("x")}

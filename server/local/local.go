@@ -1,9 +1,10 @@
-// Package local is the local cloud: an S3 endpoint and an AWS Lambda endpoint behind one HTTP handler, with state in
-// one folder. It runs the same packages as AWS would, in processes held to the limits of their functions, so that
+// Package local is the local cloud: an S3 endpoint, an AWS Lambda endpoint and an ECR endpoint with its registry of images behind
+// one HTTP handler, with state in one folder. It runs the same packages as AWS would, in processes held to the limits of their functions, so that
 // everything that works here is exercised as it will be there; only the endpoint and the credentials differ.
 //
-// The handler serves both services under one address, as AWS's clients allow with one endpoint URL: paths that begin
-// with the date of an API version are Lambda's, all others are S3's, with the bucket in the path.
+// The handler serves all services under one address, as AWS's clients allow with one endpoint URL: paths that begin
+// with the date of an API version are Lambda's, requests whose X-Amz-Target names ECR are ECR's, and all others are S3's, with
+// the bucket in the path. Registries have no path of their own in an image's address, so that one is at /v2/ of the host itself.
 //
 // Any access key is accepted, for there is nobody to tell apart on a loopback address. But what changes something must
 // carry a signature (Signature Version 4, in the Authorization header or in the query), which a web page from elsewhere
@@ -14,12 +15,15 @@ import (
 	"errors"
 	"log/slog"
 	"net/http"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
 	"partita/planner/diag"
+	"partita/server/local/ecr"
 	"partita/server/local/lambda"
 	"partita/server/local/s3"
 	"partita/server/local/sandbox"
@@ -46,6 +50,7 @@ type Cloud struct {
 	lock    *os.File
 	store   *s3.Store
 	objects http.Handler
+	images  *ecr.Store
 	service *lambda.Service
 	host    *sandbox.Host
 	once    sync.Once
@@ -85,13 +90,21 @@ func New(o Options) (*Cloud, error) {
 		return nil, failed(err)
 	}
 	c.objects = c.store.Handler()
+	host := ""
+	if u, err := url.Parse(o.EndpointURL); err == nil {
+		host = u.Host
+	}
+	if c.images, err = ecr.Open(ecr.Options{Dir: filepath.Join(o.Dir, "ecr"), Region: o.Region, Host: host, Logger: o.Logger}); err != nil {
+		lock.Close()
+		return nil, failed(err)
+	}
 	log := func(message string, args ...any) { o.Logger.Warn(message, args...) }
 	if c.host, err = sandbox.NewHost(sandbox.Options{Dir: filepath.Join(o.Dir, "environments"), Log: log}); err != nil {
 		lock.Close()
 		return nil, failed(err)
 	}
 	c.service, err = lambda.New(lambda.Options{Dir: filepath.Join(o.Dir, "lambda"), Region: o.Region, EndpointURL: o.EndpointURL,
-		Host: c.host, Objects: c.store, Logger: o.Logger, IdleTimeout: o.IdleTimeout, InitTimeout: o.InitTimeout,
+		Host: c.host, Objects: c.store, Images: c.images, Logger: o.Logger, IdleTimeout: o.IdleTimeout, InitTimeout: o.InitTimeout,
 		MaxEnvironments: o.MaxEnvironments, AsyncRetryDelays: o.AsyncRetryDelays})
 	if err != nil {
 		_ = c.host.Close()
@@ -101,23 +114,30 @@ func New(o Options) (*Cloud, error) {
 	return c, nil
 }
 
-// Handler serves both services.
+// Handler serves all services.
 func (c *Cloud) Handler() http.Handler {
+	registry := c.images.Registry()
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		isLambda := lambda.Paths(r.URL.Path)
-		if problem := unsigned(r); problem != "" {
-			if isLambda {
-				lambda.WriteDenied(w, problem)
-			} else {
-				s3.WriteDenied(w, r, problem)
-			}
+		if strings.HasPrefix(r.URL.Path+"/", ecr.RegistryPath) {
+			registry.ServeHTTP(w, r) // which asks for a password itself
 			return
 		}
-		if isLambda {
+		isLambda, isECR := lambda.Paths(r.URL.Path), strings.HasPrefix(r.Header.Get("X-Amz-Target"), ecr.TargetPrefix)
+		problem := unsigned(r)
+		switch {
+		case problem != "" && isLambda:
+			lambda.WriteDenied(w, problem)
+		case problem != "" && isECR:
+			ecr.WriteDenied(w, problem)
+		case problem != "":
+			s3.WriteDenied(w, r, problem)
+		case isLambda:
 			c.service.ServeHTTP(w, r)
-			return
+		case isECR:
+			c.images.ServeHTTP(w, r)
+		default:
+			c.objects.ServeHTTP(w, r)
 		}
-		c.objects.ServeHTTP(w, r)
 	})
 }
 

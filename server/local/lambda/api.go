@@ -154,11 +154,14 @@ func (s *Service) getFunction(w http.ResponseWriter, r *http.Request, name strin
 		return err
 	}
 	c, tags, reserved := f.configuration()
-	answer := map[string]any{
-		"Configuration": c,
-		"Code": map[string]string{"RepositoryType": "S3",
-			"Location": s.options.EndpointURL + "/2015-03-31/functions/" + f.name + "/package"},
+	code := map[string]string{"RepositoryType": "S3", "Location": s.options.EndpointURL + "/2015-03-31/functions/" + f.name + "/package"}
+	f.mu.Lock()
+	image := f.rec.Image
+	f.mu.Unlock()
+	if image != nil {
+		code = map[string]string{"RepositoryType": "ECR", "ImageUri": image.Address, "ResolvedImageUri": image.Resolved}
 	}
+	answer := map[string]any{"Configuration": c, "Code": code}
 	if len(tags) > 0 {
 		answer["Tags"] = tags
 	}
@@ -211,11 +214,11 @@ func (s *Service) updateFunctionCode(w http.ResponseWriter, r *http.Request, nam
 			return err
 		}
 		defer os.RemoveAll(dir)
-		code, err := s.fetch(&request.codeSource, filepath.Join(dir, "code"))
+		c, _, _ := f.configuration()
+		code, err := s.fetch(c.PackageType, &request.codeSource, filepath.Join(dir, "code"))
 		if err != nil {
 			return err
 		}
-		c, _, _ := f.configuration()
 		c.CodeSize, c.CodeSha256 = code.size, code.sha256
 		writeJSON(w, http.StatusOK, c)
 		return nil

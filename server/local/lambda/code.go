@@ -20,9 +20,10 @@ type Objects interface {
 
 // code is an unpacked package.
 type code struct {
-	dir    string // holds package.zip and task/
-	size   int64  // of the zip
-	sha256 string // of the zip, base64
+	dir    string // holds package.zip and task/, or root/
+	size   int64  // of the zip; 0 of an image, as AWS has it
+	sha256 string // of the zip, base64; of an image its digest, in hexadecimal
+	image  *imageRecord
 }
 
 const (
@@ -31,7 +32,7 @@ const (
 )
 
 // fetch puts a package into dir and unpacks it. On an error dir is as if nothing had happened, less its being there.
-func (s *Service) fetch(source *codeSource, dir string) (*code, error) {
+func (s *Service) fetch(packageType string, source *codeSource, dir string) (*code, error) {
 	sources := 0
 	for _, given := range []bool{len(source.ZipFile) > 0, source.S3Bucket != "" || source.S3Key != "", source.ImageUri != ""} {
 		if given {
@@ -41,8 +42,12 @@ func (s *Service) fetch(source *codeSource, dir string) (*code, error) {
 	switch {
 	case sources != 1:
 		return nil, invalidParameter("Please provide a source for function code.")
+	case packageType == packageImage && source.ImageUri == "":
+		return nil, invalidParameter("Please provide ImageUri for a function with packageType Image.")
+	case packageType != packageImage && source.ImageUri != "":
+		return nil, invalidParameter("Please don't provide ImageUri for a function with packageType Zip.")
 	case source.ImageUri != "":
-		return nil, invalidParameter("the local cloud runs zip packages only, not images")
+		return s.fetchImage(source.ImageUri, dir)
 	case source.S3ObjectVersion != "" && source.S3ObjectVersion != "null":
 		return nil, invalidParameter("the local cloud keeps no versions of objects")
 	}

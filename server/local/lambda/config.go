@@ -12,9 +12,9 @@ import (
 type Configuration struct {
 	FunctionName     string
 	FunctionArn      string
-	Runtime          string
+	Runtime          string `json:",omitempty"` // of a zip
 	Role             string
-	Handler          string
+	Handler          string `json:",omitempty"` // of a zip
 	CodeSize         int64
 	Description      string
 	Timeout          int64
@@ -34,6 +34,8 @@ type Configuration struct {
 	EphemeralStorage storage
 	SnapStart        snapStart
 	LoggingConfig    logging
+
+	ImageConfigResponse *imageConfigResponse `json:",omitempty"`
 }
 
 // Environment holds a function's variables.
@@ -58,11 +60,11 @@ type settings struct {
 	Environment      *Environment
 	EphemeralStorage *storage
 	RevisionId       *string
+	ImageConfig      *imageConfig
 
 	// What the local cloud cannot do: an empty value is as good as none.
 	Layers            []string
 	FileSystemConfigs []json.RawMessage
-	ImageConfig       json.RawMessage
 }
 
 // codeSource is where a package comes from.
@@ -137,23 +139,26 @@ func (p *settings) apply(c *Configuration) error {
 		return invalidParameter("the local cloud has no layers: put their files into the package")
 	case len(p.FileSystemConfigs) > 0:
 		return invalidParameter("the local cloud has no file system mounts")
-	case len(p.ImageConfig) > 0 && string(p.ImageConfig) != "null" && string(p.ImageConfig) != "{}":
-		return invalidParameter("the local cloud runs zip packages only, not images")
+	}
+	if own := p.ImageConfig; own != nil {
+		c.ImageConfigResponse = nil
+		if len(own.EntryPoint)+len(own.Command) > 0 || own.WorkingDirectory != "" {
+			c.ImageConfigResponse = &imageConfigResponse{*own}
+		}
 	}
 	return c.check()
 }
 
 // check tells the first thing about a configuration that is not acceptable.
 func (c *Configuration) check() error {
+	if c.PackageType == packageImage {
+		if err := c.checkImage(); err != nil {
+			return err
+		}
+	} else if err := c.checkZip(); err != nil {
+		return err
+	}
 	switch {
-	case c.Runtime == "":
-		return invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
-	case c.Runtime != "provided.al2023" && c.Runtime != "provided.al2":
-		return outOfRange(c.Runtime, "runtime", "Member must satisfy enum value set: [provided.al2023, provided.al2] (the local cloud runs packages with a bootstrap only)")
-	case c.Handler == "":
-		return invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
-	case len(c.Handler) > 128 || strings.ContainsAny(c.Handler, " \t\r\n\x00"):
-		return outOfRange(c.Handler, "handler", "Member must satisfy regular expression pattern: [^\\s]{1,128}")
 	case !rolePattern.MatchString(c.Role):
 		return outOfRange(c.Role, "role", "Member must satisfy regular expression pattern: arn:(aws[a-zA-Z-]*)?:iam::\\d{12}:role/?[a-zA-Z_0-9+=,.@\\-_/]+")
 	case utf8.RuneCountInString(c.Description) > 256:
@@ -173,6 +178,36 @@ func (c *Configuration) check() error {
 	}
 	if c.Environment != nil {
 		return checkVariables(c.Environment.Variables)
+	}
+	return nil
+}
+
+// checkZip is check for what only functions made of a zip have.
+func (c *Configuration) checkZip() error {
+	switch {
+	case c.Runtime == "":
+		return invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+	case c.Runtime != "provided.al2023" && c.Runtime != "provided.al2":
+		return outOfRange(c.Runtime, "runtime", "Member must satisfy enum value set: [provided.al2023, provided.al2] (the local cloud runs packages with a bootstrap only)")
+	case c.Handler == "":
+		return invalidParameter("Runtime and Handler are mandatory parameters for functions created with deployment packages.")
+	case len(c.Handler) > 128 || strings.ContainsAny(c.Handler, " \t\r\n\x00"):
+		return outOfRange(c.Handler, "handler", "Member must satisfy regular expression pattern: [^\\s]{1,128}")
+	case c.ImageConfigResponse != nil:
+		return invalidParameter("Please don't provide ImageConfig when the intended function PackageType is Zip.")
+	}
+	return nil
+}
+
+// checkImage is check for what only functions made of a container image have.
+func (c *Configuration) checkImage() error {
+	if c.Runtime != "" || c.Handler != "" {
+		return invalidParameter("Please don't provide Handler or Runtime or Layer when the intended function PackageType is Image.")
+	}
+	if own := c.ImageConfigResponse; own != nil {
+		if len(own.ImageConfig.WorkingDirectory) > 1000 || len(own.ImageConfig.EntryPoint) > 1500 || len(own.ImageConfig.Command) > 1500 {
+			return outOfRange("...", "imageConfig", "Member must have length less than or equal to 1000, of lists 1500")
+		}
 	}
 	return nil
 }

@@ -3,11 +3,11 @@
 //
 // Shapes, error codes, headers and log lines are those of AWS Lambda (API reference 2015-03-31), so that every client
 // of AWS works here unchanged: aws-sdk-go-v2, the AWS command line, boto3, Terraform. What the local cloud cannot do
-// (images, layers, managed runtimes) it refuses with AWS's code for a parameter that is not acceptable, and never
+// (layers, managed runtimes) it refuses with AWS's code for a parameter that is not acceptable, and never
 // pretends.
 //
 // A request walks through the files in this order: api.go finds the operation, config.go checks its parameters, code.go
-// unpacks a package, registry.go keeps the function; invoke.go answers an invocation, pool.go finds it an environment,
+// unpacks a package, image.go and unpack.go one that is a container image, registry.go keeps the function; invoke.go answers an invocation, pool.go finds it an environment,
 // environment.go runs one, report.go writes the lines that AWS writes.
 package lambda
 

@@ -3,7 +3,9 @@ package lambda
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -43,6 +45,14 @@ func (e *environment) start(s *Service) *failure {
 	e.runtime = runtime
 	spec := sandbox.Spec{ID: e.id, TaskDir: e.version.codeDir + "/" + taskFolder, Entry: "bootstrap",
 		Architecture: e.version.Architectures[0], MemoryMB: e.version.MemorySize, EphemeralMB: e.version.EphemeralStorage.Size, Output: e.sink, Env: e.variables(s)}
+	if i := e.version.image; i != nil {
+		entry, arguments, dir := e.version.program(i)
+		if entry = append(slices.Clone(entry), arguments...); len(entry) == 0 {
+			return e.failed("Runtime.InvalidEntrypoint", "the image names no program to run", "error")
+		}
+		spec.RootDir = e.version.codeDir + "/" + rootFolder
+		spec.TaskDir, spec.Entry, spec.Args, spec.Dir = spec.RootDir+"/var/"+taskFolder, entry[0], entry[1:], dir
+	}
 	process, err := s.options.Host.Start(spec)
 	if err != nil {
 		_ = runtime.Close()
@@ -110,6 +120,15 @@ func (e *environment) variables(s *Service) []string {
 		"AWS_LAMBDA_LOG_FORMAT":           "Text",
 		"_HANDLER":                        c.Handler,
 		"AWS_EC2_METADATA_DISABLED":       "true", // there is none; the SDKs would wait for it
+	}
+	if i := e.version.image; i != nil {
+		delete(defaults, "_HANDLER")
+		defaults["AWS_EXECUTION_ENV"] = "AWS_Lambda_Image"
+		for _, pair := range i.Env {
+			if name, value, ok := strings.Cut(pair, "="); ok && !slices.Contains(reservedVariables, name) && !strings.ContainsRune(pair, 0) {
+				defaults[name] = value
+			}
+		}
 	}
 	if c.Environment != nil {
 		for name, value := range c.Environment.Variables {

@@ -17,8 +17,9 @@ import (
 type record struct {
 	Configuration
 	Tags     map[string]string
-	Code     string // the folder of the unpacked package, below the function's
-	Reserved *int64 // reserved concurrency
+	Code     string       // the folder of the unpacked package, below the function's
+	Reserved *int64       // reserved concurrency
+	Image    *imageRecord `json:",omitempty"`
 }
 
 // function is a function while the service runs.
@@ -40,6 +41,7 @@ type version struct {
 	function *function
 	Configuration
 	codeDir string
+	image   *imageRecord
 	dropped bool // no more environments of it; guarded by the pool
 }
 
@@ -107,7 +109,7 @@ func (s *Service) arn(name string) string {
 
 // newVersion makes the version of a function's present record.
 func (f *function) newVersion() *version {
-	return &version{function: f, Configuration: f.rec.Configuration, codeDir: filepath.Join(f.dir, f.rec.Code)}
+	return &version{function: f, Configuration: f.rec.Configuration, codeDir: filepath.Join(f.dir, f.rec.Code), image: f.rec.Image}
 }
 
 // save writes the record, in whole or not at all.
@@ -191,12 +193,16 @@ func (s *Service) create(r *createRequest) (Configuration, error) {
 	rec.Configuration = Configuration{
 		FunctionName: name, FunctionArn: s.arn(name), Timeout: defaultTimeoutS, LastModified: timestamp(), Version: latest,
 		TracingConfig: tracing{"PassThrough"}, MemorySize: defaultMemoryMB, RevisionId: newID(), State: "Active",
-		LastUpdateStatus: "Successful", PackageType: "Zip", Architectures: []string{"x86_64"},
+		LastUpdateStatus: "Successful", PackageType: packageZip, Architectures: []string{"x86_64"},
 		EphemeralStorage: storage{defaultEphemeralMB}, SnapStart: snapStart{"None", "Off"},
 		LoggingConfig: logging{"Text", "/aws/lambda/" + name},
 	}
-	if r.PackageType != "" && r.PackageType != "Zip" {
-		return Configuration{}, invalidParameter("the local cloud runs zip packages only, not images")
+	switch r.PackageType {
+	case "":
+	case packageZip, packageImage:
+		rec.PackageType = r.PackageType
+	default:
+		return Configuration{}, outOfRange(r.PackageType, "packageType", "Member must satisfy enum value set: [Zip, Image]")
 	}
 	if len(r.Architectures) > 0 {
 		if err := s.checkArchitectures(r.Architectures); err != nil {
@@ -227,11 +233,11 @@ func (s *Service) create(r *createRequest) (Configuration, error) {
 	s.mu.Unlock()
 
 	err := func() error {
-		code, err := s.fetch(&r.Code, filepath.Join(dir, rec.Code))
+		code, err := s.fetch(rec.PackageType, &r.Code, filepath.Join(dir, rec.Code))
 		if err != nil {
 			return err
 		}
-		rec.CodeSize, rec.CodeSha256 = code.size, code.sha256
+		rec.CodeSize, rec.CodeSha256, rec.Image = code.size, code.sha256, code.image
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.rec = rec
@@ -313,12 +319,12 @@ func (s *Service) updateCode(f *function, r *updateCodeRequest) (Configuration, 
 		}
 		rec.Code = "code-" + newHex(8)
 		dir := filepath.Join(f.dir, rec.Code)
-		code, err := s.fetch(&r.codeSource, dir)
+		code, err := s.fetch(rec.PackageType, &r.codeSource, dir)
 		if err != nil {
 			_ = os.RemoveAll(dir)
 			return err
 		}
-		rec.CodeSize, rec.CodeSha256 = code.size, code.sha256
+		rec.CodeSize, rec.CodeSha256, rec.Image = code.size, code.sha256, code.image
 		return nil
 	})
 }

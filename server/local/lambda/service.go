@@ -16,6 +16,7 @@ type Options struct {
 	EndpointURL string // given to functions as AWS_ENDPOINT_URL
 	Host        *sandbox.Host
 	Objects     Objects
+	Images      Images
 	Logger      *slog.Logger
 
 	IdleTimeout      time.Duration   // after which an unused environment is ended

@@ -29,6 +29,7 @@ const (
 type childConfig struct {
 	NewRoot   string   `json:"newRoot"`  // where to build the root file system; empty: keep the host's
 	TaskDir   string   `json:"taskDir"`  // becomes /var/task
+	RootDir   string   `json:"rootDir"`  // an image's files, which take the place of the host's and of TaskDir
 	TmpBytes  int64    `json:"tmpBytes"` // size of /tmp
 	UID       int      `json:"uid"`      // user to become; negative: stay
 	ParentPID int      `json:"parentPid"`
@@ -88,6 +89,11 @@ func becomeSandbox() error {
 	if err := os.Chdir(c.Dir); err != nil {
 		return &StartError{"exec", fmt.Sprintf("chdir %s: %v", c.Dir, err)}
 	}
+	if c.RootDir != "" && !strings.Contains(c.Path, "/") {
+		if found := lookPath(c.Path, c.Env); found != "" {
+			c.Path = found
+		}
+	}
 	err = syscall.Exec(c.Path, c.Args, c.Env)
 	return &StartError{"exec", fmt.Sprintf("fork/exec %s: %v", c.Path, err)}
 }
@@ -117,7 +123,20 @@ func buildRoot(c *childConfig) error {
 			return fail("folder", err)
 		}
 	}
-	for _, name := range hostFolders {
+	folders := hostFolders
+	if c.RootDir != "" {
+		whole, err := bindImage(c.RootDir, root)
+		if err != nil {
+			return fail("the image", err)
+		}
+		if whole {
+			folders = nil
+		}
+	}
+	for _, name := range folders {
+		if _, err := os.Lstat(at(name)); err == nil {
+			continue // the image's
+		}
 		if err := bindHost(name, at(name), true); err != nil {
 			return fail("/"+name, err)
 		}
@@ -154,7 +173,7 @@ func buildRoot(c *childConfig) error {
 	if err := unix.Mount("tmpfs", at("tmp"), "tmpfs", unix.MS_NOSUID|unix.MS_NODEV, options); err != nil {
 		return fail("/tmp", err)
 	}
-	if c.TaskDir != "" {
+	if c.TaskDir != "" && c.RootDir == "" {
 		if err := unix.Mount(c.TaskDir, at("var/task"), "", unix.MS_BIND|unix.MS_REC, ""); err != nil {
 			return fail("/var/task", err)
 		}

@@ -130,15 +130,20 @@ func (h *Host) Start(s Spec) (*Process, error) {
 	}
 	config := childConfig{UID: -1, ParentPID: os.Getpid(), TaskDir: s.TaskDir, TmpBytes: s.EphemeralMB << 20,
 		Path: filepath.Join(paths.TaskRoot, s.Entry), Env: withPaths(s.Env, paths), Dir: paths.TaskRoot}
-	config.Args = []string{config.Path}
-	emulator, err := emulatorFor(filepath.Join(s.TaskDir, s.Entry), s.Architecture)
+	program := filepath.Join(s.TaskDir, s.Entry)
+	if s.RootDir != "" {
+		config.inImage(s, h.namespace)
+		program = filepath.Join(s.RootDir, s.Entry)
+	}
+	config.Args = append([]string{config.Path}, s.Args...)
+	emulator, err := emulatorFor(program, s.Architecture)
 	if err != nil {
 		p.discard()
 		return nil, err
 	}
 	if emulator != nil {
 		p.emulated = true
-		config.Path, config.Args = emulator.program, []string{emulator.program, config.Path}
+		config.Path, config.Args = emulator.program, append([]string{emulator.program}, config.Args...)
 		config.Env = append(config.Env, "QEMU_LD_PREFIX="+emulator.sysroot) // inherited when the program starts itself again
 	}
 	if h.namespace {

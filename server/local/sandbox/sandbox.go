@@ -42,7 +42,10 @@ type Options struct {
 type Spec struct {
 	ID      string   // unique among the environments of a host; letters, digits, hyphens
 	TaskDir string   // the function's code
-	Entry   string   // the program to run, relative to the code: "bootstrap"
+	RootDir string   // the files of a container image; the code is then its var/task. Empty: the host's system folders and the code
+	Entry   string   // the program to run, relative to the code: "bootstrap"; of an image, relative to its root, or a name to look for in PATH
+	Args    []string // of the program
+	Dir     string   // to run it in, with an image; empty: the folder of the code
 	Env     []string // the environment, less what Paths decides
 	// Architecture of the entry program, "x86_64" or "arm64"; "" is this machine's. Another's runs in an emulator.
 	Architecture string
