@@ -15,12 +15,13 @@ import (
 // run is one request on its way through the stages.
 type run struct {
 	*Gateway
-	ctx    context.Context
-	cancel context.CancelFunc
-	id     string
-	prefix string // of the keys of this request's objects
-	wakes  []*wake
-	woken  sync.WaitGroup
+	ctx      context.Context
+	cancel   context.CancelFunc
+	id       string
+	received time.Time
+	prefix   string // of the keys of this request's objects
+	wakes    []*wake
+	woken    sync.WaitGroup
 
 	deletes sync.WaitGroup
 	mutex   sync.Mutex
@@ -28,9 +29,9 @@ type run struct {
 	stored  bool // something may be in the store
 }
 
-func (g *Gateway) newRun(ctx context.Context, id string) *run {
+func (g *Gateway) newRun(ctx context.Context, id string, received time.Time) *run {
 	ctx, cancel := context.WithCancel(ctx)
-	return &run{Gateway: g, ctx: ctx, cancel: cancel, id: id, prefix: g.manifest.KeyPrefix + id + "/", wakes: make([]*wake, len(g.manifest.Stages))}
+	return &run{Gateway: g, ctx: ctx, cancel: cancel, id: id, received: received, prefix: g.manifest.KeyPrefix + id + "/", wakes: make([]*wake, len(g.manifest.Stages))}
 }
 
 // A wake is an invocation that only waits for a stage's init phase.
@@ -42,9 +43,9 @@ type wake struct {
 	err        error
 }
 
-// wakeAll wakes all stages but the first, which is invoked at once anyhow.
+// wakeAll wakes all stages but the first, and those beside it, which are invoked at once anyhow.
 func (r *run) wakeAll() {
-	for i := 1; i < len(r.wakes); i++ {
+	for i := r.manifest.Steps()[1]; i < len(r.wakes); i++ {
 		r.wakes[i] = r.wake(i)
 	}
 }
@@ -149,18 +150,18 @@ func firstCause(errs []error) error {
 
 // pass runs one set of tensors through all stages. The wakes are used up by the first pass of a pipeline.
 func (r *run) pass(p int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, error) {
-	for i := range r.manifest.Stages {
-		prefix := fmt.Sprintf("%sp%d/s%d/", r.prefix, p, i)
-		if err := r.spill(tensors, r.manifest.Stages[i].TransportIn == wire.S3, prefix+"in/"); err != nil {
-			return nil, err
+	steps := r.manifest.Steps()
+	for k, first := range steps[:len(steps)-1] {
+		stages := r.manifest.Stages[first:steps[k+1]]
+		var err error
+		if len(stages) > 1 {
+			tensors, err = r.sideBySide(p, first, steps[k+1], tensors, wakes)
+		} else {
+			tensors, err = r.alone(p, first, tensors, wakes)
 		}
-		out, err := r.stage(p, i, tensors, prefix, wakes[i])
-		wakes[i] = nil
 		if err != nil {
 			return nil, err
 		}
-		r.forget(tensors, out)
-		tensors = out
 	}
 	defer r.forget(tensors, nil)
 	outputs := make([]wire.Tensor, len(r.manifest.Outputs))
@@ -177,6 +178,73 @@ func (r *run) pass(p int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, 
 		outputs[i] = t
 	}
 	return outputs, nil
+}
+
+// alone runs a stage and gives the tensors that it hands on.
+func (r *run) alone(p, i int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, error) {
+	prefix := r.prefixOf(p, i)
+	taken := r.taken(i, tensors)
+	r.forget(tensors, taken)
+	if err := r.spill(taken, r.manifest.Stages[i].TransportIn == wire.S3, prefix+"in/"); err != nil {
+		return nil, err
+	}
+	out, err := r.stage(p, i, taken, prefix, wakes[i])
+	wakes[i] = nil
+	if err != nil {
+		return nil, err
+	}
+	r.forget(taken, out)
+	return out, nil
+}
+
+// sideBySide runs the stages from first to end at the same time and adds what they hand on to the tensors there are: some of
+// these may be for later stages. When one fails, so does the request, and the others are not waited for longer than it takes to
+// break them off.
+func (r *run) sideBySide(p, first, end int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, error) {
+	if err := r.spill(tensors, r.manifest.Stages[first].TransportIn == wire.S3, r.prefixOf(p, first)+"in/"); err != nil {
+		return nil, err
+	}
+	outs, errs := make([][]wire.Tensor, end-first), make([]error, end-first)
+	var wait sync.WaitGroup
+	for i := first; i < end; i++ {
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			k := i - first
+			outs[k], errs[k] = r.stage(p, i, r.taken(i, tensors), r.prefixOf(p, i), wakes[i])
+			wakes[i] = nil
+			if errs[k] != nil {
+				r.cancel()
+			}
+		}()
+	}
+	wait.Wait()
+	if err := firstCause(errs); err != nil {
+		return nil, err
+	}
+	all := slices.Clone(tensors)
+	for _, out := range outs {
+		all = append(all, out...)
+	}
+	return all, nil
+}
+
+// prefixOf begins the keys of the objects of a stage in a pass.
+func (r *run) prefixOf(p, i int) string { return fmt.Sprintf("%sp%d/s%d/", r.prefix, p, i) }
+
+// taken picks the tensors that are for a stage.
+func (r *run) taken(i int, tensors []wire.Tensor) []wire.Tensor {
+	names := r.manifest.Stages[i].Takes
+	if names == nil {
+		return tensors
+	}
+	var taken []wire.Tensor
+	for _, t := range tensors {
+		if slices.Contains(names, t.Name) {
+			taken = append(taken, t)
+		}
+	}
+	return taken
 }
 
 // load makes sure that a tensor's data are here.
@@ -215,6 +283,7 @@ func (r *run) stage(p, i int, tensors []wire.Tensor, prefix string, w *wake) ([]
 		return nil, err
 	}
 	start := time.Now()
+	t.CalledUs = start.Sub(r.received).Microseconds()
 	invocation, err := r.invoker.Invoke(r.ctx, stage.Function, payload)
 	elapsed := time.Since(start)
 	if err != nil {

@@ -70,7 +70,7 @@ func (g *Gateway) Handle(ctx context.Context, r *lambda.Request) (lambda.Reply, 
 	if err := wire.Unmarshal(r.Body, &event); err != nil {
 		return lambda.Reply{}, err
 	}
-	run := g.newRun(ctx, requestID(event.Request, r.ID))
+	run := g.newRun(ctx, requestID(event.Request, r.ID), r.Received)
 	reply, err := g.answer(run, &event, r)
 	if err != nil {
 		run.abandon()

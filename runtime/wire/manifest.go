@@ -54,8 +54,23 @@ func ReadGatewayManifest(data []byte) (*GatewayManifest, error) {
 		if m.Stages[i].Function == "" {
 			return nil, badManifest(GatewayFile, fmt.Sprintf("stage %d names no function", i+1))
 		}
+		if b := m.Stages[i].Branch; b < 0 || b > 1 && (i == 0 || m.Stages[i-1].Branch != b-1) {
+			return nil, badManifest(GatewayFile, fmt.Sprintf("stage %d is branch %d, which does not continue the stages beside it", i+1, b))
+		}
 	}
 	return &m, checkSpecs(GatewayFile, m.Inputs, m.Outputs)
+}
+
+// Steps divides the stages into those that run one after another: it gives the first of each, and the number of stages at the
+// end. Stages of one step run side by side.
+func (m *GatewayManifest) Steps() []int {
+	var first []int
+	for i := range m.Stages {
+		if m.Stages[i].Branch <= 1 {
+			first = append(first, i)
+		}
+	}
+	return append(first, len(m.Stages))
 }
 
 func readManifest(file string, data []byte, v any) error {

@@ -92,11 +92,16 @@ type GatewayManifest struct {
 
 // GatewayStage is one stage as the gateway sees it.
 type GatewayStage struct {
-	Function     string       `json:"function"`     // name or ARN
-	TransportIn  string       `json:"transportIn"`  // of the hop before it
-	TransportOut string       `json:"transportOut"` // of the hop after it
-	Cost         FunctionCost `json:"cost"`
-	Predicted    PhaseTimes   `json:"predicted"`
+	Function     string `json:"function"`     // name or ARN
+	TransportIn  string `json:"transportIn"`  // of the hop before it
+	TransportOut string `json:"transportOut"` // of the hop after it
+	// Branch numbers stages that run side by side, from 1; they follow each other in the list. 0: the stage runs alone.
+	Branch int `json:"branch,omitempty"`
+	// Takes names the tensors that the stage is given of those there are: it is set where some are not for it, which is so beside
+	// others and after such. nil: all.
+	Takes     []string     `json:"takes,omitempty"`
+	Cost      FunctionCost `json:"cost"`
+	Predicted PhaseTimes   `json:"predicted"`
 }
 
 // FunctionCost is what the trace needs to price an invocation: billed milliseconds times PicoUSDPerMs plus the fixed
@@ -212,6 +217,7 @@ type StageTrace struct {
 	Pass     int    `json:"pass"`
 	Function string `json:"function"`
 	Cold     bool   `json:"cold"`
+	CalledUs int64  `json:"calledUs"` // when it was invoked, after the event reached the gateway
 	QueueUs  int64  `json:"queueUs"`
 	PhaseTimes
 	BilledMs    int64 `json:"billedMs"`
