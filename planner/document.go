@@ -18,7 +18,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
 		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches,
-		GatewayMemoryMB: p.table.GatewayMemoryMB, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
+		GatewayMemoryMB: p.table.GatewayMemoryMB, Orchestration: r.Orchestration, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
 	}
 	if p.table.Arrivals != nil {
 		request.MicroRequestsPerHour, request.IdleUs = r.MicroRequestsPH, r.idleUs(p.platform)
@@ -29,7 +29,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	for _, w := range p.table.Pins.Precision {
 		request.PrecisionPins = append(request.PrecisionPins, plan.PrecisionPin{FirstLayer: w.First + 1, LastLayer: w.Last, Precision: string(w.Precision)})
 	}
-	return &plan.Plan{
+	document := &plan.Plan{
 		Format:    plan.Format,
 		Model:     p.model.document,
 		Platform:  p.platform.Name,
@@ -37,10 +37,15 @@ func (p *Problem) blank(r Request) *plan.Plan {
 		Request:   request,
 		Times:     times,
 		Stages:    []plan.Stage{},
-		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.numbers.StartUs, DispatchUs: p.numbers.DispatchUs,
-			FeesPicoUSD: p.platform.RequestPicoUSD},
+		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.numbers.StartUs - p.table.EndUs(), DispatchUs: p.numbers.DispatchUs,
+			FeesPicoUSD: p.table.Front().FeesPicoUSD},
 		Frontier: p.frontier,
 	}
+	if p.platform.Orchestrator != nil {
+		document.PriceBook.Orchestration = platform.OrchestrationHash()
+		document.Workflow = &plan.Workflow{EndUs: p.table.EndUs(), FeesPicoUSD: p.table.Front().StartFee}
+	}
+	return document
 }
 
 // quantization is what a plan's request says of the precisions wanted.
@@ -78,9 +83,16 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 		other += w.GatewayPicoUSD
 	}
 	ms := p.numbers.GatewayMs(total.LatencyUs)
+	driving := ms*p.numbers.GatewayPicoUSDPerMs + other
 	g := &document.Gateway
-	g.BilledUs = ms * 1000
-	g.CostPicoUSD = ms*p.numbers.GatewayPicoUSDPerMs + other
+	if w := document.Workflow; w != nil {
+		front := p.table.Front()
+		g.BilledUs, g.CostPicoUSD = front.BilledUs, front.PicoUSD
+		w.BilledUs, w.CostPicoUSD = ms*1000, driving-front.PicoUSD
+		sum += w.CostPicoUSD
+	} else {
+		g.BilledUs, g.CostPicoUSD = ms*1000, driving
+	}
 	document.Traffic = p.traffic(document)
 	if sum+g.CostPicoUSD != total.CostPicoUSD {
 		panic("planner: the parts of a plan's cost do not add up to it")

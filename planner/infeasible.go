@@ -19,6 +19,10 @@ type obstacle struct {
 // explainSlow says that even the fastest plan misses the SLO.
 func (p *Problem) explainSlow(r Request, fastest solve.Point) *obstacle {
 	least := printDuration(fastest.LatencyUs)
+	if o := p.platform.Orchestrator; o != nil && fastest.LatencyUs > p.platform.RequestTimeoutUs() {
+		return &obstacle{reason: fmt.Sprintf("the fastest plan takes %s, and %s end after %s", least, o.Label, printDuration(p.platform.RequestTimeoutUs())),
+			advice: &plan.Advice{Option: "orchestration", Value: gateway}}
+	}
 	if r.SLOUs == 0 || fastest.LatencyUs > p.platform.TimeoutUs {
 		return &obstacle{reason: fmt.Sprintf("the fastest plan takes %s, and %s ends every function, the gateway among them, after %s",
 			least, p.platform.Name, printDuration(p.platform.TimeoutUs))}

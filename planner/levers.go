@@ -22,6 +22,11 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	if r.Branches == off && e.problem.forks() {
 		set("branches", auto, "let functions run branches of the model side by side")
 	}
+	if r.Orchestration == "" {
+		set("orchestration", plan.StepFunctions, "let a Step Functions workflow drive the functions")
+	} else {
+		set("orchestration", gateway, "let the gateway drive the functions")
+	}
 	for _, w := range precision.All[1:] {
 		allowed := r.Precisions
 		if len(allowed) == 0 {
@@ -76,6 +81,9 @@ func (e *explainer) used() []plan.Lever {
 	}
 	if n := count(func(s *plan.Stage) bool { return s.Branch > 0 }); n > 0 {
 		try("branches", off, report.Count(n, "function")+of+" side by side with others")
+	}
+	if d.Workflow != nil {
+		try("orchestration", gateway, "a Step Functions workflow drives the functions")
 	}
 	for _, s := range d.Model.Splits {
 		try("split-layers", off, fmt.Sprintf("%s in %d parts", s.Layer, s.Parts))

@@ -113,6 +113,20 @@ var options = []Option{
 			}
 			return strconv.FormatInt(r.GatewayMemoryMB, 10)
 		}},
+	{Name: "orchestration", Key: "by", Default: gateway, Help: "what drives the functions: the gateway, or a Step Functions workflow for which the gateway only prepares inputs and answers",
+		Values: []string{gateway, plan.StepFunctions},
+		parse: func(r *Request, text string) error {
+			if r.Orchestration = ""; text != gateway {
+				r.Orchestration = text
+			}
+			return nil
+		},
+		print: func(r *Request) string {
+			if r.Orchestration == "" {
+				return gateway
+			}
+			return r.Orchestration
+		}},
 	{Name: "rate", Key: "rate", Default: "none", Help: "mean rate of requests, as in 2.5/s or 100/h, that mixes cold and warm ones, or none",
 		parse: func(r *Request, text string) (err error) {
 			if r.MicroRequestsPH = 0; text != "none" {
@@ -158,6 +172,9 @@ var options = []Option{
 		},
 		print: func(r *Request) string { return printCap(r.LayerCap) }},
 }
+
+// gateway is the choice of orchestration that needs nothing but functions.
+const gateway = "gateway"
 
 // Options lists every option, the most important first.
 func Options() []Option { return slices.Clone(options) }

@@ -73,6 +73,10 @@ func newProblem(m model, r Request) (*Problem, error) {
 
 // newProblemOn prepares a request for a platform whose figures may differ from the price book's.
 func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
+	p, err := r.driven(p)
+	if err != nil {
+		return nil, err
+	}
 	pins, err := r.pins(m.graph, p)
 	if err != nil {
 		return nil, err
@@ -185,14 +189,14 @@ func (p *Problem) answer(r Request) *plan.Plan {
 	return document
 }
 
-// choose finds the point of the frontier that a request wants. The gateway is itself a function, so a request ends with
-// its timeout whatever the SLO.
+// choose finds the point of the frontier that a request wants. What drives the stages, the gateway's function or a workflow, has a
+// timeout, with which a request ends whatever the SLO.
 func (p *Problem) choose(r Request) (point int, why *obstacle) {
 	result := p.Solve()
 	if len(result.Frontier) == 0 {
 		return -1, p.explainNoPlan()
 	}
-	slo := p.platform.TimeoutUs
+	slo := p.platform.RequestTimeoutUs()
 	if r.SLOUs > 0 && r.SLOUs < slo {
 		slo = r.SLOUs
 	}

@@ -172,7 +172,7 @@ func (e *explainer) frontierBonds() {
 	r, frontier := e.request, e.problem.result.Frontier
 	at := sort.Search(len(frontier), func(i int) bool { return frontier[i].LatencyUs >= e.document.LatencyUs })
 	worth := func(was, is int64) bool { return was-is >= max((was+99)/100, 1) }
-	timeout := e.problem.platform.TimeoutUs
+	timeout := e.problem.platform.RequestTimeoutUs()
 	if r.Objective == LeastCost && r.SLOUs > 0 {
 		last := sort.Search(len(frontier), func(i int) bool { return frontier[i].LatencyUs > timeout }) - 1
 		for i := at + 1; i <= last; i++ {

@@ -62,9 +62,9 @@ func (e *explainer) remedies() {
 // slo is the most that a request may take.
 func (e *explainer) slo() int64 {
 	if slo := e.request.SLOUs; slo > 0 {
-		return min(slo, e.problem.platform.TimeoutUs)
+		return min(slo, e.problem.platform.RequestTimeoutUs())
 	}
-	return e.problem.platform.TimeoutUs
+	return e.problem.platform.RequestTimeoutUs()
 }
 
 // affordable loosens the SLO to the fastest plan there is within the budget.

@@ -32,6 +32,7 @@ type Request struct {
 	Batch           int64   // inputs per request
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64   // 0: the platform's default
+	Orchestration   string  // plan.StepFunctions, or "" for the gateway: what drives the stages
 
 	Packaging   string                // plan.PackagingZip, plan.PackagingS3, or "" for whichever is better for each function
 	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
@@ -151,7 +152,26 @@ func (r *Request) check() (*platform.Platform, error) {
 	if err := r.checkLevers(p); err != nil {
 		return nil, err
 	}
+	if _, err := r.driven(p); err != nil {
+		return nil, err
+	}
 	return p, r.checkMemory(p, bad)
+}
+
+// driven gives the platform as it is under what drives the stages.
+func (r *Request) driven(p *platform.Platform) (*platform.Platform, error) {
+	if r.Orchestration == "" || p.Orchestrator != nil {
+		return p, nil
+	}
+	o, err := platform.Orchestration(r.Orchestration, p.Name)
+	if err != nil {
+		return nil, err
+	}
+	if r.Branches == allBranches {
+		return nil, diag.New(diag.Usage, "planner.workflow-branches", "checking the request", "branches are to run side by side, and a workflow is to drive the functions",
+			"let the gateway drive them, or give up the branches: a workflow drives one function after the other")
+	}
+	return p.DrivenBy(o), nil
 }
 
 // checkLevers refuses what cannot be wanted together.

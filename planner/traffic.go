@@ -84,8 +84,8 @@ func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 		}
 		first = end
 	}
-	line.LatencyUs = finish
-	line.CostPicoUSD += p.numbers.GatewayMs(finish) * table.GatewayPicoUSDPerMs()
+	line.LatencyUs = finish + table.EndUs()
+	line.CostPicoUSD += p.numbers.GatewayMs(line.LatencyUs) * table.GatewayPicoUSDPerMs()
 	return line
 }
 

@@ -21,6 +21,7 @@ type bill struct {
 type outcome struct {
 	latencyUs   int64
 	gateway     int64 // pico-dollars
+	workflow    int64 // pico-dollars
 	stages      []bill
 	costPicoUSD int64
 }
@@ -88,13 +89,17 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 		return nil, fmt.Errorf("the request never ended")
 	}
 	o := &outcome{latencyUs: s.now}
-	perMs := price(on, 1000, p.Gateway.MemoryMB) // the gateway's millisecond has a price in whole pico-dollars
-	driven := (s.now + 999) / 1000
-	if on.PlanningOnly { // elsewhere the gateway is billed by the millisecond, also where stages are not
-		driven = billed(on, s.now) / 1000
+	if p.Workflow == nil {
+		perMs := price(on, 1000, p.Gateway.MemoryMB) // the gateway's millisecond has a price in whole pico-dollars
+		driven := (s.now + 999) / 1000
+		if on.PlanningOnly { // elsewhere the gateway is billed by the millisecond, also where stages are not
+			driven = billed(on, s.now) / 1000
+		}
+		o.gateway = driven*perMs + on.RequestPicoUSD
+	} else if err := s.settleWorkflow(o); err != nil {
+		return nil, err
 	}
-	o.gateway = driven*perMs + on.RequestPicoUSD
-	o.costPicoUSD = o.gateway
+	o.costPicoUSD = o.gateway + o.workflow
 	for k := range s.stages {
 		b := s.stages[k].bill
 		transfers := p.Stages[k].FeesPicoUSD - p.Stages[k].Invocations*on.RequestPicoUSD
@@ -106,6 +111,34 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 		o.costPicoUSD += b.picoUSD
 	}
 	return o, nil
+}
+
+// settleWorkflow bills a workflow for the steps of its whole duration, and the gateway's function for the two states that it is
+// invoked in: what they take beyond the workflow's own delays.
+func (s *simulation) settleWorkflow(o *outcome) error {
+	by, err := platform.Orchestration(s.plan.Request.Orchestration, s.platform.Name)
+	if err != nil {
+		return err
+	}
+	steps := int64(0)
+	for ; steps*by.GranularityUs < s.now; steps++ {
+	}
+	perMs := new(big.Rat).SetFrac64(by.PicoUSDPerGBs*by.MemoryMB, 1024*1000)
+	perMs.Add(perMs, big.NewRat(1, 2))
+	o.workflow = by.RequestPicoUSD + steps*(by.GranularityUs/1000)*new(big.Int).Quo(perMs.Num(), perMs.Denom()).Int64()
+	g := &s.plan.Gateway
+	for _, us := range []int64{g.StartUs - by.StartUs - by.DispatchUs, s.plan.Workflow.EndUs - by.DispatchUs} {
+		if us < 0 {
+			return fmt.Errorf("the gateway works for %d us", us)
+		}
+		o.gateway += price(s.platform, (max(us, 1)+999)/1000*1000, g.MemoryMB) + s.platform.RequestPicoUSD
+	}
+	transfers := g.FeesPicoUSD - 2*s.platform.RequestPicoUSD
+	if !made(transfers, s.platform.ObjectGetPicoUSD, s.platform.ObjectPutPicoUSD) {
+		return fmt.Errorf("the gateway's fees of %d beside those of two invocations are no number of objects", transfers)
+	}
+	o.gateway += transfers
+	return nil
 }
 
 // ready is when the gateway starts to drive: it wakes all stages at once, if the scenario has it so, and calls the first.
@@ -139,6 +172,10 @@ func (s *simulation) boot(k int) {
 // dispatch has the gateway call a stage, or answer when all have run.
 func (s *simulation) dispatch(k int) {
 	if k == len(s.stages) {
+		if w := s.plan.Workflow; w != nil {
+			s.after(w.EndUs, func() { s.ended = true })
+			return
+		}
 		s.ended = true
 		return
 	}

@@ -49,6 +49,9 @@ func randomRequest(rng *rand.Rand) planner.Request {
 	r.MemoryMB = someSizes(rng, on, 1+rng.IntN(6))
 	r.Batch = 1 + rng.Int64N(4)
 	r.Transport = []string{"", "inline", "s3"}[rng.IntN(3)]
+	if _, err := platform.Orchestration(platform.StepFunctions, r.Platform); err == nil && rng.IntN(2) == 0 {
+		r.Orchestration = platform.StepFunctions
+	}
 	if rng.IntN(2) == 0 {
 		r.GatewayMemoryMB = on.NearestMemory(128 << rng.IntN(5))
 	}
@@ -59,7 +62,7 @@ func randomRequest(rng *rand.Rand) planner.Request {
 // event: at several points of the frontier, and stage by stage.
 func TestPlansComeTrue(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2026, 11))
-	requests, plans, several := 0, 0, 0
+	requests, plans, several, workflows := 0, 0, 0, 0
 	for range 60 {
 		m := mustRandomModel(t, rng)
 		for range 6 {
@@ -83,12 +86,15 @@ func TestPlansComeTrue(t *testing.T) {
 				if len(document.Stages) > 1 {
 					several++
 				}
+				if document.Workflow != nil {
+					workflows++
+				}
 				holds(t, document, on)
 			}
 		}
 	}
-	if plans < 400 || several < 200 {
-		t.Errorf("%d requests made %d plans, %d of several stages", requests, plans, several)
+	if plans < 400 || several < 200 || workflows < 80 {
+		t.Errorf("%d requests made %d plans, %d of several stages, %d driven by a workflow", requests, plans, several, workflows)
 	}
 }
 
@@ -98,7 +104,7 @@ func holds(t *testing.T, p *plan.Plan, on *platform.Platform) {
 	if err != nil {
 		t.Fatalf("%+v: %v", p.Request, err)
 	}
-	if o.latencyUs != p.LatencyUs || o.costPicoUSD != p.CostPicoUSD || o.gateway != p.Gateway.CostPicoUSD {
+	if o.latencyUs != p.LatencyUs || o.costPicoUSD != p.CostPicoUSD || o.gateway != p.Gateway.CostPicoUSD || p.Workflow != nil && o.workflow != p.Workflow.CostPicoUSD {
 		t.Errorf("%s %+v: the request takes %d us and costs %d (gateway %d), the plan says %d, %d, %d", p.Platform, p.Request, o.latencyUs, o.costPicoUSD, o.gateway,
 			p.LatencyUs, p.CostPicoUSD, p.Gateway.CostPicoUSD)
 	}

@@ -80,13 +80,12 @@ func (t *Table) otherGatewayPicoUSD(initUs, runUs int64, first bool) int64 {
 		us += initUs
 	}
 	if first {
-		us += t.StartUsWhen(!t.Cold())
+		us += t.StartUsWhen(!t.Cold()) + t.EndUs()
 		if step, _ := t.gatewaySteps(); step > 0 {
 			us += step / 2
 		}
 	}
-	perMs := t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)
-	return scale(mul(us, perMs), million-t.trackedPpm(), 1000*million)
+	return scale(mul(us, t.drivingPicoUSDPerMs()), million-t.trackedPpm(), 1000*million)
 }
 
 // invocations are what a stage is billed for in one request.

@@ -207,9 +207,6 @@ func (t *Table) doorstep() hop {
 	return sum
 }
 
-// GatewayFees are the fees of a request at the gateway: its own, and of what is too long for a message.
-func (t *Table) GatewayFees() int64 { return t.Platform.RequestPicoUSD + t.doorstep().feePicoUSD }
-
 // turns gives the time of a stage's passes on the pipeline that ends last, from that of one and of the last.
 func (t *Table) turns(runUs, lastUs int64) int64 {
 	n := t.batching().passes()

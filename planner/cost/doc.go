@@ -64,6 +64,19 @@
 // scenario's, its time is a sum over the stages, and half a step for rounding it. Its request fee is part of every option of a segment that begins at the source, so each plan
 // pays it once.
 //
+// # A workflow
+//
+// Where an orchestrator drives (platform.Orchestrator) the gateway's function is invoked twice, to prepare the input and to make the
+// answer, and billed for that alone; the orchestrator is billed for the whole latency, in steps of its own, and a fee for its start.
+// Every state takes the orchestrator's dispatch in the place of the platform's:
+//
+//	StartUs = start + dispatch + boot of the gateway (cold) + decoding + writing the inputs, where they go through S3
+//	EndUs   = dispatch + reading the outputs, where they come through S3; the instance's startUs holds both
+//	cost    = start fee + ceil(latency / step) x step x price + what the gateway's two invocations cost
+//
+// The last is paid once with the first stage's options, whatever the stages. A message may hold what a state may, less the rest of a
+// state's input. With arrivals, the rounding to the step of the latency that is not the scenario's counts as half a step.
+//
 // # Transports
 //
 // Tensors cross a cut inside payloads ("inline", as base64 text, while every message fits the platform's limit) or as

@@ -85,7 +85,7 @@ func (t *Table) price(s *solve.Stage) {
 	share := t.Arrivals.ColdPpm
 	s.FixedUs = (share*cold + (million-share)*warm) / million
 	s.FixedPicoUSD = s.FeesPicoUSD + (share*coldCount+(million-share)*warmCount)*p.RequestPicoUSD/million + max(t.otherGatewayPicoUSD(s.InitUs, 0, first)-1, 0)
-	s.RunPicoUSDPerMs = p.PicoUSDPerMs(t.GatewayMemoryMB) * (million - t.trackedPpm()) / million
+	s.RunPicoUSDPerMs = t.drivingPicoUSDPerMs() * (million - t.trackedPpm()) / million
 }
 
 // runPicoUSD gives the law of what a stage of a problem costs at a size beside its fees.

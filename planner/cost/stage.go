@@ -28,7 +28,7 @@ type Stage struct {
 	Invocations    int64   // one for each pass, and one for each environment that is woken
 	FeesPicoUSD    int64   // of its requests and its S3 objects
 	CostPicoUSD    int64   // billed time and fees; expected, when cold and warm requests mix
-	GatewayPicoUSD int64   // what the option carries for the gateway and is not part of CostPicoUSD: its request fee with the first stage, and see Arrivals
+	GatewayPicoUSD int64   // what the option carries for the gateway and is not part of CostPicoUSD: what is paid once with the first stage, and see Arrivals
 	OneVCPUUs      int64   // compute on one vCPU
 	LastPass       *Phases // of the last pass, where it has fewer inputs than the others
 

@@ -242,40 +242,6 @@ func (t *Table) whole(us int64) int64 {
 // Cold tells whether stages and gateway start cold in the table's scenario.
 func (t *Table) Cold() bool { return t.Scenario != solve.Warm }
 
-// StartUs is what the gateway takes beside driving the stages: its own cold start, decoding, and objects instead of messages where
-// several inputs or outputs are too long.
-func (t *Table) StartUs() int64 { return t.StartUsWhen(t.Cold()) }
-
-// StartUsWhen is StartUs of a request that finds the gateway cold, or warm.
-func (t *Table) StartUsWhen(cold bool) int64 {
-	decode := scale(mul(t.batching().Inputs, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
-	decode = add(decode, t.doorstep().us)
-	if cold {
-		return add(t.gatewayInitUs(), decode)
-	}
-	return decode
-}
-
-// gatewaySteps gives what the gateway is billed in and as no less than; 0 says by the millisecond. On AWS Lambda it is the
-// millisecond, also for the platform of 2020, whose functions were billed in 100 of them: see RATIONALE.md.
-func (t *Table) gatewaySteps() (stepUs, minUs int64) {
-	if !t.Platform.PlanningOnly {
-		return 0, 0
-	}
-	if step := t.Platform.GranularityUs; step > solve.Millisecond {
-		stepUs = step
-	}
-	if least := t.Platform.MinBilledUs; least > t.Platform.GranularityUs {
-		minUs = least
-	}
-	return stepUs, minUs
-}
-
-// GatewayPicoUSDPerMs is the price of the gateway while it drives, times the share of the requests that the scenario describes.
-func (t *Table) GatewayPicoUSDPerMs() int64 {
-	return (t.Platform.PicoUSDPerMs(t.GatewayMemoryMB)*t.trackedPpm() + million/2) / million
-}
-
 // Layer tells of one layer, from 0, by itself: what it takes on one vCPU, in nanoseconds, and the most bytes of activations that are live
 // while it runs.
 func (t *Table) Layer(l int) (oneVCPUNs, peakBytes int64) {

@@ -37,8 +37,9 @@ type Plan struct {
 	Times       string     `json:"times"` // "predicted", or "calibrated" when measured times replaced predictions
 	Stages      []Stage    `json:"stages"`
 	Gateway     Gateway    `json:"gateway"`
+	Workflow    *Workflow  `json:"workflow,omitempty"` // when it drives the stages in the gateway's place
 	LatencyUs   int64      `json:"latencyUs"`
-	CostPicoUSD int64      `json:"costPicoUSD"`       // of one request: all stages and the gateway; expected, when cold and warm requests mix
+	CostPicoUSD int64      `json:"costPicoUSD"`       // of one request: all stages, the gateway and the workflow; expected, when cold and warm requests mix
 	Traffic     *Traffic   `json:"traffic,omitempty"` // when the request has a rate
 	Frontier    []Point    `json:"frontier"`          // every plan that no other beats in both, by rising latency
 	Baselines   []Baseline `json:"baselines"`
@@ -73,8 +74,9 @@ type Reordering struct {
 
 // PriceBook identifies the prices and limits used.
 type PriceBook struct {
-	Date string `json:"date"`
-	Hash string `json:"hash"`
+	Date          string `json:"date"`
+	Hash          string `json:"hash"`
+	Orchestration string `json:"orchestration,omitempty"` // hash of the figures of what drives the stages, when that is not the gateway
 }
 
 // Request is what was asked, with every default filled in.
@@ -93,6 +95,7 @@ type Request struct {
 	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
 	Branches        string  `json:"branches,omitempty"`    // "off": no functions run side by side; "all": however little there is to compute in a branch
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
+	Orchestration   string  `json:"orchestration,omitempty"` // StepFunctions; absent: the gateway drives
 
 	MicroRequestsPerHour int64          `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
 	IdleUs               int64          `json:"idleUs,omitempty"`               // after which an unused environment is ended
@@ -163,6 +166,18 @@ var Packagings = []string{PackagingZip, PackagingS3, PackagingImage}
 
 // FetchesWeights tells whether the function fetches weights when it starts.
 func (s *Stage) FetchesWeights() bool { return s.Packaging == PackagingS3 && s.WeightBytes > 0 }
+
+// StepFunctions is the orchestration by a workflow of AWS Step Functions.
+const StepFunctions = "step-functions"
+
+// Workflow is what drives the stages where the gateway does not. The gateway's function then prepares the input before the first
+// stage and makes the answer after the last.
+type Workflow struct {
+	EndUs       int64 `json:"endUs"`    // after the last stage, until the answer is made
+	BilledUs    int64 `json:"billedUs"` // the whole request, in the steps in which it is billed
+	FeesPicoUSD int64 `json:"feesPicoUSD"`
+	CostPicoUSD int64 `json:"costPicoUSD"` // fees included
+}
 
 // Gateway is the function in front of the stages.
 type Gateway struct {

@@ -84,6 +84,9 @@ type Platform struct {
 	WidenedCopiesPermille int64 // of what they are as float32, for weights that are widened when loaded
 	ProductCopiesPermille int64 // of what is stored, for matrices multiplied in 8 bits
 
+	// Orchestrator drives the stages in the gateway's place; nil where the gateway does. See DrivenBy.
+	Orchestrator *Orchestrator
+
 	listed []listedSize // sizes of a platform that sells a list, by rising memory
 }
 

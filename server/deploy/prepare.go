@@ -35,6 +35,9 @@ func (o *Options) readPlan(document []byte) (*plan.Plan, error) {
 	if p.Status == plan.Infeasible {
 		return nil, diag.New(diag.Infeasible, "deploy.infeasible-plan", "reading the plan", "no plan satisfies what was asked: "+p.Reason, "change the request and plan again")
 	}
+	if p.Request.Orchestration != "" {
+		return nil, diag.New(diag.Usage, "deploy.orchestration", "reading the plan", "its stages are driven by "+quote(p.Request.Orchestration)+", which is not deployed", "plan with orchestration gateway")
+	}
 	if bought, err := platform.Get(p.Platform); err == nil && bought.PlanningOnly {
 		return nil, diag.New(diag.Usage, "deploy.planning-only", "reading the plan", "it is for "+p.Platform+", which plans can be made for but nothing is deployed to",
 			"plan for an aws-lambda platform or for local")

@@ -1,0 +1,110 @@
+package planner
+
+import (
+	"testing"
+
+	"partita/planner/diag"
+	"partita/planner/plan"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// A workflow that drives is billed for its start and for the steps of the whole request; the gateway's function only for what it does
+// before and after the stages.
+func TestWorkflowPlans(t *testing.T) {
+	for _, scenario := range []string{"warm", "cold-sequential", "cold-overlapped"} {
+		for _, rate := range []string{"none", "6/h"} {
+			p := mustProblem(t, tiny(t), "orchestration=step-functions", "min-stages=2", "scenario="+scenario, "rate="+rate)
+			d := mustPlan(t, p)
+			w := d.Workflow
+			if w == nil || d.Request.Orchestration != plan.StepFunctions || d.PriceBook.Orchestration != platform.OrchestrationHash() {
+				t.Fatalf("%s: %+v %+v", scenario, d.Workflow, d.Request)
+			}
+			if w.BilledUs < d.LatencyUs || w.BilledUs >= d.LatencyUs+100_000 || w.BilledUs%100_000 != 0 || w.FeesPicoUSD != 1_000_000 {
+				t.Errorf("%s: %+v for %d us", scenario, w, d.LatencyUs)
+			}
+			if rate == "none" && w.CostPicoUSD != 1_000_000+w.BilledUs/1000*1042 {
+				t.Errorf("%s: %+v", scenario, w)
+			}
+			sum := w.CostPicoUSD + d.Gateway.CostPicoUSD
+			for _, s := range d.Stages {
+				sum += s.CostPicoUSD
+			}
+			if sum != d.CostPicoUSD {
+				t.Errorf("%s: the parts make %d of %d", scenario, sum, d.CostPicoUSD)
+			}
+			cold, warm := p.Timelines(d)
+			if mine := map[bool]int64{true: warm.LatencyUs, false: cold.LatencyUs}[scenario == "warm"]; mine != d.LatencyUs {
+				t.Errorf("%s: a request takes %d us, the plan says %d", scenario, mine, d.LatencyUs)
+			}
+			document, err := d.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := plan.Decode(document); err != nil || *again.Workflow != *w {
+				t.Errorf("%s: %v", scenario, err)
+			}
+		}
+	}
+}
+
+// No tensor passes a state in a message of more than the service allows, whatever functions could take.
+func TestWorkflowPayloads(t *testing.T) {
+	d := mustPlan(t, mustProblem(t, tiny(t), "orchestration=step-functions", "min-stages=3", "max-stages=3", "scenario=warm", "batch=24"))
+	byGateway := mustPlan(t, mustProblem(t, tiny(t), "min-stages=3", "max-stages=3", "scenario=warm", "batch=24"))
+	stored := 0
+	for i, s := range d.Stages {
+		if s.TransportIn == "inline" && (s.InputBytes+2)/3*4 > 262_144-16_384 || s.TransportOut == "inline" && (s.OutputBytes+2)/3*4 > 262_144-16_384 {
+			t.Errorf("stage %d: %+v", i+1, s)
+		}
+		if s.TransportIn == "s3" {
+			stored++
+		}
+	}
+	if stored == 0 || byGateway.Stages[0].TransportIn != "inline" {
+		t.Errorf("%d of the workflow's hops go through S3, the gateway's first %s: this shows less than it should", stored, byGateway.Stages[0].TransportIn)
+	}
+}
+
+func TestWorkflowRefusals(t *testing.T) {
+	r := DefaultRequest()
+	r.Orchestration, r.Platform = plan.StepFunctions, "gcp-cloud-run-functions"
+	if _, err := New(tiny(t), r); diag.CodeOf(err) != "platform.no-orchestrator" {
+		t.Error(err)
+	}
+	r.Orchestration, r.Platform = "airflow", "local"
+	if _, err := New(tiny(t), r); diag.CodeOf(err) != "platform.unknown-orchestrator" {
+		t.Error(err)
+	}
+	// An express workflow ends after five minutes.
+	p := mustProblem(t, tiny(t), "orchestration=step-functions")
+	slow := *p.platform
+	slow.BootUs = 301_000_000
+	slow.InitTimeoutUs = 900_000_000
+	late, err := newProblemOn(p.given, p.request, &slow)
+	if err != nil {
+		t.Fatal(err)
+	}
+	d := late.answer(late.request)
+	if d.Status != plan.Infeasible || d.Advice == nil || d.Advice.Option != "orchestration" {
+		t.Errorf("%s %s %+v", d.Status, d.Reason, d.Advice)
+	}
+}
+
+// What a workflow is worth is found as for any lever.
+func TestWorkflowIsALever(t *testing.T) {
+	d := explained(t, mustProblem(t, tiny(t), "orchestration=step-functions", "scenario="+string(solve.ColdSequential)))
+	byGateway := mustPlan(t, mustProblem(t, tiny(t), "scenario="+string(solve.ColdSequential)))
+	if byGateway.Workflow != nil || byGateway.PriceBook.Orchestration != "" {
+		t.Errorf("%+v", byGateway.PriceBook)
+	}
+	for _, l := range d.Levers {
+		if l.Lever == "orchestration" {
+			if l.SavesPicoUSD != byGateway.CostPicoUSD-d.CostPicoUSD || l.SavesPicoUSD <= 0 {
+				t.Errorf("%+v: by the gateway it costs %d, so %d", l, byGateway.CostPicoUSD, d.CostPicoUSD)
+			}
+			return
+		}
+	}
+	t.Errorf("levers: %+v", d.Levers)
+}
