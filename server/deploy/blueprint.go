@@ -31,6 +31,7 @@ type Part struct {
 	Environment    map[string]string
 	WeightBytes    int64
 	TransportIn    string
+	Branch         int   // of stages that run side by side, from 1; 0: it runs alone
 	PackageBytes   int64 // about; for progress
 	Write          func(w io.Writer) error
 	// WriteWeights, where it is set, writes the weights that the function fetches when it starts. It comes before Write.
@@ -48,7 +49,7 @@ func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
 	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform, Architecture: b.Architecture,
 		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess}
 	for _, p := range b.Stages {
-		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn,
+		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn, Branch: p.Branch,
 			Packaging: p.Packaging, Precision: p.Precision, WeightError: p.weightError()})
 	}
 	return m

@@ -59,6 +59,7 @@ type DeployedStage struct {
 	MemoryMB    int64  `json:"memoryMB"`
 	WeightBytes int64  `json:"weightBytes"`
 	TransportIn string `json:"transportIn,omitempty"`
+	Branch      int    `json:"branch,omitempty"` // of stages that run side by side, from 1
 	Packaging   string `json:"packaging,omitempty" doc:"where it is not zip: s3 for weights that are fetched when the function starts"`
 	Precision   string `json:"precision,omitempty" doc:"where it is not float32: how the weights are stored"`
 	// WeightError is measured while packaging.

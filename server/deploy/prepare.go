@@ -88,23 +88,21 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	if err != nil {
 		return nil, err
 	}
-	var cuts []int
-	var precisions []precision.Precision
-	for i, s := range p.Stages {
-		if i > 0 {
-			cuts = append(cuts, s.FirstLayer-1)
-		}
+	var sections []split.Section
+	branched := false
+	for _, s := range p.Stages {
 		stored, err := precision.Parse(s.Precision)
 		if err != nil {
 			return nil, err
 		}
-		precisions = append(precisions, stored)
+		sections = append(sections, split.Section{End: s.LastLayer, Precision: stored, Branch: s.Branch})
+		branched = branched || s.Branch > 0
 		if s.Packaging != "" && s.Packaging != plan.PackagingZip && s.Packaging != plan.PackagingS3 {
 			return nil, diag.New(diag.Invalid, "deploy.packaging", doing, fmt.Sprintf("stage %d is to be packaged as %s", s.Index, quote(s.Packaging)),
 				"plan with packaging zip or s3, which are those that this version deploys")
 		}
 	}
-	stages, err := split.Stages(model.Graph, cuts, r.Name, precisions...)
+	stages, err := split.Sections(model.Graph, sections, r.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -131,12 +129,12 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			Name: name, Function: functionsOf(r.Name) + name, Layers: s.Layers,
 			Description: describePart(fmt.Sprintf("%s: stage %d of %d, %s", r.Name, s.Index, len(stages), s.Layers)),
 			MemoryMB:    s.MemoryMB, TimeoutSeconds: min(timeoutFloorSec+timeoutFactor*predictedUs/1e6, limit),
-			WeightBytes: stage.WeightBytes(), TransportIn: s.TransportIn, PackageBytes: s.PackageBytes,
+			WeightBytes: stage.WeightBytes(), TransportIn: s.TransportIn, Branch: s.Branch, PackageBytes: s.PackageBytes,
 			Write:       func(w io.Writer) error { return stage.WritePackage(w, source, native) },
 			WakeEvent:   wakeEvent(),
 			TemporaryMB: s.TemporaryMB,
 		}
-		if precisions[i] != precision.Float32 {
+		if sections[i].Precision != precision.Float32 {
 			part.Precision = s.Precision
 			part.WeightLoss = func() float64 { return stage.Loss().Relative() }
 		}
@@ -152,6 +150,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			Function: functionsOf(r.Name) + name, TransportIn: s.TransportIn, TransportOut: s.TransportOut,
 			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: s.FeesPicoUSD - (s.Invocations-1)*bought.RequestPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
 			Predicted: wire.PhaseTimes{InitUs: s.InitUs, InputUs: s.InputUs, ComputeUs: s.ComputeUs, OutputUs: s.OutputUs},
+			Branch:    s.Branch, Takes: takes(stage, branched),
 		})
 	}
 	b.Gateway = Part{
@@ -185,6 +184,17 @@ func apart(part *Part, stage *split.Stage, bought *platform.Platform, doing stri
 		part.TemporaryMB = needs
 	}
 	return nil
+}
+
+// takes names what a stage is given where some stages run side by side: not all that the gateway has is then for each.
+func takes(stage *split.Stage, branched bool) (names []string) {
+	if !branched {
+		return nil
+	}
+	for _, t := range stage.Manifest.Inputs {
+		names = append(names, t.Name)
+	}
+	return names
 }
 
 // ports gives the tensors that users send or get, and the graph's names of the same.

@@ -28,41 +28,73 @@ type Stage struct {
 	loss Loss // of the last time that the weights were written
 }
 
+// Section is what a stage holds: the layers from the end of the section before it.
+type Section struct {
+	End       int                 // position
+	Precision precision.Precision // of its weights; "" is float32
+	Branch    int                 // of sections that run side by side, from 1; 0: it runs alone
+}
+
 // Stages splits a model at the given positions, which rise and have work on both sides, into len(cuts)+1 stages. Their
 // weights are stored as the precisions say, one per stage; without any, as float32.
 func Stages(g *graph.Graph, cuts []int, deployment string, precisions ...precision.Precision) ([]*Stage, error) {
-	doing := fmt.Sprintf("splitting %s into %d stages", g.Name, len(cuts)+1)
 	if len(precisions) != 0 && len(precisions) != len(cuts)+1 {
 		panic(fmt.Sprintf("split: %d precisions for %d stages", len(precisions), len(cuts)+1))
 	}
+	sections := make([]Section, len(cuts)+1)
+	for k := range sections {
+		sections[k].End = len(g.Layers)
+		if k < len(cuts) {
+			sections[k].End = cuts[k]
+		}
+		if len(precisions) > 0 {
+			sections[k].Precision = precisions[k]
+		}
+	}
+	return Sections(g, sections, deployment)
+}
+
+// Sections splits a model into stages, some of which may run side by side: such a stage takes only what its own layers read, and
+// gives only what is read after the last one beside it.
+func Sections(g *graph.Graph, sections []Section, deployment string) ([]*Stage, error) {
+	doing := fmt.Sprintf("splitting %s into %d stages", g.Name, len(sections))
 	if err := checkServed(g, doing); err != nil {
 		return nil, err
 	}
-	encodings := map[precision.Precision][]precision.Encoding{}
-	live := g.Live()
-	bounds := make([]int, 0, len(cuts)+2)
-	bounds = append(bounds, 0)
-	for _, c := range cuts {
-		if c <= bounds[len(bounds)-1] || c >= len(g.Layers) {
+	first := 0
+	for k, s := range sections {
+		if s.End <= first || s.End > len(g.Layers) || k == len(sections)-1 && s.End != len(g.Layers) || k < len(sections)-1 && s.End == len(g.Layers) {
+			var ends []int
+			for _, s := range sections {
+				ends = append(ends, s.End)
+			}
 			return nil, diag.New(diag.Invalid, "split.bad-cut", doing,
-				fmt.Sprintf("the cuts %v do not rise within 1..%d", cuts, len(g.Layers)-1),
+				fmt.Sprintf("the cuts %v do not rise within 1..%d", ends[:len(ends)-1], len(g.Layers)-1),
 				"make the plan again from this model")
 		}
-		bounds = append(bounds, c)
+		first = s.End
 	}
-	bounds = append(bounds, len(g.Layers))
-
-	stages := make([]*Stage, len(bounds)-1)
-	for k := range stages {
-		sub := g.Subgraph(live, bounds[k], bounds[k+1])
+	encodings := map[precision.Precision][]precision.Encoding{}
+	live := g.Live()
+	stages := make([]*Stage, len(sections))
+	first = 0
+	for k, section := range sections {
+		sub := g.Subgraph(live, first, section.End)
+		first = section.End
+		if section.Branch > 0 {
+			var err error
+			if sub, err = beside(g, live, sub, sections, k, doing); err != nil {
+				return nil, err
+			}
+		}
 		if len(sub.Made) == 0 {
 			return nil, diag.New(diag.Invalid, "split.empty-stage", doing,
 				fmt.Sprintf("stage %d (%s) computes nothing that anything after it needs", k+1, layerRange(g, sub)),
 				"make the plan again from this model, or leave out that cut")
 		}
 		stored := precision.Float32
-		if len(precisions) > 0 && precisions[k] != "" {
-			stored = precisions[k]
+		if section.Precision != "" {
+			stored = section.Precision
 		}
 		if encodings[stored] == nil {
 			encodings[stored] = precision.Encodings(g, stored)
@@ -78,6 +110,26 @@ func Stages(g *graph.Graph, cuts []int, deployment string, precisions ...precisi
 		stages[k] = s
 	}
 	return stages, nil
+}
+
+// beside narrows a section that runs side by side with others to what its own layers read and make. It must read nothing of theirs.
+func beside(g *graph.Graph, live [][]graph.ValueID, sub *graph.Subgraph, sections []Section, k int, doing string) (*graph.Subgraph, error) {
+	end := k
+	for end+1 < len(sections) && sections[end+1].Branch == sections[end].Branch+1 {
+		end++
+	}
+	begin := 0 // of the first of them
+	if from := k - (sections[k].Branch - 1); from > 0 {
+		begin = sections[from-1].End
+	}
+	for _, v := range sub.Used {
+		if p := g.Value(v).Producer; p >= 0 && p >= g.Layers[begin].FirstNode {
+			return nil, diag.New(diag.Invalid, "split.bad-branches", doing,
+				fmt.Sprintf("stage %d (%s) is to run beside the one that makes %s, which it needs", k+1, layerRange(g, sub), g.Value(v).Name),
+				"make the plan again from this model")
+		}
+	}
+	return g.SideBySide(live, sub, sections[end].End), nil
 }
 
 // WeightBytes gives the bytes of the stage's weights as shipped: after folding, without the padding between them.
