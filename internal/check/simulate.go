@@ -54,6 +54,7 @@ type simulation struct {
 	planned  int64
 	agenda   agenda
 	stages   []environment
+	running  int // stages called that have not answered
 	ended    bool
 }
 
@@ -145,7 +146,7 @@ func (s *simulation) settleWorkflow(o *outcome) error {
 func (s *simulation) ready() {
 	if s.plan.Request.Scenario == "cold-overlapped" {
 		for k := range s.stages {
-			if k > 0 {
+			if k >= s.plan.Waves()[1] { // those called at once need no waking
 				s.stages[k].woken = true
 			}
 			s.boot(k)
@@ -169,9 +170,9 @@ func (s *simulation) boot(k int) {
 	})
 }
 
-// dispatch has the gateway call a stage, or answer when all have run.
-func (s *simulation) dispatch(k int) {
-	if k == len(s.stages) {
+// dispatch has the gateway call a stage and those beside it, or answer when all have run.
+func (s *simulation) dispatch(first int) {
+	if first == len(s.stages) {
 		if w := s.plan.Workflow; w != nil {
 			s.after(w.EndUs, func() { s.ended = true })
 			return
@@ -179,19 +180,26 @@ func (s *simulation) dispatch(k int) {
 		s.ended = true
 		return
 	}
-	s.after(s.plan.Gateway.DispatchUs, func() {
-		e := &s.stages[k]
-		e.called = true
-		switch {
-		case e.initEnded >= 0:
-			s.run(k)
-		case e.initBegan < 0:
-			s.boot(k)
-		}
-	})
+	end := first + 1
+	for end < len(s.stages) && s.plan.Stages[end].Branch > 1 {
+		end++
+	}
+	s.running = end - first
+	for k := first; k < end; k++ {
+		s.after(s.plan.Gateway.DispatchUs, func() {
+			e := &s.stages[k]
+			e.called = true
+			switch {
+			case e.initEnded >= 0:
+				s.run(k)
+			case e.initBegan < 0:
+				s.boot(k)
+			}
+		})
+	}
 }
 
-// run reads, computes and writes, one after the other; then it is the next stage's turn.
+// run reads, computes and writes, one after the other; when all beside have done so, it is the next stage's turn.
 func (s *simulation) run(k int) {
 	began, stage := s.now, &s.plan.Stages[k]
 	s.after(stage.InputUs, func() {
@@ -202,7 +210,12 @@ func (s *simulation) run(k int) {
 					us += s.initBilled(k)
 				}
 				s.charge(k, us)
-				s.dispatch(k + 1)
+				if s.running--; s.running > 0 {
+					return
+				}
+				for k++; k < len(s.stages) && s.plan.Stages[k].Branch > 1; k++ {
+				}
+				s.dispatch(k)
 			})
 		})
 	})
