@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"strconv"
 	"sync/atomic"
 	"syscall/js"
 )
@@ -20,10 +21,18 @@ type File struct {
 func Files(list js.Value) []*File {
 	var files []*File
 	for i := range list.Length() {
-		blob := list.Index(i)
-		files = append(files, &File{blob: blob, name: blob.Get("name").String(), size: int64(blob.Get("size").Float())})
+		files = append(files, newFile(list.Index(i)))
 	}
 	return files
+}
+
+func newFile(blob js.Value) *File {
+	return &File{blob: blob, name: blob.Get("name").String(), size: int64(blob.Get("size").Float())}
+}
+
+// Key tells the file from others, also on another visit: the same name, length and time of change are the same file.
+func (f *File) Key() string {
+	return f.name + "|" + strconv.FormatInt(f.size, 10) + "|" + strconv.FormatInt(int64(f.blob.Get("lastModified").Float()), 10)
 }
 
 // Name gives the file's name without its folder.

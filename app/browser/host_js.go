@@ -12,6 +12,8 @@ import (
 type Host struct {
 	Server
 	Worker
+	own  string // name of this tab's visit, where the browser keeps no session
+	held string // the visit whose lock this page has
 }
 
 // OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away. The
@@ -146,32 +148,21 @@ const (
 
 // Remember keeps the link of what is on the screen: in the address, so that it can be bookmarked and survives a reload.
 func (*Host) Remember(fragment string) {
-	address := js.Global().Get("location").Get("pathname").String()
-	stored := js.Undefined()
+	address := "/" // not that of a short link
 	if len(fragment) <= longestHash {
+		setSessionItem(keptLink, "")
 		address += "#" + fragment
 	} else {
-		stored = js.ValueOf(fragment)
+		setSessionItem(keptLink, fragment)
 	}
 	js.Global().Get("history").Call("replaceState", js.Null(), "", address)
-	guarded(func() {
-		if storage := js.Global().Get("sessionStorage"); stored.IsUndefined() {
-			storage.Call("removeItem", keptLink)
-		} else {
-			storage.Call("setItem", keptLink, stored)
-		}
-	})
 }
 
 // Remembered gives the link that the page was opened with, or that was on the screen before a reload.
 func (*Host) Remembered() string {
 	fragment := js.Global().Get("location").Get("hash").String()
-	if fragment == "" {
-		guarded(func() {
-			if kept := js.Global().Get("sessionStorage").Call("getItem", keptLink); kept.Type() == js.TypeString {
-				fragment = kept.String()
-			}
-		})
+	if fragment == "" && js.Global().Get("location").Get("pathname").String() == "/" {
+		fragment = sessionItem(keptLink)
 	}
 	return strings.TrimPrefix(fragment, "#")
 }
@@ -199,7 +190,61 @@ func (*Host) OnLink(opened func(fragment string)) {
 // Address gives the whole address of a fragment.
 func (*Host) Address(fragment string) string {
 	location := js.Global().Get("location")
-	return location.Get("origin").String() + location.Get("pathname").String() + "#" + fragment
+	return location.Get("origin").String() + "/#" + fragment
+}
+
+// shortPath begins the address of a short link.
+const shortPath = "/s/"
+
+// OpenedShort gives the name of the short link that the page was opened with; "" when it was not.
+func (*Host) OpenedShort() string {
+	id, _ := strings.CutPrefix(js.Global().Get("location").Get("pathname").String(), shortPath)
+	if strings.Contains(id, "/") {
+		return ""
+	}
+	return id
+}
+
+// ShortAddress gives the whole address of a short link.
+func (*Host) ShortAddress(id string) string {
+	return js.Global().Get("location").Get("origin").String() + shortPath + id
+}
+
+// Reload opens the page anew.
+func (*Host) Reload() { js.Global().Get("location").Call("reload") }
+
+// OnLaunch calls back when the installed page is opened with files, as by a double click on a model.
+func (*Host) OnLaunch(open func([]state.File)) {
+	queue := js.Global().Get("launchQueue")
+	if !queue.Truthy() {
+		return
+	}
+	queue.Call("setConsumer", js.FuncOf(func(_ js.Value, args []js.Value) any {
+		handles := args[0].Get("files")
+		if !handles.Truthy() || handles.Length() == 0 {
+			return nil
+		}
+		go func() {
+			var files []state.File
+			for i := range handles.Length() {
+				blob, err := await(context.Background(), handles.Index(i).Call("getFile"))
+				if err != nil {
+					return
+				}
+				files = append(files, newFile(blob))
+			}
+			open(files)
+		}()
+		return nil
+	}))
+}
+
+// OnLeave calls back when the page is hidden or left, which may be its end.
+func (*Host) OnLeave(do func()) {
+	js.Global().Call("addEventListener", "pagehide", js.FuncOf(func(js.Value, []js.Value) any {
+		do()
+		return nil
+	}))
 }
 
 // Copy puts text on the clipboard.

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/url"
 	"syscall/js"
+	"time"
 
 	"partita/app/state"
 )
@@ -47,7 +48,10 @@ func (Server) call(ctx context.Context, method, path, contentType string, body j
 
 	answer, err := await(ctx, js.Global().Call("fetch", path, options))
 	if err != nil {
-		return &state.Problem{Code: "server.unreachable", Found: "the server does not answer: " + err.Error(), Fix: "Make sure that partita serve is still running, then try again"}
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		return unreachable(": " + err.Error())
 	}
 	buffer, err := await(ctx, answer.Call("arrayBuffer"))
 	if err != nil {
@@ -74,8 +78,9 @@ func (s Server) callJSON(ctx context.Context, method, path string, request, repl
 	return s.call(ctx, method, path, "application/json", js.ValueOf(string(raw)), reply)
 }
 
-// Upload sends files and bytes as one stream; the browser reads the files as it sends them.
-func (s Server) Upload(ctx context.Context, what *state.Upload) (string, error) {
+// Upload sends files and bytes as one stream; the browser reads the files as it sends them. fetch does not tell how far it is, so this
+// is the older way to ask.
+func (s Server) Upload(ctx context.Context, what *state.Upload, sent func(int64)) (string, error) {
 	parts := js.Global().Get("Array").New()
 	for _, part := range what.Parts {
 		if part.File == nil {
@@ -90,9 +95,46 @@ func (s Server) Upload(ctx context.Context, what *state.Upload) (string, error) 
 		}
 		parts.Call("push", f.blob)
 	}
+	request := js.Global().Get("XMLHttpRequest").New()
+	request.Call("open", "POST", "/api/v1/uploads?name="+url.QueryEscape(what.Name))
+	request.Call("setRequestHeader", "Content-Type", "application/octet-stream")
+	var told time.Time
+	progress := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		if now := time.Now(); now.Sub(told) > uploadInterval {
+			told = now
+			sent(int64(args[0].Get("loaded").Float()))
+		}
+		return nil
+	})
+	defer progress.Release()
+	request.Get("upload").Set("onprogress", progress)
+	ended := settledBy(request, "onload", "onerror")
+	request.Call("send", js.Global().Get("Blob").New(parts))
+	stop := context.AfterFunc(ctx, func() { request.Call("abort") })
+	defer stop()
+	if _, err := ended(ctx); err != nil {
+		if ctx.Err() != nil {
+			return "", ctx.Err()
+		}
+		return "", unreachable("")
+	}
+	raw := []byte(request.Get("responseText").String())
+	if status := request.Get("status").Int(); status >= 400 {
+		var p problem
+		// As in call.
+		_ = json.Unmarshal(raw, &p)
+		return "", p.err(status)
+	}
 	var reply struct{ Upload string }
-	err := s.call(ctx, "POST", "/api/v1/uploads?name="+url.QueryEscape(what.Name), "application/octet-stream", js.Global().Get("Blob").New(parts), &reply)
+	err := json.Unmarshal(raw, &reply)
 	return reply.Upload, err
+}
+
+// uploadInterval is how often the page says how far an upload is.
+const uploadInterval = 200 * time.Millisecond
+
+func unreachable(why string) error {
+	return &state.Problem{Code: state.CodeUnreachable, Found: "the server does not answer" + why, Fix: "Make sure that partita serve is still running, then try again"}
 }
 
 // Deploy asks the server to deploy a plan with uploaded weights; Follow tells how it goes on.
@@ -110,6 +152,45 @@ func (s Server) Invoke(ctx context.Context, name string, input state.Input) (*st
 	reply := &state.Reply{}
 	err := s.callJSON(ctx, "POST", "/api/v1/deployments/"+url.PathEscape(name)+"/invocations", map[string]any{"inputs": []state.Input{input}}, reply)
 	return reply, err
+}
+
+// Cloud says where deployments go.
+func (s Server) Cloud(ctx context.Context) (*state.Cloud, error) {
+	var info struct{ Cloud state.Cloud }
+	err := s.call(ctx, "GET", "/api/v1/info", "", js.Undefined(), &info)
+	return &info.Cloud, err
+}
+
+// Look says what the server knows of a deployment.
+func (s Server) Look(ctx context.Context, name string) (*state.Deployed, error) {
+	found := &state.Deployed{}
+	err := s.call(ctx, "GET", "/api/v1/deployments/"+url.PathEscape(name), "", js.Undefined(), found)
+	return found, err
+}
+
+// Shorten keeps the fragment of a link on the server.
+func (s Server) Shorten(ctx context.Context, fragment string) (*state.ShortLink, error) {
+	link := &state.ShortLink{}
+	return link, s.callJSON(ctx, "POST", "/api/v1/links", map[string]any{"fragment": fragment}, link)
+}
+
+// Lengthen gives the fragment of a short link.
+func (s Server) Lengthen(ctx context.Context, id string) (string, error) {
+	var link struct{ Fragment string }
+	err := s.call(ctx, "GET", "/api/v1/links/"+url.PathEscape(id), "", js.Undefined(), &link)
+	return link.Fragment, err
+}
+
+// ShortLinks lists the links that the server keeps.
+func (s Server) ShortLinks(ctx context.Context) ([]state.ShortLink, error) {
+	var list struct{ Links []state.ShortLink }
+	err := s.call(ctx, "GET", "/api/v1/links", "", js.Undefined(), &list)
+	return list.Links, err
+}
+
+// Revoke ends a short link.
+func (s Server) Revoke(ctx context.Context, id string) error {
+	return s.call(ctx, "DELETE", "/api/v1/links/"+url.PathEscape(id), "", js.Undefined(), nil)
 }
 
 // Follow reports the steps of the operation under way on a deployment until it has ended.
@@ -157,10 +238,8 @@ func (s Server) Follow(ctx context.Context, name string, step func(state.Step)) 
 		end(p.err(0))
 	})()
 	defer listen("error", func([]byte) {
-		// The browser reconnects by itself unless it says that it has given up.
-		if source.Get("readyState").Int() == js.Global().Get("EventSource").Get("CLOSED").Int() {
-			end(&state.Problem{Code: "server.unreachable", Found: "the server stopped telling how the operation goes on", Fix: "Make sure that partita serve is still running, then look at partita list"})
-		}
+		// The browser would connect again by itself and be told all steps once more; whoever follows finds out first what became of it.
+		end(&state.Problem{Code: state.CodeUnreachable, Found: "the server stopped telling how the operation goes on", Fix: "Make sure that partita serve is still running"})
 	})()
 	select {
 	case err := <-ended:

@@ -17,6 +17,7 @@ type counted struct {
 
 func (f *counted) Name() string     { return f.name }
 func (f *counted) Size() int64      { return int64(len(f.raw)) }
+func (f *counted) Key() string      { return f.name }
 func (f *counted) BytesRead() int64 { return f.read }
 func (f *counted) ReadAt(p []byte, offset int64) (int, error) {
 	n, err := bytes.NewReader(f.raw).ReadAt(p, offset)

@@ -3,6 +3,7 @@ package engine
 import (
 	"partita/app/state"
 	"partita/planner"
+	"partita/planner/platform"
 	"partita/planner/report"
 	"partita/planner/zoo"
 )
@@ -24,6 +25,9 @@ func About() *state.About {
 			one.Choices = nil
 			for _, p := range planner.Platforms() {
 				one.Choices = append(one.Choices, state.Choice{Value: p.Name, Label: p.Label})
+				if on, err := platform.Get(p.Name); err == nil && on.PlanningOnly {
+					a.Apart = append(a.Apart, p.Name)
+				}
 			}
 		}
 		a.Options = append(a.Options, one)

@@ -14,6 +14,8 @@ type Opening struct {
 	Linked  *Linked
 	Weights File             // the weights of a model that came without; nil when there are none
 	Dims    map[string]int64 // sizes of dimensions that the file leaves open
+	Earlier *Linked          // the architecture in the files, known from before a reload
+	Lost    *Lost            // files that are not at hand any more; nil: none
 }
 
 // Linked is an architecture that came without a file of its own.

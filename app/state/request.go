@@ -42,6 +42,7 @@ func (o *Option) Value(r Request) string {
 type About struct {
 	Options []Option // the most important first
 	BuiltIn []BuiltIn
+	Apart   []string // platforms that plans can be made for and that nothing is deployed to
 }
 
 // Option finds an option by its name.

@@ -13,6 +13,8 @@ type File interface {
 	Size() int64
 	// BytesRead counts what has been read so far: the page shows that only the bytes needed were.
 	BytesRead() int64
+	// Key tells the file from others, also on another visit.
+	Key() string
 }
 
 // Upload is one stream to send to the server: parts of it are made here, parts are files.
@@ -29,12 +31,21 @@ type Part struct {
 
 // Server is what the page asks of the server it came from. Planning needs none of it.
 type Server interface {
-	Upload(ctx context.Context, what *Upload) (upload string, err error)
+	// Upload sends a model's weights; sent is told now and then how many bytes have been.
+	Upload(ctx context.Context, what *Upload, sent func(bytes int64)) (upload string, err error)
 	Deploy(ctx context.Context, name string, plan json.RawMessage, upload string) error
 	Destroy(ctx context.Context, name string) error
 	// Follow reports the steps of the operation under way on a deployment until it has ended.
 	Follow(ctx context.Context, name string, step func(Step)) error
 	Invoke(ctx context.Context, name string, input Input) (*Reply, error)
+	// Cloud says where deployments go, and Look what the server knows of one.
+	Cloud(ctx context.Context) (*Cloud, error)
+	Look(ctx context.Context, name string) (*Deployed, error)
+	// Shorten keeps the fragment of a link on the server under a short name, and Lengthen gives it back.
+	Shorten(ctx context.Context, fragment string) (*ShortLink, error)
+	Lengthen(ctx context.Context, id string) (fragment string, err error)
+	ShortLinks(ctx context.Context) ([]ShortLink, error)
+	Revoke(ctx context.Context, id string) error
 }
 
 // Problem is an error that the server or the page explains to the user.

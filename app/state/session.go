@@ -51,6 +51,32 @@ func (s *Session) Undo() { s.swap(&s.before, &s.after) }
 // Redo goes forward again.
 func (s *Session) Redo() { s.swap(&s.after, &s.before) }
 
+// Back and Forward give the state to which Undo and Redo would lead; nil when there is none. After a reload it may have no answer,
+// which it is given by Show.
+func (s *Session) Back() *View    { return last(s.before) }
+func (s *Session) Forward() *View { return last(s.after) }
+
+func last(views []View) *View {
+	if len(views) == 0 {
+		return nil
+	}
+	return &views[len(views)-1]
+}
+
+// Show fills in what the state on the screen is: its opening, where files were found for it or were not there, its model and its
+// answer. Other states of the same opening change with it.
+func (s *Session) Show(view View) {
+	before := s.Opening
+	for _, views := range [][]View{s.before, s.after} {
+		for i := range views {
+			if views[i].Opening == before {
+				views[i].Opening, views[i].Model = view.Opening, view.Model
+			}
+		}
+	}
+	s.View = view
+}
+
 func (s *Session) swap(from, to *[]View) {
 	if len(*from) == 0 {
 		return

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -64,6 +65,7 @@ func (p *Page) askNext() {
 				p.placeInputs()
 			} else {
 				view.Request, view.Answer = answer.Request, answer
+				p.taken(q.request)
 				p.session.Move(view, q.gesture)
 				if q.ends {
 					p.session.EndGesture()
@@ -82,14 +84,16 @@ func (p *Page) askNext() {
 func (p *Page) settled() {
 	s := p.session
 	p.request = carried(s.Request)
-	if p.deployed.phase == undeployed && p.deployed.model != s.Model.Inspect.Digest {
-		p.deployed = deployment{name: suggestedName(s.Model.Inspect.Name), model: s.Model.Inspect.Digest}
+	if p.deployed.Phase == state.Undeployed && p.deployed.Model != s.Model.Inspect.Digest {
+		p.deployed = deployment{Deployment: state.Deployment{Name: suggestedName(s.Model.Inspect.Name), Model: s.Model.Inspect.Digest}}
 	}
 	p.placeInputs()
 	if p.built == 0 {
 		p.build()
 	}
-	p.host.Remember(state.EncodeLink(s.Opening, s.Model, s.Answer.Query, s.Answer.Plan))
+	p.keeping.link = state.EncodeLink(s.Opening, s.Model, s.Answer.Query, s.Answer.Plan)
+	p.host.Remember(p.keeping.link)
+	p.keep()
 	p.explain()
 }
 
@@ -102,21 +106,33 @@ func carried(r state.Request) state.Request {
 }
 
 func (p *Page) undo() {
-	if p.session != nil && p.session.CanUndo() {
-		p.abandon()
-		p.session.Undo()
-		p.problem, p.notice = "", ""
-		p.settled()
+	if p.session != nil {
+		p.goTo(p.session.Back(), p.session.Undo)
 	}
 }
 
 func (p *Page) redo() {
-	if p.session != nil && p.session.CanRedo() {
-		p.abandon()
-		p.session.Redo()
-		p.problem, p.notice = "", ""
-		p.settled()
+	if p.session != nil {
+		p.goTo(p.session.Forward(), p.session.Redo)
 	}
+}
+
+// goTo shows a state of the session to which step leads; one from before a reload is planned anew first.
+func (p *Page) goTo(view *state.View, step func()) {
+	if view == nil {
+		return
+	}
+	p.abandon()
+	p.keeping.typed, p.problem, p.notice = nil, "", ""
+	if view.Answer == nil {
+		p.load(view.Opening, view.Request, func(next state.View) {
+			step()
+			p.session.Show(next)
+		})
+		return
+	}
+	step()
+	p.settled()
 }
 
 // openLink opens what a link says. The plan is made anew; where it is not the one that the link showed, the page says so.
@@ -128,7 +144,11 @@ func (p *Page) openLink(fragment string) {
 				p.problem = explained(err)
 				return
 			}
-			p.load(link.Opening, link.Request, func() { p.notice = sinceLink(link.Shown, p.session.Answer) })
+			notice := p.notice
+			p.load(link.Opening, link.Request, func(next state.View) {
+				p.show(next)
+				p.notice = strings.TrimSpace(notice + " " + sinceLink(link.Shown, p.session.Answer))
+			})
 		})
 	})
 }
@@ -149,11 +169,8 @@ func sinceLink(shown state.Shown, a *state.Answer) string {
 
 // share copies the link of what is on the screen.
 func (p *Page) share(app.Context, app.Event) {
-	view := p.session.View
-	p.withDocument(func(ctx context.Context, _ []byte, hash string) error {
-		shown := *view.Answer.Plan
-		shown.Hash = hash
-		link := p.host.Address(state.EncodeLink(view.Opening, view.Model, view.Answer.Query, &shown))
+	p.withLink(func(ctx context.Context, fragment string) error {
+		link := p.host.Address(fragment)
 		if err := p.host.Copy(ctx, link); err != nil {
 			return err
 		}
@@ -161,6 +178,16 @@ func (p *Page) share(app.Context, app.Event) {
 			p.notice = "The link is copied: " + report.Grouped(int64(len(link))) + " characters. It holds the model's architecture and what you asked, never its weights."
 		})
 		return nil
+	})
+}
+
+// withLink does something with the fragment of the link of what is on the screen.
+func (p *Page) withLink(use func(ctx context.Context, fragment string) error) {
+	view := p.session.View
+	p.withDocument(func(ctx context.Context, _ []byte, hash string) error {
+		shown := *view.Answer.Plan
+		shown.Hash = hash
+		return use(ctx, state.EncodeLink(view.Opening, view.Model, view.Answer.Query, &shown))
 	})
 }
 
@@ -178,16 +205,23 @@ func (p *Page) withDocument(use func(ctx context.Context, document []byte, hash 
 	view := p.session.View
 	p.problem, p.notice = "", ""
 	p.ctx.Async(func() {
-		var head struct{ Hash string }
+		hash := ""
 		document, err := p.host.Document(context.Background(), view.Opening, view.Request)
 		if err == nil {
-			err = json.Unmarshal(document, &head)
+			hash, err = hashOf(document)
 		}
 		if err == nil {
-			err = use(context.Background(), document, head.Hash)
+			err = use(context.Background(), document, hash)
 		}
 		if err != nil {
 			p.dispatch(func() { p.problem = explained(err) })
 		}
 	})
+}
+
+// hashOf takes the hash out of a plan document.
+func hashOf(document []byte) (string, error) {
+	var head struct{ Hash string }
+	err := json.Unmarshal(document, &head)
+	return head.Hash, err
 }

@@ -51,7 +51,11 @@ func (p *Page) placeInputs() {
 		if p.about != nil {
 			for i := range p.about.Options {
 				o := &p.about.Options[i]
-				p.host.SetValue(optionID(o.Name), o.Value(p.session.Request))
+				value := o.Value(p.session.Request)
+				if text, there := p.keeping.typed[o.Name]; there {
+					value = text
+				}
+				p.host.SetValue(optionID(o.Name), value)
 			}
 		}
 		for _, d := range p.openSizes() {
@@ -70,6 +74,7 @@ func (p *Page) moveSlider(ctx app.Context, ends bool) {
 
 // set sets an option of the request by its name.
 func (p *Page) set(name, value string) {
+	p.typed(name, value)
 	r := p.wanted().With(name, strings.TrimSpace(value))
 	least, most := p.whole("min-stages", r), p.whole("max-stages", r)
 	switch { // the latest wish counts
@@ -239,7 +244,16 @@ func (p *Page) option(o *state.Option, r state.Request) app.UI {
 		choices = append(choices, state.Choice{Value: value, Label: value})
 	}
 	changed := func(ctx app.Context, _ app.Event) { p.set(name, ctx.JSSrc().Get("value").String()) }
-	field := app.Input().Type("text").ID(id).Value(value).Spellcheck(false).AutoComplete(false).Aria("describedby", id+"-help").OnChange(changed, app.EventScope(id))
+	text, typed := p.keeping.typed[name]
+	if !typed {
+		text = value
+	}
+	field := app.Input().Type("text").ID(id).Value(text).Spellcheck(false).AutoComplete(false).Aria("describedby", id+"-help").
+		Aria("invalid", typed && p.question == nil).OnChange(changed, app.EventScope(id)).OnInput(p.typing(name), app.EventScope(id))
+	help := capital(o.Help)
+	if typed && p.question == nil {
+		help = "Not part of the plan: " + text + ". " + help
+	}
 	var list app.UI = app.Text("")
 	if offered := suggestions[name]; len(offered) > 0 {
 		field = field.List(id + "-list")
@@ -256,7 +270,7 @@ func (p *Page) option(o *state.Option, r state.Request) app.UI {
 	return app.Div().Class("control").Body(
 		app.Label().For(id).Text(p.label(name)),
 		input,
-		app.Small().ID(id+"-help").Text(capital(o.Help)),
+		app.Small().ID(id+"-help").Text(help),
 	)
 }
 

@@ -2,36 +2,27 @@ package ui
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
+	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/app/state"
-	"partita/planner/plan"
 	"partita/planner/report"
 )
 
-// phase is how far a deployment has come.
-type phase int
-
-const (
-	undeployed phase = iota
-	deploying
-	serving
-	destroying
-)
-
-// deployment is the part of the page about the plan's life on the server.
+// deployment is the part of the page about the plan's life on the server. What of it outlives the page is in its first part.
 type deployment struct {
-	name    string
-	model   string // digest of the model that the name was suggested for
-	phase   phase
+	state.Deployment
 	steps   []state.Step
-	cancel  context.CancelFunc
-	asking  string // the input being sent; "" when none is
+	cancel  context.CancelFunc // of what is under way; nil: it cannot be cancelled
+	asking  string             // the input being sent; "" when none is
 	reply   *state.Reply
 	message string
+	failure string   // why it did not work; "" when it did
+	left    []string // what an interrupted deployment left behind
 }
 
 // suggestedName makes a valid deployment name of a model's name.
@@ -54,68 +45,6 @@ func suggestedName(model string) string {
 	return "model"
 }
 
-// deploy is the card that deploys the plan, tries the deployment and removes it.
-func (p *Page) deploy() app.UI {
-	d := &p.deployed
-	return app.Section().Class("card").ID("deploy").Body(
-		app.H2().Text("Deploy"),
-		app.If(p.session.Answer.Plan.Status == plan.Infeasible, func() app.UI {
-			return app.P().Text("There is no plan to deploy: change the request first.")
-		}).ElseIf(len(p.session.Model.WeightsIn) == 0, p.withoutWeights).ElseIf(p.session.Answer.Plan.Platform != "local" && d.phase == undeployed, func() app.UI {
-			return app.P().Text("This plan is made with the figures of " + p.session.Answer.Plan.Platform + ". Choose the platform local to deploy to the local cloud of this server with its own figures.")
-		}),
-		app.If(len(p.session.Model.WeightsIn) > 0 && p.session.Answer.Plan.Status != plan.Infeasible, func() app.UI { return p.deployControls() }),
-		p.progress(),
-		app.If(d.phase == serving, func() app.UI { return p.try() }),
-	)
-}
-
-func (p *Page) deployControls() app.UI {
-	d := &p.deployed
-	return app.Div().Body(
-		app.Div().Class("control").Body(
-			app.Label().For("deployment-name").Text("Name"),
-			app.Input().Type("text").ID("deployment-name").Value(d.name).Disabled(d.phase != undeployed).Spellcheck(false).
-				OnInput(func(ctx app.Context, _ app.Event) { p.deployed.name = ctx.JSSrc().Get("value").String() }),
-		),
-		app.If(d.phase == undeployed, func() app.UI {
-			return app.P().Class("unit").Text(fmt.Sprintf("Creates %s and a gateway in the local cloud and uploads %s of weights to it.",
-				report.Count(len(p.session.Answer.Plan.Stages), "function"), report.Bytes(p.session.WeightsSize())))
-		}),
-		app.Div().Class("actions").Body(
-			app.If(d.phase == undeployed, func() app.UI {
-				return app.Button().ID("deploy-button").Class("primary").Text("Deploy").OnClick(p.startDeploy)
-			}),
-			app.If(d.phase == deploying, func() app.UI {
-				return app.Button().ID("cancel-button").Text("Cancel").OnClick(func(app.Context, app.Event) { p.deployed.cancel() })
-			}),
-			app.If(d.phase == serving, func() app.UI {
-				return app.Button().ID("destroy-button").Class("danger").Text("Destroy").OnClick(p.startDestroy)
-			}),
-		),
-		app.Div().ID("deploy-message").Aria("live", "polite").Text(d.message),
-	)
-}
-
-// progress lists what has been done, the latest state of each resource.
-func (p *Page) progress() app.UI {
-	steps := p.deployed.steps
-	if len(steps) == 0 {
-		return app.Div()
-	}
-	return app.Ul().Class("steps").ID("steps").Body(app.Range(steps).Slice(func(i int) app.UI {
-		s := steps[i]
-		note := s.State
-		if s.Bytes > 0 {
-			note = report.Bytes(s.Bytes) + " · " + note
-		}
-		if s.ElapsedMs > 0 {
-			note += " · " + report.Duration(s.ElapsedMs*1000)
-		}
-		return app.Li().Body(app.Span().Text(s.Action+" "+s.Resource), app.Span().Class(s.State).Text(note))
-	}))
-}
-
 // addStep keeps one line per action on a resource.
 func (d *deployment) addStep(s state.Step) {
 	for i := range d.steps {
@@ -127,89 +56,248 @@ func (d *deployment) addStep(s state.Step) {
 	d.steps = append(d.steps, s)
 }
 
+// become changes the phase, and has it outlive the page.
+func (p *Page) become(phase state.Phase, message string) {
+	p.deployed.Phase, p.deployed.message = phase, message
+	p.keep()
+}
+
 func (p *Page) startDeploy(app.Context, app.Event) {
-	d := &p.deployed
+	d, view := &p.deployed, p.session.View
 	work, cancel := context.WithCancel(context.Background())
-	d.phase, d.steps, d.reply, d.cancel, d.message = deploying, nil, nil, cancel, "Uploading the weights…"
-	name, step := d.name, p.session.View
+	d.steps, d.reply, d.cancel, d.failure, d.left = nil, nil, cancel, "", nil
+	d.Predicted, d.Plan = state.PredictedBy(view.Answer.Plan), ""
+	p.become(state.Uploading, "Preparing the weights…")
+	name := d.Name
 	p.ctx.Async(func() {
-		var upload string
-		var what *state.Upload
-		document, err := p.host.Document(work, step.Opening, step.Request)
+		defer cancel()
+		err := p.upload(work, name, view)
 		if err == nil {
-			var bundle *state.Bundle
-			if bundle, err = p.host.Bundle(work, step.Opening); err == nil {
-				what = bundle.Upload(step.Opening)
-			}
+			p.dispatch(func() { p.become(state.Deploying, "Deploying…") })
+			err = p.watch(work, name)
 		}
-		if err == nil {
-			upload, err = p.host.Upload(work, what)
-		}
-		if err == nil {
-			p.dispatch(func() { p.deployed.message = "Deploying…" })
-			err = p.host.Deploy(work, name, document, upload)
-		}
-		if err == nil {
-			err = p.host.Follow(work, name, func(s state.Step) {
-				p.dispatch(func() { p.deployed.addStep(s) })
-			})
-		}
-		if work.Err() != nil {
-			// The user cancelled: what was made so far is removed again.
-			if removal := p.host.Destroy(context.Background(), name); removal == nil {
-				_ = p.host.Follow(context.Background(), name, func(state.Step) {})
-			}
-		}
-		p.dispatch(func() {
-			cancel()
-			if err != nil {
-				p.deployed.phase, p.deployed.message = undeployed, "Not deployed, nothing is left behind: "+explained(err)
-				return
-			}
-			p.deployed.phase, p.deployed.message = serving, "Deployed: it serves now."
-		})
+		p.ended(work, name, err)
 	})
 }
+
+// uploadStep names the sending of the weights among the steps.
+const uploadStep = "weights to the server"
+
+// upload sends the weights and begins the deployment.
+func (p *Page) upload(work context.Context, name string, view state.View) error {
+	document, err := p.host.Document(work, view.Opening, view.Request)
+	if err != nil {
+		return err
+	}
+	hash, err := hashOf(document)
+	if err != nil {
+		return err
+	}
+	bundle, err := p.host.Bundle(work, view.Opening)
+	if err != nil {
+		return err
+	}
+	began, total := time.Now(), view.WeightsSize()
+	tell := func(phase string, bytes int64) {
+		step := state.Step{Action: "send", Resource: uploadStep, State: phase, Bytes: bytes, TotalBytes: total, ElapsedMs: time.Since(began).Milliseconds()}
+		p.dispatch(func() { p.deployed.addStep(step) })
+	}
+	p.dispatch(func() { p.deployed.Plan, p.deployed.message = hash, "Sending the weights…"; p.keep() })
+	tell("started", 0)
+	upload, err := p.host.Upload(work, bundle.Upload(view.Opening), func(bytes int64) { tell("progress", bytes) })
+	if err != nil {
+		tell("failed", 0)
+		return err
+	}
+	tell("done", total)
+	return p.host.Deploy(work, name, document, upload)
+}
+
+// ended shows how a deployment went. Where it did not go well it finds out what is left.
+func (p *Page) ended(work context.Context, name string, err error) {
+	if err == nil {
+		p.dispatch(func() { p.become(state.Serving, "Deployed: it serves now.") })
+		return
+	}
+	if errors.Is(err, errFound) {
+		return
+	}
+	if work.Err() != nil { // the user cancelled: what was made so far is removed again
+		p.dispatch(func() { p.become(state.Destroying, "Cancelled. Removing what was made so far…") })
+		gone := p.host.Destroy(context.Background(), name)
+		if gone == nil || state.HasCode(gone, "deploy.unknown") {
+			p.dispatch(func() { p.become(state.Undeployed, "Cancelled: nothing is left behind.") })
+			return
+		}
+		err = gone
+	}
+	if state.HasCode(err, "deploy.name-in-use") { // which is another one
+		p.dispatch(func() { p.deployed.failure = explained(err); p.become(state.Undeployed, "") })
+		return
+	}
+	if state.Unreachable(err) {
+		if found, err := p.lookUp(work, name); err == nil {
+			p.dispatch(func() { p.found(found) })
+			return
+		}
+	}
+	found, looked := p.host.Look(context.Background(), name)
+	p.dispatch(func() {
+		d := &p.deployed
+		d.failure = explained(err)
+		switch {
+		case state.HasCode(looked, "deploy.unknown"):
+			p.become(state.Undeployed, "Nothing is left behind.")
+		case looked != nil:
+			p.become(state.Interrupted, "What is left behind is not known, because the server does not answer.")
+		case found.Plan != d.Plan && d.Plan != "":
+			p.become(state.Undeployed, "")
+		default:
+			d.left = leftBy(found)
+			p.become(state.Interrupted, "Not all of it could be removed: Destroy tries again.")
+		}
+	})
+}
+
+// watch follows what the server does to a deployment until it has ended. A server that goes away is asked until it answers again.
+func (p *Page) watch(work context.Context, name string) error {
+	for {
+		err := p.host.Follow(work, name, func(s state.Step) { p.dispatch(func() { p.deployed.addStep(s) }) })
+		if work.Err() != nil {
+			return work.Err()
+		}
+		if !state.Unreachable(err) && !state.HasCode(err, "deploy.elsewhere") && !state.HasCode(err, "deploy.interrupted") {
+			return err
+		}
+		found, err := p.lookUp(work, name)
+		if err != nil {
+			return err
+		}
+		phase := make(chan state.Phase, 1)
+		p.dispatch(func() { phase <- p.found(found) })
+		switch now := <-phase; now {
+		case state.Deploying, state.Destroying:
+		case state.Serving:
+			return nil
+		default:
+			return errFound
+		}
+	}
+}
+
+// errFound says that what became of a deployment has been shown already.
+var errFound = errors.New("the deployment was looked up")
+
+// found shows what became of a deployment that the page lost sight of, and gives the phase it is in.
+func (p *Page) found(found *state.Deployed) state.Phase {
+	d := &p.deployed
+	phase, note := d.PhaseAfter(found)
+	d.left = nil
+	if phase == state.Interrupted {
+		d.left = leftBy(found)
+	}
+	p.become(phase, note)
+	return phase
+}
+
+func leftBy(found *state.Deployed) []string {
+	var left []string
+	for _, r := range found.Resources {
+		left = append(left, r.Kind+" "+r.Name)
+	}
+	return left
+}
+
+// askInterval is how often a server that does not answer is asked again.
+const askInterval = 2 * time.Second
+
+// lookUp asks the server about a deployment until it answers; nil: there is none.
+func (p *Page) lookUp(work context.Context, name string) (*state.Deployed, error) {
+	for since := time.Now(); ; {
+		found, err := p.host.Look(work, name)
+		switch {
+		case err == nil:
+			return found, nil
+		case state.HasCode(err, "deploy.unknown"):
+			return nil, nil
+		case !state.Unreachable(err):
+			return nil, err
+		}
+		p.dispatch(func() {
+			p.deployed.message = "The server has not answered for " + report.Count(1+int(time.Since(since)/time.Second), "second") +
+				". It is asked again and again; nothing you typed is lost. Make sure that partita serve is running: what was begun is in its journal, and is shown here once it answers."
+		})
+		select {
+		case <-work.Done():
+			return nil, work.Err()
+		case <-time.After(askInterval):
+		}
+	}
+}
+
+// reattach finds out what became of the deployment of a visit, and follows it where it still goes on.
+func (p *Page) reattach() {
+	work, cancel := context.WithCancel(context.Background())
+	p.deployed.cancel, p.deployed.message = cancel, "Asking the server about the deployment "+p.deployed.Name+"…"
+	name := p.deployed.Name
+	p.ctx.Async(func() {
+		defer cancel()
+		found, err := p.lookUp(work, name)
+		if err == nil {
+			phase := make(chan state.Phase, 1)
+			p.dispatch(func() { phase <- p.found(found) })
+			now := <-phase
+			if now != state.Deploying && now != state.Destroying {
+				return
+			}
+			if err = p.watch(work, name); err == nil && now == state.Destroying {
+				p.dispatch(func() { p.become(state.Undeployed, "Destroyed: nothing is left.") })
+				return
+			}
+		}
+		p.ended(work, name, err)
+	})
+}
+
+// destroyHeadStart is how long a destroy may take to begin before its steps are followed.
+const destroyHeadStart = 150 * time.Millisecond
 
 func (p *Page) startDestroy(app.Context, app.Event) {
 	d := &p.deployed
-	d.phase, d.steps, d.reply, d.message = destroying, nil, nil, "Destroying…"
-	name := d.name
+	before := d.Phase
+	d.steps, d.reply, d.failure, d.cancel = nil, nil, "", nil
+	p.become(state.Destroying, "Destroying…")
+	name := d.Name
+	work, cancel := context.WithCancel(context.Background())
+	p.ctx.Async(func() {
+		select {
+		case <-work.Done():
+		case <-time.After(destroyHeadStart):
+			// How it ends is told by the answer.
+			_ = p.host.Follow(work, name, func(s state.Step) { p.dispatch(func() { p.deployed.addStep(s) }) })
+		}
+	})
 	p.ctx.Async(func() {
 		err := p.host.Destroy(context.Background(), name)
-		if err == nil {
-			err = p.host.Follow(context.Background(), name, func(s state.Step) {
-				p.dispatch(func() { p.deployed.addStep(s) })
-			})
-		}
-		p.dispatch(func() {
-			if err != nil {
-				p.deployed.phase, p.deployed.message = serving, "Not destroyed: "+explained(err)
+		if state.Unreachable(err) {
+			var found *state.Deployed
+			if found, err = p.lookUp(work, name); err == nil {
+				cancel()
+				p.dispatch(func() { p.found(found) })
 				return
 			}
-			p.deployed.phase, p.deployed.message = undeployed, "Destroyed: nothing is left."
+		}
+		cancel()
+		p.dispatch(func() {
+			if err != nil && !state.HasCode(err, "deploy.unknown") {
+				p.deployed.failure = explained(err)
+				p.become(before, "Not destroyed.")
+				return
+			}
+			p.deployed.left = nil
+			p.become(state.Undeployed, "Destroyed: nothing is left.")
 		})
 	})
-}
-
-// try sends an input through the deployment and shows what came back.
-func (p *Page) try() app.UI {
-	d := &p.deployed
-	return app.Div().Body(
-		app.Div().Class("actions").Body(
-			app.Input().Type("file").ID("input-file").Accept("image/*,.npy,.pkl,.json").Disabled(d.asking != "").OnChange(p.send),
-			app.Label().For("input-file").Class("button primary").Text("Send an image or .npy…"),
-			app.Span().Aria("live", "polite").Text(asking(d.asking)),
-		),
-		app.If(d.reply != nil, func() app.UI { return p.reply() }),
-	)
-}
-
-func asking(name string) string {
-	if name == "" {
-		return ""
-	}
-	return "Sending " + name + " …"
 }
 
 func (p *Page) send(app.Context, app.Event) {
@@ -217,8 +305,8 @@ func (p *Page) send(app.Context, app.Event) {
 	if len(files) == 0 {
 		return
 	}
-	file, name := files[0], p.deployed.name
-	p.deployed.asking, p.deployed.reply, p.problem = file.Name(), nil, ""
+	file, name := files[0], p.deployed.Name
+	p.deployed.asking, p.deployed.reply, p.deployed.failure = file.Name(), nil, ""
 	p.ctx.Async(func() {
 		var reply *state.Reply
 		raw, err := p.host.ReadFile(context.Background(), file)
@@ -228,71 +316,10 @@ func (p *Page) send(app.Context, app.Event) {
 		p.dispatch(func() {
 			p.deployed.asking = ""
 			if err != nil {
-				p.problem = explained(err)
+				p.deployed.failure = fmt.Sprintf("%s was not answered: %s", file.Name(), explained(err))
 				return
 			}
 			p.deployed.reply = reply
 		})
 	})
-}
-
-// foundWords says whether a request found its functions running.
-func foundWords(r *state.Reply) string {
-	cold := 0
-	for _, s := range r.Trace.Stages {
-		if s.Cold {
-			cold++
-		}
-	}
-	switch cold {
-	case 0:
-		return "warm"
-	case len(r.Trace.Stages):
-		return "cold"
-	}
-	return "partly cold"
-}
-
-// reply shows the prediction and the measured trace beside the predicted one.
-func (p *Page) reply() app.UI {
-	r := p.deployed.reply
-	predicted := p.session.Answer.Plan.Stages
-	start := startWords(p.session.Answer.Plan.Request.Scenario)
-	return app.Div().ID("reply").Body(
-		app.If(len(r.Top) > 0, func() app.UI {
-			return app.Ol().ID("top").Body(app.Range(r.Top[0]).Slice(func(i int) app.UI {
-				return app.Li().Text(fmt.Sprintf("class %d: %.4f", r.Top[0][i].Index, r.Top[0][i].Score))
-			}))
-		}),
-		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
-			foundWords(r), report.Duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
-			start, report.Duration(p.session.Answer.Plan.LatencyUs), perHundredThousand(p.session.Answer.Plan.CostPicoUSD))),
-		scrolled("Trace").Body(app.Table().ID("trace").Body(
-			app.THead().Body(app.Tr().Body(
-				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
-				app.Th().Text("predicted"), app.Th().Text("billed"), app.Th().Text("memory used"), app.Th().Text("$ per 100,000"), app.Th().Text("predicted"),
-			)),
-			app.TBody().Body(app.Range(r.Trace.Stages).Slice(func(i int) app.UI {
-				s := r.Trace.Stages[i]
-				found := "warm"
-				if s.Cold {
-					found = "cold"
-				}
-				row := app.Tr()
-				if s.Index >= len(predicted) {
-					return row
-				}
-				expected := predicted[s.Index]
-				return row.Body(
-					app.Td().Body(app.Span().Class("swatch "+stageClass(s.Index)).Aria("hidden", "true"), app.Text(s.Index+1)),
-					app.Td().Class("words").Text(found),
-					app.Td().Text(report.Duration(s.InitUs)), app.Td().Text(report.Duration(expected.InitUs)),
-					app.Td().Text(report.Duration(s.ComputeUs)), app.Td().Text(report.Duration(expected.ComputeUs)),
-					app.Td().Text(fmt.Sprintf("%d ms", s.BilledMs)),
-					app.Td().Text(fmt.Sprintf("%d MB", s.MaxMemoryMB)),
-					app.Td().Text(perHundredThousand(s.CostPicoUSD)), app.Td().Text(perHundredThousand(expected.CostPicoUSD)),
-				)
-			})),
-		)),
-	)
 }

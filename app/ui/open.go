@@ -17,6 +17,7 @@ type reading struct {
 	done    int64        // bytes read, or made
 	model   *state.Model // once it is known; it is being planned then
 	cancel  context.CancelFunc
+	failed  func() // follows when it cannot be opened; nil: nothing does
 }
 
 // progress says how far it is, for a user who waits.
@@ -40,7 +41,15 @@ func (r *reading) progress() string {
 // open reads and plans the model in files.
 func (p *Page) open(files []state.File) {
 	if len(files) > 0 {
-		p.dispatch(func() { p.load(state.OpenFiles(files), p.request, nil) })
+		p.dispatch(func() {
+			if p.session != nil {
+				if found, those := p.session.Opening.Found(files); those {
+					p.load(found, p.wanted(), func(next state.View) { p.session.Show(next) })
+					return
+				}
+			}
+			p.load(state.OpenFiles(files), p.request, nil)
+		})
 	}
 }
 
@@ -76,8 +85,11 @@ func (p *Page) current() *state.View {
 	return nil
 }
 
-// load opens and plans a model and shows it; then is called when it is shown.
-func (p *Page) load(o *state.Opening, request state.Request, then func()) {
+// load opens and plans a model and shows it: as place does, nil as another step of the session.
+func (p *Page) load(o *state.Opening, request state.Request, place func(state.View)) {
+	if place == nil {
+		place = p.show
+	}
 	current := p.current()
 	r := &reading{opening: o, request: request}
 	work := p.begin(r)
@@ -101,20 +113,26 @@ func (p *Page) load(o *state.Opening, request state.Request, then func()) {
 			p.reading = nil
 			if err != nil {
 				p.problem = explained(err)
+				if r.failed != nil {
+					r.failed()
+				}
 				return
 			}
-			next := state.View{Opening: o, Model: model, Request: answer.Request, Answer: answer}
-			if p.session == nil {
-				p.session = state.NewSession(next)
-			} else {
-				p.session.Move(next, "")
-			}
+			p.keeping.recent = nil
+			place(state.View{Opening: o, Model: model, Request: answer.Request, Answer: answer})
 			p.settled()
-			if then != nil {
-				then()
-			}
 		})
 	})
+}
+
+// show makes a view the next step of the session, or begins one.
+func (p *Page) show(next state.View) {
+	p.keeping.typed = nil
+	if p.session == nil {
+		p.session = state.NewSession(next)
+	} else {
+		p.session.Move(next, "")
+	}
 }
 
 // makeWeights makes up weights for the model that is open and opens it with them.

@@ -35,6 +35,19 @@ type Host interface {
 	ScrollTo(elementID string, share float64)
 	// ReadFile reads a whole (small) file.
 	ReadFile(ctx context.Context, file state.File) ([]byte, error)
+	// Keep keeps a visit for a reload or another day, and Kept gives those that were, the latest first. Adopt goes on with one of them under
+	// its own name, "" with a new one.
+	Keep(ctx context.Context, visit state.Kept) error
+	Kept(ctx context.Context) []state.Kept
+	Adopt(id string)
+	// OnLeave calls back when the page is hidden or left, and Reload opens it anew.
+	OnLeave(do func())
+	Reload()
+	// OnLaunch calls back when the installed page is opened with files.
+	OnLaunch(open func([]state.File))
+	// OpenedShort gives the name of the short link that the page was opened with, and ShortAddress the address of one.
+	OpenedShort() string
+	ShortAddress(id string) string
 	// Remember keeps the link of what is on the screen, and Remembered gives it after a reload, or the one that was opened.
 	Remember(fragment string)
 	Remembered() string
@@ -62,11 +75,14 @@ type Page struct {
 	question *question     // being answered; nil when none is
 	next     *question     // asked meanwhile; only the latest counts
 	dropping bool
-	problem  string // the last thing that went wrong; "" when nothing did
-	notice   string // what else there is to know; "" when nothing
+	problem  string       // the last thing that went wrong; "" when nothing did
+	notice   string       // what else there is to know; "" when nothing
+	cloud    *state.Cloud // nil until the server has told where deployments go
 	deployed deployment
 	reasons  reasons
 	view     modelView
+	keeping  keeping
+	sharing  sharing
 	built    int // how many parts of the screen of a plan are there; see build
 }
 
@@ -77,7 +93,9 @@ func NewPage(host Host) *Page {
 
 // Register tells go-app which component answers at which path.
 func Register(host Host) {
-	app.Route("/", func() app.Composer { return NewPage(host) })
+	page := func() app.Composer { return NewPage(host) }
+	app.Route("/", page)
+	app.RouteWithRegexp("^/s/[A-Za-z0-9_-]+$", page) // short links
 }
 
 // OnMount connects the page to the window.
@@ -95,9 +113,13 @@ func (p *Page) OnMount(ctx app.Context) {
 		})
 	})
 	p.host.OnLink(func(fragment string) { p.dispatch(func() { p.openLink(fragment) }) })
-	if fragment := p.host.Remembered(); fragment != "" {
-		p.openLink(fragment)
-	}
+	p.meetServer()
+	p.host.OnLaunch(p.open)
+	p.host.OnLeave(p.keep)
+	p.ctx.Async(func() {
+		kept := p.host.Kept(context.Background())
+		p.dispatch(func() { p.arrive(kept) })
+	})
 	p.ctx.Defer(func(app.Context) { p.host.Ready() })
 }
 
@@ -115,6 +137,18 @@ func (p *Page) meetPlanner() {
 	})
 }
 
+// meetServer learns where deployments go. Without a server the page plans all the same.
+func (p *Page) meetServer() {
+	p.ctx.Async(func() {
+		cloud, err := p.host.Cloud(context.Background())
+		p.dispatch(func() {
+			if err == nil {
+				p.cloud = cloud
+			}
+		})
+	})
+}
+
 // dispatch runs a change of the page on the user-interface goroutine and draws the page again.
 func (p *Page) dispatch(change func()) {
 	p.ctx.Dispatch(func(app.Context) { change() })
@@ -128,6 +162,7 @@ func (p *Page) Render() app.UI {
 	}
 	return app.Div().Class(class).Body(
 		p.bar(),
+		p.update(),
 		app.If(p.session == nil, p.empty).Else(p.planned),
 		app.Footer().Body(app.Text("Planning happens in this page: nothing leaves this computer until you deploy. "+p.priceNote())),
 	)
@@ -151,6 +186,7 @@ func (p *Page) bar() app.UI {
 				app.Button().Type("button").ID("undo").Title("Undo (Ctrl+Z)").Text("Undo").Disabled(!p.session.CanUndo()).OnClick(func(app.Context, app.Event) { p.undo() }),
 				app.Button().Type("button").ID("redo").Title("Redo (Ctrl+Shift+Z)").Text("Redo").Disabled(!p.session.CanRedo()).OnClick(func(app.Context, app.Event) { p.redo() }),
 				app.Button().Type("button").ID("share").Text("Copy link").OnClick(p.share),
+				app.Button().Type("button").ID("short").Title("A short link to this plan, kept by the server until it is revoked").Text("Short link").OnClick(p.shorten),
 				app.Button().Type("button").ID("save").Text("Save plan").OnClick(p.save),
 				p.chooser("Open another…", false),
 			)
@@ -187,6 +223,7 @@ func (p *Page) empty() app.UI {
 	return app.Main().Class("single").Body(
 		app.Div().Class("column").Body(
 			p.trouble(), p.busy(),
+			app.If(p.reading == nil && len(p.keeping.recent) > 0, p.visits),
 			app.Div().Class("drop").Body(
 				app.If(!p.mounted, func() app.UI {
 					return app.P().Text("Loading the planner…")
@@ -230,7 +267,7 @@ func (p *Page) part(step int, draw func() app.UI) app.UI {
 
 func (p *Page) planned() app.UI {
 	return app.Main().Aria("busy", p.reading != nil || p.question != nil || p.built < parts).Body(
-		app.Div().Class("column").Body(p.trouble(), p.busy(), p.answer(), p.part(2, p.why), p.part(2, p.dimensions), p.part(2, p.controls), p.part(2, p.notes)),
+		app.Div().Class("column").Body(p.trouble(), p.busy(), p.lost(), p.shortLinks(), p.answer(), p.part(2, p.why), p.part(2, p.dimensions), p.part(2, p.controls), p.part(2, p.notes)),
 		app.Div().Class("column").Body(p.chart(), p.part(3, p.model), p.part(4, p.stages), p.part(4, p.timeline), p.part(4, p.deploy)),
 	)
 }

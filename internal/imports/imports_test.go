@@ -55,7 +55,7 @@ var rules = []rule{
 	{folder: "runtime/stage", allow: []string{"partita/planner", "partita/runtime", onnxRuntime, "golang.org/x/sys"}},
 	{folder: "server", allow: []string{"partita/planner", "partita/runtime", "partita/server"}},
 	{folder: "server/cloud", allow: []string{"partita/planner/diag", awsSDK}},
-	{folder: "server/api", allow: []string{"partita/planner", "partita/runtime/wire", "partita/server/deploy", "partita/server/obs", echo, huma}},
+	{folder: "server/api", allow: []string{"partita/planner", "partita/runtime/wire", "partita/server/deploy", "partita/server/links", "partita/server/obs", echo, huma}},
 	{folder: "server/site", allow: []string{"partita/planner/diag", "partita/web", "partita/app", echo, goApp}},
 	{folder: "server/obs", allow: []string{"partita/planner/diag"}},
 	{folder: "server/split", allow: []string{"partita/planner", "partita/runtime/wire"}},

@@ -35,6 +35,7 @@ var _ Deployments = (*deploy.Deployer)(nil)
 // Options configure the interface.
 type Options struct {
 	Deployments Deployments
+	Links       Links
 	Info        Info
 	Token       string          // "" when the server listens on loopback only
 	Ready       func() bool     // whether the cloud is ready to be used

@@ -407,7 +407,7 @@ func TestDescription(t *testing.T) {
 			}
 		}
 	}
-	if operations != 9 {
+	if operations != 13 {
 		t.Errorf("%d operations are described", operations)
 	}
 	for _, outside := range []string{"http://", "https://", "<script"} {

@@ -42,6 +42,7 @@ func (a *endpoints) register(h huma.API) {
 		MaxBodyBytes: maxInvocationBody, BodyReadTimeout: bodyPatience,
 	}, a.invoke)
 	a.registerEvents(h)
+	a.registerLinks(h)
 }
 
 // Named is the input of endpoints about one deployment.

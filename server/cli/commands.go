@@ -63,6 +63,8 @@ func commands() []command {
 				{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the deployment's choice)"},
 				{name: "top", value: "N", standard: "5", help: "classes shown of each item"},
 				jsonFlag}, serverFlags...)},
+		{name: "link", args: "PLAN", maxArgs: 1, summary: "keep the link to a plan on the server, under a short name", run: link,
+			detail: "PLAN is a plan document, or a file with the link to one. What is printed opens in a browser as long as the server keeps it.", flags: linkFlags()},
 		{name: "list", maxArgs: 0, summary: "list the deployments", run: list, flags: append([]flag{jsonFlag}, serverFlags...)},
 		{name: "destroy", args: "NAME", minArgs: 1, maxArgs: 1, summary: "remove a deployment and all that belongs to it", run: destroy,
 			flags: append([]flag{yesFlag, jsonFlag}, serverFlags...)},

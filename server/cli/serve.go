@@ -21,6 +21,7 @@ import (
 	"partita/server/cloud"
 	"partita/server/deploy"
 	"partita/server/libhdf5"
+	"partita/server/links"
 	"partita/server/local"
 	"partita/server/obs"
 	"partita/server/site"
@@ -133,7 +134,7 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 	streams, endStreams := context.WithCancel(context.WithoutCancel(ctx))
 	defer endStreams()
 	s.serve(listener, obs.Watch(api.New(api.Options{
-		Deployments: deployer, Info: info, Token: token, Ready: ready.Load, Streams: streams, Cloud: cloudHandler, Page: page, Metrics: metrics, Logger: log,
+		Deployments: deployer, Links: links.New(c), Info: info, Token: token, Ready: ready.Load, Streams: streams, Cloud: cloudHandler, Page: page, Metrics: metrics, Logger: log,
 	}), log, metrics))
 
 	starting, cancel := context.WithTimeout(ctx, startPatience)

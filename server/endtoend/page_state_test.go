@@ -87,7 +87,7 @@ func TestPageSurvivesReload(t *testing.T) {
 	if after := b.shown(); after != before {
 		t.Errorf("after a reload the page shows %s, want %s", after, before)
 	}
-	if about := b.text("model"); !strings.Contains(about, "162 layers") || !strings.Contains(about, "from the link") {
+	if about := b.text("model"); !strings.Contains(about, "162 layers") || !strings.Contains(about, "read ") {
 		t.Errorf("after a reload the page says %q of the model", about)
 	}
 

@@ -26,8 +26,9 @@ const drawing = 200 * time.Millisecond
 // browser is a fresh Chromium with the product's page in it. Whatever the page writes to its console as an error, and
 // whatever it throws, fails the test.
 type browser struct {
-	t   testing.TB
-	tab context.Context
+	t     testing.TB
+	tab   context.Context
+	close func()
 }
 
 // browse opens the product's page.
@@ -59,7 +60,7 @@ func browse(t testing.TB, url string) *browser {
 		}
 	}))
 	t.Cleanup(stopTab)
-	b := &browser{t, tab}
+	b := &browser{t, tab, stopTab}
 	// The first run starts the browser and ties its life to this context.
 	if err := chromedp.Do(tab); err != nil {
 		t.Fatalf("starting Chromium: %v", err)
@@ -67,6 +68,20 @@ func browse(t testing.TB, url string) *browser {
 	b.do("open the page", chromedp.Navigate(url))
 	b.wait("the page", "model-file")
 	return b
+}
+
+// another opens a page in another tab of the same browser.
+func (b *browser) another(url string) *browser {
+	b.t.Helper()
+	tab, stop := chromedp.NewContext(b.tab)
+	b.t.Cleanup(stop)
+	other := &browser{b.t, tab, stop}
+	if err := chromedp.Do(tab); err != nil {
+		b.t.Fatalf("opening a tab: %v", err)
+	}
+	other.do("open the page", chromedp.Navigate(url))
+	other.wait("the page", "model-file")
+	return other
 }
 
 // do runs steps in the page.

@@ -47,8 +47,14 @@ var listening = regexp.MustCompile(`http://127\.0\.0\.1:\d+`)
 // serve starts the product on a free port over a data folder, and stops it when the test ends.
 func serve(t testing.TB, data string) *product {
 	t.Helper()
+	return serveAt(t, data, "127.0.0.1:0")
+}
+
+// serveAt starts it at an address, as after a crash.
+func serveAt(t testing.TB, data, address string) *product {
+	t.Helper()
 	p := &product{data: data, log: &bytes.Buffer{}}
-	p.process = exec.Command(executable(t), "serve", "--addr", "127.0.0.1:0", "--data", data)
+	p.process = exec.Command(executable(t), "serve", "--addr", address, "--data", data)
 	p.process.Dir = t.TempDir() // it must run from any folder
 	stderr, err := p.process.StderrPipe()
 	if err != nil {

@@ -1,0 +1,186 @@
+package state
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"reflect"
+	"strings"
+	"testing"
+
+	"partita/planner/report"
+)
+
+// named is a file without content.
+type named struct{ name string }
+
+func (f named) Name() string                      { return f.name }
+func (f named) Size() int64                       { return int64(len(f.name)) }
+func (f named) BytesRead() int64                  { return 0 }
+func (f named) Key() string                       { return "key of " + f.name }
+func (f named) ReadAt([]byte, int64) (int, error) { return 0, io.EOF }
+
+// visited is a session over three models, with steps behind and before it.
+func visited() *Session {
+	zoo, file := OpenBuiltIn("VGG16"), OpenFiles([]File{named{"net.h5"}})
+	model := &Model{Inspect: &report.Inspect{Name: "net", Source: "keras-h5"}, Format: "keras-json", Packed: "eJw"}
+	s := NewSession(View{Opening: zoo, Request: Request{}})
+	s.Move(View{Opening: zoo.WithWeights(named{"vgg.h5"}), Request: Request{"slo": "1s"}}, "")
+	s.Move(View{Opening: file, Model: model, Request: Request{"rate": "1/s"}}, "")
+	s.Move(View{Opening: file, Model: model, Request: Request{"rate": "2/s"}}, "")
+	s.Move(View{Opening: file, Model: model, Request: Request{"rate": "3/s"}}, "")
+	s.Undo()
+	return s
+}
+
+// roundTrip writes a visit and reads it again.
+func roundTrip(t *testing.T, v *Visit) *Visit {
+	t.Helper()
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	read, err := ReadVisit(text)
+	if err != nil || !reflect.DeepEqual(read, v) {
+		t.Fatalf("%s is read as %+v, %v", text, read, err)
+	}
+	return read
+}
+
+func TestVisitKeepsTheWay(t *testing.T) {
+	s := visited()
+	v := roundTrip(t, s.Visit())
+	if len(v.Openings) != 3 || len(v.Steps) != 5 || v.At != 3 || v.Label != "net" {
+		t.Fatalf("kept as %+v", v)
+	}
+	files := map[string]File{}
+	for _, f := range s.Files() {
+		files[f.Key()] = f
+	}
+	again := v.Session(files)
+	if again.Request["rate"] != "2/s" || len(again.Opening.Files) != 1 || again.Opening.Lost != nil || again.Opening.Linked != nil || again.Answer != nil {
+		t.Errorf("at %+v of %+v", again.Request, again.Opening)
+	}
+	if again.Forward().Request["rate"] != "3/s" || again.Forward().Opening != again.Opening {
+		t.Errorf("before it is %+v", again.Forward())
+	}
+	again.Show(View{Opening: again.Opening, Model: &Model{Inspect: &report.Inspect{Name: "net", Source: "keras-h5"}, Format: "keras-json", Packed: "eJw"}, Request: again.Request, Answer: &Answer{}})
+	if again.Forward().Model == nil || again.Forward().Answer != nil || again.Back().Model == nil {
+		t.Error("the model is not shared by the steps of its opening")
+	}
+	again.Undo()
+	again.Undo()
+	if again.Request["slo"] != "1s" || again.Opening.BuiltIn != "VGG16" || again.Opening.Weights != files["key of vgg.h5"] || again.Model != nil {
+		t.Errorf("two back is %+v of %+v", again.Request, again.Opening)
+	}
+	again.Undo()
+	if again.CanUndo() || again.Opening.Weights != nil {
+		t.Errorf("three back is %+v", again.Opening)
+	}
+	if kept := roundTrip(t, again.Visit()); !reflect.DeepEqual(kept.Steps, v.Steps) || !reflect.DeepEqual(kept.Openings, v.Openings) {
+		t.Errorf("kept again it is %+v, want %+v", kept, v)
+	}
+	// Also what was never shown since.
+	if kept := roundTrip(t, v.Session(files).Visit()); !reflect.DeepEqual(kept.Openings, v.Openings) {
+		t.Errorf("kept without having been shown it is %+v", kept)
+	}
+}
+
+// Without its files a model is what its architecture says, until they are chosen again.
+func TestVisitWithoutFiles(t *testing.T) {
+	v := roundTrip(t, visited().Visit())
+	s := v.Session(nil)
+	if s.Opening.Linked == nil || s.Opening.Linked.Packed != "eJw" || len(s.Opening.Files) != 0 || s.Opening.Lost == nil || s.Opening.Lost.All()[0].Name != "net.h5" {
+		t.Fatalf("opened as %+v", s.Opening)
+	}
+	if kept := roundTrip(t, s.Visit()); !reflect.DeepEqual(kept.Openings, v.Openings) {
+		t.Errorf("kept again as %+v, want %+v", kept.Openings, v.Openings)
+	}
+	for _, wrong := range [][]File{nil, {named{"other.h5"}}, {named{"net.h5"}, named{"net.h5"}}} {
+		if _, those := s.Opening.Found(wrong); those {
+			t.Errorf("%v are taken for the files", wrong)
+		}
+	}
+	found, those := s.Opening.Found([]File{named{"net.h5"}})
+	if !those || len(found.Files) != 1 || found.Linked != nil || found.Lost != nil || found.Key == s.Opening.Key {
+		t.Errorf("found as %+v", found)
+	}
+	s.Undo()
+	s.Undo()
+	if found, those = s.Opening.Found([]File{named{"vgg.h5"}}); !those || found.BuiltIn != "VGG16" || found.Weights == nil {
+		t.Errorf("weights are found as %+v", found)
+	}
+	s.Undo()
+	if s.Opening.Lost != nil {
+		t.Errorf("an architecture of the gallery lacks %+v", s.Opening.Lost)
+	}
+}
+
+func TestVisitIsBounded(t *testing.T) {
+	s := NewSession(View{Opening: OpenBuiltIn("VGG16")})
+	for i := range 3 * maxSavedSteps {
+		s.Move(View{Opening: OpenBuiltIn("VGG16"), Request: Request{"rate": strings.Repeat("1", i)}}, "")
+	}
+	for _, back := range []int{0, maxSavedSteps / 3, maxSavedSteps, 3 * maxSavedSteps} {
+		for range back {
+			s.Undo()
+		}
+		v := roundTrip(t, s.Visit())
+		if len(v.Steps) != maxSavedSteps || v.Steps[v.At].Request["rate"] != s.Request["rate"] {
+			t.Errorf("%d back: %d steps, at %v", back, len(v.Steps), v.Steps[v.At].Request)
+		}
+	}
+}
+
+func TestBadVisits(t *testing.T) {
+	for _, text := range []string{"", "{}", `{"format":"partita.visit/2"}`, `{"format":"partita.visit/1"}`, `{"format":"partita.visit/1","steps":[{}],"at":0}`,
+		`{"format":"partita.visit/1","steps":[{"opening":-1}],"openings":[{}]}`, `{"format":"partita.visit/1","steps":[{}],"openings":[{}],"at":-1}`} {
+		if _, err := ReadVisit([]byte(text)); err == nil {
+			t.Errorf("%s is read", text)
+		}
+	}
+	if v, err := ReadVisit([]byte(`{"format":"partita.visit/1","steps":[{}],"openings":[{}]}`)); err != nil || v.Session(nil).Opening == nil {
+		t.Errorf("the least visit is not read: %v", err)
+	}
+}
+
+func FuzzReadVisit(f *testing.F) {
+	text, err := json.Marshal(visited().Visit())
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Add(text)
+	f.Add([]byte(`{"format":"partita.visit/1","steps":[{}],"openings":[{}]}`))
+	f.Fuzz(func(t *testing.T, text []byte) {
+		v, err := ReadVisit(text)
+		if err != nil {
+			return
+		}
+		for s := v.Session(nil); s.CanUndo(); s.Undo() {
+			s.Visit()
+		}
+	})
+}
+
+func TestPhaseAfter(t *testing.T) {
+	ready, other, cut := &Deployed{State: "ready", Plan: "p"}, &Deployed{State: "ready", Plan: "q"}, &Deployed{State: "interrupted", Plan: "p"}
+	for _, c := range []struct {
+		was   Phase
+		found *Deployed
+		want  Phase
+		says  string
+	}{
+		{Uploading, nil, Undeployed, "nothing was deployed"}, {Deploying, nil, Undeployed, "nothing of it is left"}, {Serving, nil, Undeployed, "not there any more"}, {Destroying, nil, Undeployed, "nothing is left"},
+		{Uploading, other, Undeployed, "another deployment"}, {Uploading, ready, Serving, "serves now"}, {Deploying, ready, Serving, "serves now"}, {Serving, ready, Serving, "serves now"},
+		{Deploying, &Deployed{State: "deploying", Plan: "p"}, Deploying, ""}, {Destroying, &Deployed{State: "destroying"}, Destroying, ""},
+		{Deploying, cut, Interrupted, "Destroy removes it"}, {Destroying, cut, Interrupted, "Destroy removes it"},
+	} {
+		d := Deployment{Name: "d", Phase: c.was, Plan: "p"}
+		if phase, note := d.PhaseAfter(c.found); phase != c.want || !strings.Contains(note, c.says) {
+			t.Errorf("%s, found %+v: %q, %q", c.was, c.found, phase, note)
+		}
+	}
+	if !Unreachable(errors.Join(&Problem{Code: CodeUnreachable})) || Unreachable(io.EOF) || Unreachable(nil) {
+		t.Error("what is unreachable is not told")
+	}
+}
