@@ -37,6 +37,7 @@ const (
 	echo        = "github.com/labstack/echo/v4"
 	huma        = "github.com/danielgtaylor/huma/v2"
 	goApp       = "github.com/maxence-charriere/go-app/v10"
+	registries  = "github.com/google/go-containerregistry"
 	onnxRuntime = "github.com/yalue/onnxruntime_go"
 )
 
@@ -59,6 +60,7 @@ var rules = []rule{
 	{folder: "server/site", allow: []string{"partita/planner/diag", "partita/web", "partita/app", echo, goApp}},
 	{folder: "server/obs", allow: []string{"partita/planner/diag"}},
 	{folder: "server/split", allow: []string{"partita/planner", "partita/runtime/wire"}},
+	{folder: "server/image", allow: []string{"partita/planner/diag", registries}},
 	{folder: "server/libhdf5", allow: []string{"partita/planner/diag", "partita/planner/hdf5", "gonum.org/v1/hdf5", "golang.org/x/sys"}},
 	{folder: "server/local", allow: []string{"partita/planner/diag", "partita/server/local", "github.com/johannesboyne/gofakes3", "github.com/spf13/afero", "github.com/containerd/cgroups/v3", "github.com/opencontainers/runtime-spec", "golang.org/x/sys"}},
 	{folder: "server/cli", allow: []string{"partita/", echo, "golang.org/x/sys"}},
@@ -183,9 +185,9 @@ func TestPageHoldsNoPlanner(t *testing.T) {
 // TestAdaptersStayApart keeps the packages that touch the outside world from knowing each other: only the command line
 // wires them together.
 func TestAdaptersStayApart(t *testing.T) {
-	for _, adapter := range []string{"cloud", "local", "libhdf5", "api", "site", "split", "obs"} {
+	for _, adapter := range []string{"cloud", "local", "libhdf5", "api", "site", "split", "image", "obs"} {
 		r := ruleFor("server/" + adapter)
-		for _, other := range []string{"cloud", "local", "libhdf5", "api", "site", "split"} {
+		for _, other := range []string{"cloud", "local", "libhdf5", "api", "site", "split", "image"} {
 			if other != adapter && r.permits("server/"+adapter, "partita/server/"+other) {
 				t.Errorf("server/%s may import server/%s", adapter, other)
 			}
@@ -209,6 +211,8 @@ func TestRulesBite(t *testing.T) {
 		{"runtime", "partita/server/deploy"},
 		{"server/deploy", awsSDK + "aws-sdk-go-v2/service/lambda"},
 		{"server/deploy", echo},
+		{"server/deploy", registries + "/pkg/v1"},
+		{"server/local/ecr", registries + "/pkg/registry"},
 		{"server/deploy", "gonum.org/v1/hdf5"},
 		{"planner/hdf5", "gonum.org/v1/hdf5"},
 		{"server/cli", awsSDK + "aws-sdk-go-v2/service/lambda"},

@@ -130,8 +130,11 @@ func Weights(s *plan.Stage) string {
 	if s.Precision != "" {
 		text += " " + s.Precision
 	}
-	if s.Packaging == plan.PackagingS3 {
+	switch s.Packaging {
+	case plan.PackagingS3:
 		text += " in S3"
+	case plan.PackagingImage:
+		text += " in an image"
 	}
 	return text
 }

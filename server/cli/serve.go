@@ -38,6 +38,7 @@ func serveFlags() []flag {
 		{name: "region", value: "REGION", help: "of the cloud (default: the environment's, else us-east-1)"},
 		{name: "bucket", value: "BUCKET", standard: "partita", help: "that holds packages, plans and journals"},
 		{name: "role", value: "ARN", help: "the role that functions run under on AWS (default $PARTITA_ROLE)"},
+		{name: "base-image", value: "IMAGE", help: "that container images of functions go on from (default " + deploy.DefaultBaseImage + " on AWS, scratch on the local cloud)"},
 		{name: "max-upload", value: "MB", standard: "5120", help: "largest weights file"},
 		{name: "log", value: "LEVEL", standard: "info", help: "debug, info, warn or error"},
 		{name: "log-format", value: "FORMAT", standard: "text", help: "text or json"},
@@ -118,8 +119,12 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 	if c.Local() {
 		region = ""
 	}
+	baseImage := a.text("base-image")
+	if baseImage == "" && !c.Local() {
+		baseImage = deploy.DefaultBaseImage
+	}
 	deployer := deploy.New(deploy.Options{
-		Store: c, Functions: c, Native: native, Foreign: foreign, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(), Region: region,
+		Store: c, Functions: c, Images: c, BaseImage: baseImage, Native: native, Foreign: foreign, Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(), Region: region,
 		Concurrency: concurrency, MaxUploadBytes: maxUpload << 20, Logger: log,
 		SecondReader: libhdf5.Reader{Folder: filepath.Join(data, "tmp")}.Open,
 	})

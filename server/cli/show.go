@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"io"
 	"strconv"
-	"strings"
 	"text/tabwriter"
 
 	"partita/planner/plan"
@@ -66,8 +65,11 @@ func showDeployment(w io.Writer, d *deploy.Deployment) error {
 // storedAs says how a stage's weights are stored, where that is not as float32 in its package, and how far they are from exact.
 func storedAs(s *deploy.DeployedStage) string {
 	text := ""
-	if s.Packaging != "" {
-		text = " in " + strings.ToUpper(s.Packaging)
+	switch s.Packaging {
+	case plan.PackagingS3:
+		text = " in S3"
+	case plan.PackagingImage:
+		text = " in an image"
 	}
 	if s.Precision != "" {
 		text += " as " + s.Precision
@@ -97,7 +99,11 @@ func showList(w io.Writer, all []*deploy.Deployment) error {
 }
 
 func showDestroyed(w io.Writer, d *deploy.Destroyed) error {
-	_, err := fmt.Fprintf(w, "%s is gone: %s and %s were deleted, nothing is left\n", d.Name, report.Count(len(d.Functions), "function"), report.Count(int(d.Objects), "object"))
+	images := ""
+	if d.Repository != "" {
+		images = ", its container images"
+	}
+	_, err := fmt.Fprintf(w, "%s is gone: %s%s and %s were deleted, nothing is left\n", d.Name, report.Count(len(d.Functions), "function"), images, report.Count(int(d.Objects), "object"))
 	return err
 }
 

@@ -1,4 +1,4 @@
-// Package cloud is Partita's view of a cloud: one bucket and the functions of one account. It is the only package of the
+// Package cloud is Partita's view of a cloud: one bucket, and the functions and image repositories of one account. It is the only package of the
 // server that imports the AWS SDK. The local cloud and AWS differ by an endpoint and credentials, nothing else, so each
 // local run exercises the calls that are made on AWS.
 package cloud
@@ -15,6 +15,7 @@ import (
 	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/credentials"
+	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -42,6 +43,7 @@ type Cloud struct {
 	region string
 	s3     *s3.Client
 	lambda *lambda.Client
+	ecr    *ecr.Client
 
 	mu   sync.Mutex
 	next time.Time // when the next control call may be made
@@ -101,6 +103,11 @@ func Open(ctx context.Context, c Config) (*Cloud, error) {
 		}
 	})
 	cloud.lambda = lambda.NewFromConfig(loaded, func(o *lambda.Options) {
+		if local {
+			o.BaseEndpoint = aws.String(c.Endpoint)
+		}
+	})
+	cloud.ecr = ecr.NewFromConfig(loaded, func(o *ecr.Options) {
 		if local {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}

@@ -17,6 +17,7 @@ const (
 	CodeNotFound = "cloud.not-found"
 	CodeChanged  = "cloud.changed" // a conditional put found another version
 	CodeConflict = "cloud.conflict"
+	CodeDenied   = "cloud.access-denied"
 )
 
 // IsNotFound tells whether err says that an object or function is absent.
@@ -62,30 +63,32 @@ func explainAPI(err error, api smithy.APIError, doing string) error {
 		return diag.New(kind, code, doing, what, fix)
 	}
 	switch api.ErrorCode() {
-	case "NoSuchKey", "NotFound", "NoSuchBucket", "ResourceNotFoundException":
+	case "NoSuchKey", "NotFound", "NoSuchBucket", "ResourceNotFoundException", "RepositoryNotFoundException":
 		return found(diag.NotFound, CodeNotFound, "it is absent: "+message, "")
 	case "PreconditionFailed", "ConditionalRequestConflict":
 		return found(diag.Conflict, CodeChanged, "another version is there", "")
-	case "ResourceConflictException", "BucketAlreadyExists", "OperationAborted":
+	case "ResourceConflictException", "BucketAlreadyExists", "OperationAborted", "RepositoryAlreadyExistsException":
 		return found(diag.Conflict, CodeConflict, message, "wait for the other operation, or take another name")
 	case "AccessDenied", "AccessDeniedException", "Forbidden", "AllAccessDisabled":
-		return found(diag.Limit, "cloud.access-denied", "the credentials may not do this: "+message, "allow the action "+action(err))
+		return found(diag.Limit, CodeDenied, "the credentials may not do this: "+message, "allow the action "+action(err))
 	case "ExpiredToken", "ExpiredTokenException", "InvalidClientTokenId", "UnrecognizedClientException", "InvalidAccessKeyId", "SignatureDoesNotMatch", "InvalidSignatureException":
 		return found(diag.Limit, "cloud.bad-credentials", "the credentials are not accepted: "+message, "renew them")
 	case "TooManyRequestsException", "ThrottlingException", "SlowDown", "RequestLimitExceeded":
 		return found(diag.Unavailable, "cloud.throttled", "too many requests: "+message, "try again in a minute")
+	case "LimitExceededException":
+		return found(diag.Limit, "cloud.limit-exceeded", message, "delete what is no longer used, or have the quota raised")
 	case "CodeStorageExceededException":
 		return found(diag.Limit, "cloud.code-storage-full", message, "delete functions or versions that are no longer used")
 	case "InsufficientStorage": // the local cloud's
 		return found(diag.Limit, "cloud.full", message, "free some space, for example with partita destroy, and try again")
 	case "RequestEntityTooLargeException", "RequestTooLargeException", "EntityTooLarge":
 		return found(diag.Limit, "cloud.too-large", message, "")
-	case "InvalidParameterValueException", "ValidationException", "InvalidRequestContentException":
+	case "InvalidParameterValueException", "ValidationException", "InvalidRequestContentException", "InvalidParameterException", "InvalidTagParameterException":
 		if strings.Contains(strings.ToLower(message), "memorysize") {
 			return found(diag.Limit, "cloud.memory-refused", message, "plan with the memory sizes the account may use, as in --memory 512,1024,2048,3008")
 		}
 		return found(diag.Invalid, "cloud.refused", message, "")
-	case "ServiceException", "InternalError", "ServiceUnavailable", "EC2ThrottledException", "ResourceNotReadyException":
+	case "ServiceException", "ServerException", "InternalError", "ServiceUnavailable", "EC2ThrottledException", "ResourceNotReadyException":
 		return found(diag.Unavailable, "cloud.unavailable", message, "try again")
 	}
 	return diag.New(diag.Unavailable, "cloud.failed", doing, api.ErrorCode()+": "+message, "")

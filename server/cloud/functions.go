@@ -18,6 +18,7 @@ import (
 type FunctionSpec struct {
 	Name           string
 	PackageKey     string // of the zip in the bucket
+	Image          string // address of a container image with its digest, in the place of a zip
 	MemoryMB       int64
 	TemporaryMB    int64 // size of /tmp; 0 is what every function has
 	TimeoutSeconds int64
@@ -51,7 +52,7 @@ const (
 	activePatience = 5 * time.Minute
 )
 
-// CreateFunction creates a function from a zip in the bucket. A function of that name is a conflict.
+// CreateFunction creates a function from a zip in the bucket or from a container image. A function of that name is a conflict.
 func (c *Cloud) CreateFunction(ctx context.Context, spec FunctionSpec) error {
 	in := &lambda.CreateFunctionInput{
 		FunctionName: &spec.Name,
@@ -64,6 +65,9 @@ func (c *Cloud) CreateFunction(ctx context.Context, spec FunctionSpec) error {
 		Timeout:      aws.Int32(int32(spec.TimeoutSeconds)),
 		Description:  optional(spec.Description),
 		Tags:         spec.Tags,
+	}
+	if spec.Image != "" {
+		in.Code, in.PackageType, in.Runtime, in.Handler = &types.FunctionCode{ImageUri: &spec.Image}, types.PackageTypeImage, "", nil
 	}
 	if spec.Architecture != "" {
 		in.Architectures = []types.Architecture{types.Architecture(spec.Architecture)}

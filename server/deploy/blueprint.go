@@ -18,6 +18,7 @@ type Blueprint struct {
 	Inputs       []wire.TensorSpec
 	Outputs      []wire.TensorSpec
 	Preprocess   string
+	RuntimeLayer func(w io.Writer) error // the layer that all container images share
 }
 
 // Part is one function of a deployment and its package.
@@ -36,11 +37,14 @@ type Part struct {
 	Write          func(w io.Writer) error
 	// WriteWeights, where it is set, writes the weights that the function fetches when it starts. It comes before Write.
 	WriteWeights func(w io.Writer) error
-	TemporaryMB  int64          // size of /tmp; 0 is what every function has
-	Packaging    string         // where it is not "zip"
-	Precision    string         // where it is not "float32"
-	WeightLoss   func() float64 // once it is written: how far its weights are from the exact ones, relative to them
-	WakeEvent    []byte
+	// WriteLayer, in the place of Write, writes the layer of the part's container image that is its own.
+	WriteLayer  func(w io.Writer) error
+	Image       string         // address of the image, once it is in a registry
+	TemporaryMB int64          // size of /tmp; 0 is what every function has
+	Packaging   string         // where it is not "zip"
+	Precision   string         // where it is not "float32"
+	WeightLoss  func() float64 // once it is written: how far its weights are from the exact ones, relative to them
+	WakeEvent   []byte
 	// WakeRefused says that the function answers its wake with a diagnostic of its own: see gatewayWakeEvent.
 	WakeRefused bool
 }
@@ -50,7 +54,7 @@ func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
 		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess}
 	for _, p := range b.Stages {
 		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn, Branch: p.Branch,
-			Packaging: p.Packaging, Precision: p.Precision, WeightError: p.weightError()})
+			Packaging: p.Packaging, Image: p.Image, Precision: p.Precision, WeightError: p.weightError()})
 	}
 	return m
 }

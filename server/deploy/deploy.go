@@ -18,6 +18,7 @@ import (
 	"partita/planner/diag"
 	"partita/planner/hdf5"
 	"partita/server/cloud"
+	"partita/server/image"
 	"partita/server/split"
 )
 
@@ -46,6 +47,8 @@ type Functions interface {
 type Options struct {
 	Store     Store
 	Functions Functions
+	Images    Images       // nil: no stage can be a container image
+	BaseImage string       // of the images of stages; "" is image.Scratch
 	Native    split.Native // what each package carries beside its stage
 	// Foreign is the same for other processors than Native's, by Lambda's names for them, as far as it was built.
 	Foreign map[string]split.Native
@@ -107,6 +110,9 @@ func New(o Options) *Deployer {
 		o.MaxUploadBytes = DefaultMaxUploadBytes
 	}
 	d := &Deployer{options: o, owner: newID(), active: map[string]*run{}, feeds: map[string]*Feed{}}
+	if d.options.BaseImage == "" {
+		d.options.BaseImage = image.Scratch
+	}
 	if d.options.Prepare == nil {
 		d.options.Prepare = d.prepare
 	}

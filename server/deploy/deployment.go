@@ -60,7 +60,8 @@ type DeployedStage struct {
 	WeightBytes int64  `json:"weightBytes"`
 	TransportIn string `json:"transportIn,omitempty"`
 	Branch      int    `json:"branch,omitempty"` // of stages that run side by side, from 1
-	Packaging   string `json:"packaging,omitempty" doc:"where it is not zip: s3 for weights that are fetched when the function starts"`
+	Packaging   string `json:"packaging,omitempty" doc:"where it is not zip: s3 for weights that are fetched when the function starts, image for a container image"`
+	Image       string `json:"image,omitempty" doc:"address of the container image that the function is made of"`
 	Precision   string `json:"precision,omitempty" doc:"where it is not float32: how the weights are stored"`
 	// WeightError is measured while packaging.
 	WeightError float64 `json:"weightError,omitempty" doc:"of the weights stored in less than float32: the Euclidean norm of the difference over that of the weights"`

@@ -17,11 +17,12 @@ const DestroyedFormat = "partita.destroyed/1"
 
 // Destroyed says what was removed, and that nothing is left.
 type Destroyed struct {
-	Format    string   `json:"format"`
-	Name      string   `json:"name"`
-	Functions []string `json:"functions" doc:"functions that were deleted"`
-	Objects   int      `json:"objects" doc:"objects that were deleted from the bucket"`
-	Remaining []string `json:"remaining" doc:"what is left, listed after the last deletion: nothing"`
+	Format     string   `json:"format"`
+	Name       string   `json:"name"`
+	Functions  []string `json:"functions" doc:"functions that were deleted"`
+	Repository string   `json:"repository,omitempty" doc:"the repository of container images that was deleted with all that was in it"`
+	Objects    int      `json:"objects" doc:"objects that were deleted from the bucket"`
+	Remaining  []string `json:"remaining" doc:"what is left, listed after the last deletion: nothing"`
 }
 
 // destroyPatience is how long a destroy may take once it has begun, whether or not its caller still waits.
@@ -58,7 +59,7 @@ func (d *Deployer) Destroy(ctx context.Context, name string) (*Destroyed, error)
 	case cloud.IsNotFound(err):
 		// Only what its name tells can be removed.
 		j = &journal{store: d.options.Store, doc: Journal{Format: JournalFormat, Name: name, State: Destroying, Owner: d.owner, Started: timeNow()}}
-		left, err := d.remaining(ctx, name)
+		left, err := d.remaining(ctx, name, false)
 		if err != nil {
 			return nil, err
 		}
@@ -105,7 +106,7 @@ func (d *Deployer) remove(ctx context.Context, j *journal, feed *Feed) (*Destroy
 		if err := d.removeFound(ctx, j, feed, report); err != nil {
 			return nil, err
 		}
-		left, err := d.remaining(ctx, name)
+		left, err := d.remaining(ctx, name, j.names(repositoryKind))
 		if err != nil {
 			return nil, err
 		}
@@ -139,6 +140,17 @@ func (d *Deployer) removeFound(ctx context.Context, j *journal, feed *Feed, repo
 			return err
 		}
 		report.Functions = append(report.Functions, f)
+	}
+	repository, err := d.ownRepository(ctx, j.doc.Name, j.names(repositoryKind))
+	if err != nil {
+		return err
+	}
+	if repository != "" {
+		step := feed.Start("delete", "image repository "+repository, 0)
+		if err := step.End(d.options.Images.DeleteRepository(ctx, repository)); err != nil {
+			return err
+		}
+		report.Repository = repository
 	}
 	keys, err := d.ownObjects(ctx, j.doc.Name, j.resources())
 	if err != nil || len(keys) == 0 {
@@ -223,8 +235,8 @@ func (d *Deployer) ownObjects(ctx context.Context, name string, journaled []Reso
 	return keys, nil
 }
 
-// remaining lists, afresh, what carries the deployment's name, other than the journal.
-func (d *Deployer) remaining(ctx context.Context, name string) ([]string, error) {
+// remaining lists, afresh, what carries the deployment's name, other than the journal; images tells that there were some.
+func (d *Deployer) remaining(ctx context.Context, name string, images bool) ([]string, error) {
 	functions, err := d.ownFunctions(ctx, name, nil)
 	if err != nil {
 		return nil, err
@@ -232,6 +244,13 @@ func (d *Deployer) remaining(ctx context.Context, name string) ([]string, error)
 	left := make([]string, 0, len(functions))
 	for _, f := range functions {
 		left = append(left, "function "+f)
+	}
+	repository, err := d.ownRepository(ctx, name, images)
+	if err != nil {
+		return nil, err
+	}
+	if repository != "" {
+		left = append(left, "image repository "+repository)
 	}
 	keys, err := d.ownObjects(ctx, name, nil)
 	if err != nil {

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"sync"
 	"time"
 
@@ -28,15 +29,16 @@ type Journal struct {
 
 // Resource is something in the cloud that belongs to a deployment.
 type Resource struct {
-	Kind string `json:"kind"` // "object", "function" or "prefix" (all objects under it)
+	Kind string `json:"kind"` // "object", "function", "repository" or "prefix" (all objects under it)
 	Name string `json:"name"`
 }
 
 // Kinds of resources.
 const (
-	objectKind   = "object"
-	functionKind = "function"
-	prefixKind   = "prefix"
+	objectKind     = "object"
+	functionKind   = "function"
+	repositoryKind = "repository"
+	prefixKind     = "prefix"
 )
 
 // A journal's owner renews it every heartbeat while it works; a journal that has not been renewed for a lease belongs to
@@ -180,4 +182,9 @@ func (d *Deployer) stateNow(ctx context.Context, name string) string {
 		return "unknown"
 	}
 	return d.state(&j.doc)
+}
+
+// names tells whether the journal lists a resource of a kind.
+func (j *journal) names(kind string) bool {
+	return slices.ContainsFunc(j.resources(), func(r Resource) bool { return r.Kind == kind })
 }

@@ -170,6 +170,10 @@ func TestLevers(t *testing.T) {
 			p.Stages[0].Precision, p.Stages[1].Packaging, p.Stages[2].Precision, p.Stages[2].Packaging = "float32", "s3", "int8", "s3"
 		}, 2e-2, 2e-2},
 		{"fetched", 1, func(p *plan.Plan) { p.Stages[0].Packaging = "s3" }, 1e-4, 0},
+		{"image", 1, func(p *plan.Plan) { p.Stages[0].Packaging = "image" }, 1e-4, 0},
+		{"images", 3, func(p *plan.Plan) {
+			p.Stages[0].Packaging, p.Stages[1].Packaging, p.Stages[2].Packaging, p.Stages[2].Precision = "image", "s3", "image", "int8"
+		}, 2e-2, 2e-2},
 		{"parts", 2, func(p *plan.Plan) { inParts(t, p, m.dense(t), 3) }, 1e-4, 0},
 		{"all-at-once", 1, func(p *plan.Plan) {
 			inParts(t, p, m.dense(t), 2)
@@ -205,7 +209,7 @@ func TestLevers(t *testing.T) {
 			if _, err := d.Destroy(t.Context(), way.name); err != nil {
 				t.Fatal(err)
 			}
-			if left := everything(t, c); len(left) != 0 {
+			if left := append(everything(t, c), repositories(t, c, way.name)...); len(left) != 0 {
 				t.Errorf("left after destroy: %v", left)
 			}
 		})
@@ -279,7 +283,7 @@ func TestUnknownPackaging(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	p.Stages[0].Packaging = "image"
+	p.Stages[0].Packaging = "tape"
 	if document, err = p.Encode(); err != nil {
 		t.Fatal(err)
 	}
@@ -288,7 +292,7 @@ func TestUnknownPackaging(t *testing.T) {
 	if err == nil {
 		err = outcome(t, feed)
 	}
-	if diag.CodeOf(err) != "deploy.packaging" || !strings.Contains(err.Error(), "image") {
+	if diag.CodeOf(err) != "deploy.packaging" || !strings.Contains(err.Error(), "tape") {
 		t.Error(err)
 	}
 }

@@ -149,7 +149,8 @@ func tinyPlan(t testing.TB, stages int) (document, weights []byte) {
 func realDeployer(t testing.TB, store Store, functions Functions) *Deployer {
 	t.Helper()
 	native := fixture.Native(t)
-	return New(Options{Store: store, Functions: functions, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, Concurrency: 2,
+	images, _ := functions.(Images)
+	return New(Options{Store: store, Functions: functions, Images: images, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, Concurrency: 2,
 		Native: split.Native{Bootstrap: filepath.Join(native, "bootstrap"), Library: filepath.Join(native, "libonnxruntime.so")}})
 }
 

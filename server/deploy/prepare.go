@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"partita/planner/diag"
@@ -97,9 +98,14 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		}
 		sections = append(sections, split.Section{End: s.LastLayer, Precision: stored, Branch: s.Branch})
 		branched = branched || s.Branch > 0
-		if s.Packaging != "" && s.Packaging != plan.PackagingZip && s.Packaging != plan.PackagingS3 {
+		if s.Packaging != "" && !slices.Contains(plan.Packagings, s.Packaging) {
 			return nil, diag.New(diag.Invalid, "deploy.packaging", doing, fmt.Sprintf("stage %d is to be packaged as %s", s.Index, quote(s.Packaging)),
-				"plan with packaging zip or s3, which are those that this version deploys")
+				"plan with one of "+strings.Join(plan.Packagings, ", ")+", which are those that this version deploys")
+		}
+		if s.Packaging == plan.PackagingImage {
+			if err := checkRepository(r.Name); err != nil {
+				return nil, err
+			}
 		}
 	}
 	stages, err := split.Sections(model.Graph, sections, r.Name)
@@ -108,6 +114,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	}
 	b := &Blueprint{
 		Plan: summaryOf(p), Architecture: architecture, LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD, Preprocess: r.Preprocess,
+		RuntimeLayer: func(w io.Writer) error { return split.WriteRuntimeLayer(w, native) },
 	}
 	if b.Preprocess == "" {
 		b.Preprocess = p.Model.Preprocess
@@ -144,6 +151,9 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			}
 			part.WriteWeights = func(w io.Writer) error { return stage.WriteWeights(w, source) }
 			part.Environment = map[string]string{wire.WeightsVariable: "s3://" + manifest.Bucket + "/" + weightsKey(r.Name, name)}
+		}
+		if s.Packaging == plan.PackagingImage {
+			inImage(&part, func(w io.Writer) error { return stage.WriteLayer(w, source) })
 		}
 		b.Stages = append(b.Stages, part)
 		manifest.Stages = append(manifest.Stages, wire.GatewayStage{

@@ -107,7 +107,13 @@ func (d *Deployer) deploy(ctx context.Context, r Request, upload *upload, j *jou
 		return err
 	}
 
+	if err := d.pushImages(ctx, r.Name, blueprint, j, feed); err != nil {
+		return err
+	}
 	for i := range blueprint.Stages {
+		if blueprint.Stages[i].WriteLayer != nil {
+			continue
+		}
 		if err := d.pack(ctx, r.Name, &blueprint.Stages[i], feed); err != nil {
 			return err
 		}
@@ -205,7 +211,7 @@ func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprin
 	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
 	defer cancel()
 	err := d.options.Functions.CreateFunction(creating, cloud.FunctionSpec{
-		Name: p.Function, PackageKey: packageKey(name, p.Name), MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
+		Name: p.Function, PackageKey: packageKey(name, p.Name), Image: p.Image, MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
 		Architecture: b.Architecture, Description: p.Description, Environment: p.Environment,
 		Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash},
 	})
