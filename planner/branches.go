@@ -2,6 +2,7 @@ package planner
 
 import (
 	"partita/planner/cost"
+	"partita/planner/graph"
 	"partita/planner/platform"
 	"partita/planner/rewrite"
 )
@@ -15,11 +16,7 @@ func (r *Request) sideBySide(m model, p *platform.Platform, settings cost.Settin
 	if r.Branches == off || r.MaxStages < 2 || p.Orchestrator != nil { // a workflow drives chains
 		return m, table, nil
 	}
-	least := table.BranchNs()
-	if r.Branches == allBranches {
-		least = 1
-	}
-	order, regions := branchesOf(table, least)
+	order, regions := branchesOf(table, r.Branches == allBranches)
 	if len(regions) == 0 {
 		return m, table, nil
 	}
@@ -50,17 +47,25 @@ func (r *Request) sideBySide(m model, p *platform.Platform, settings cost.Settin
 	return m, table, err
 }
 
-// branchesOf finds the branches of a table's graph that take some nanoseconds on one vCPU.
-func branchesOf(table *cost.Table, least int64) (order []int, regions []rewrite.Region) {
+// branchesOf finds the branches of a table's graph: all, or those that can be worth functions of their own. Computing them one after
+// another must take longer, by the fastest functions, than to hand over what goes into them, or what comes out.
+func branchesOf(table *cost.Table, all bool) (order []int, regions []rewrite.Region) {
 	ns := make([]int64, len(table.Graph.Layers))
 	for l := range ns {
 		ns[l], _ = table.Layer(l)
 	}
-	return rewrite.Branches(table.Graph, ns, least)
+	if all {
+		return rewrite.Branches(table.Graph, ns, 1, nil)
+	}
+	return rewrite.Branches(table.Graph, ns, table.WorthNs(nil), func(g *graph.Graph, r rewrite.Region, savedNs int64) bool {
+		live := g.Live()
+		first, last := r.Bounds[0], r.Bounds[len(r.Bounds)-1]
+		return first == 0 && last == len(g.Layers) || savedNs >= max(table.WorthNs(live[first]), table.WorthNs(live[last]))
+	})
 }
 
 // forks tells whether the model has branches that can be worth functions of their own.
 func (p *Problem) forks() bool {
-	_, regions := branchesOf(p.table, p.table.BranchNs())
+	_, regions := branchesOf(p.table, false)
 	return len(regions) > 0
 }

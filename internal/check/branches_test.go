@@ -193,7 +193,7 @@ func TestBranchesExhaustively(t *testing.T) {
 	exact, waves := 0, 0
 	for range 200 {
 		g := randomTowers(t, rng, 3).Graph
-		order, regions := rewrite.Branches(g, work(g), 1)
+		order, regions := rewrite.Branches(g, work(g), 1, nil)
 		if len(regions) != 1 {
 			t.Fatalf("%d regions", len(regions))
 		}

@@ -362,11 +362,15 @@ func (t *Table) addWaves(p *solve.Problem) {
 	}
 }
 
-// BranchNs is the least time on one vCPU of a branch that can be worth a function of its own: at the platform's fastest size it
-// takes as long as calling a function does.
-func (t *Table) BranchNs() int64 {
-	hop := add(t.Platform.DispatchUs, 2*t.Platform.InlineLatencyUs)
-	return scale(hop, 1000<<platform.SlowdownBits, t.Platform.Slowdown(t.Platform.FullSpeedMB()))
+// WorthNs is the least time on one vCPU that is worth a hop: at the platform's fastest size it takes as long as calling a function
+// and handing these tensors over.
+func (t *Table) WorthNs(values []graph.ValueID) int64 {
+	x := t.crossingOf(values, t.Batch)
+	us := 2 * t.inlineHop(x).us
+	if objects := add(t.putHop(x).us, t.getHop(x).us); x.textBytes > t.Platform.PayloadLimitBytes || objects < us {
+		us = objects
+	}
+	return scale(add(t.Platform.DispatchUs, us), 1000<<platform.SlowdownBits, t.Platform.Slowdown(t.Platform.FullSpeedMB()))
 }
 
 // crossingOf sizes some tensors with a batch.

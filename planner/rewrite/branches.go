@@ -28,8 +28,9 @@ const (
 //
 // A region is a range of steps in a topological order, where a step is a chain of layers of which each feeds the next alone.
 // Of all ranges that is taken first which has most work outside its longest branch, and then, likewise, of what is left on
-// its both sides.
-func Branches(g *graph.Graph, ns []int64, least int64) (order []int, regions []Region) {
+// its both sides. Those that worth does not want are given up; nil wants all. It is asked about a region of a graph in the new
+// order, and told its work outside the longest branch.
+func Branches(g *graph.Graph, ns []int64, least int64, worth func(g *graph.Graph, r Region, savedNs int64) bool) (order []int, regions []Region) {
 	d := newDependencies(g)
 	steps := d.steps(ns)
 	if d.slack(ns) < least {
@@ -54,14 +55,19 @@ func Branches(g *graph.Graph, ns []int64, least int64) (order []int, regions []R
 		if err != nil {
 			panic("rewrite: branches out of order: " + err.Error())
 		}
-		bad := slices.IndexFunc(regions, func(r Region) bool { return !r.settle(sorted) })
-		if bad < 0 {
+		var kept []window
+		for k := range regions {
+			if regions[k].settle(sorted) && (worth == nil || worth(sorted, regions[k], found[k].saved)) {
+				kept = append(kept, found[k])
+			}
+		}
+		if len(kept) == len(found) {
 			if slices.IsSorted(order) {
 				order = nil
 			}
 			return order, regions
 		}
-		found = slices.Delete(found, bad, bad+1)
+		found = kept
 	}
 	return nil, nil
 }

@@ -52,7 +52,7 @@ func TestBranchesOfTowers(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			g := towers(t, c.model)
 			before := g.Text()
-			order, regions := rewrite.Branches(g, flops(g), 1000)
+			order, regions := rewrite.Branches(g, flops(g), 1000, nil)
 			if len(regions) != 1 || !slices.Equal(regions[0].Bounds, c.bounds) {
 				t.Fatalf("regions %v of %v", regions, names(g, 0, len(g.Layers)))
 			}
@@ -74,7 +74,7 @@ func TestBranchesOfTowers(t *testing.T) {
 					t.Errorf("branch %d is %v", k+1, got)
 				}
 			}
-			if _, none := rewrite.Branches(g, flops(g), 1<<40); none != nil {
+			if _, none := rewrite.Branches(g, flops(g), 1<<40, nil); none != nil {
 				t.Errorf("branches of too little work: %v", none)
 			}
 		})
@@ -91,7 +91,7 @@ func TestLightBranches(t *testing.T) {
 			light += n
 		}
 	}
-	order, regions := rewrite.Branches(g, ns, light+1)
+	order, regions := rewrite.Branches(g, ns, light+1, nil)
 	if len(regions) != 1 || len(regions[0].Bounds) != 3 {
 		t.Fatalf("regions %v", regions)
 	}
@@ -115,7 +115,7 @@ func TestBranchesOfTheZoo(t *testing.T) {
 			t.Fatal(err)
 		}
 		g := m.Graph
-		order, regions := rewrite.Branches(g, flops(g), 1)
+		order, regions := rewrite.Branches(g, flops(g), 1, nil)
 		found += len(regions)
 		if order != nil {
 			if g, err = rewrite.Reorder(g, order); err != nil {
@@ -181,6 +181,6 @@ func BenchmarkBranches(b *testing.B) {
 	}
 	ns := flops(m.Graph)
 	for b.Loop() {
-		rewrite.Branches(m.Graph, ns, 1<<30)
+		rewrite.Branches(m.Graph, ns, 1<<30, nil)
 	}
 }
