@@ -57,6 +57,7 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 		return b // too few or too many stages
 	}
 	b.Status, b.LatencyUs, b.CostPicoUSD, b.Stages = plan.Feasible, total.LatencyUs, total.CostPicoUSD, p.choices(path)
+	b.Batch, b.Pipelines = p.sent()
 	return b
 }
 

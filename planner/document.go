@@ -15,10 +15,14 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	if r.Calibration != nil {
 		times = "calibrated"
 	}
+	inputs, batch := int64(0), r.leastBatch()
+	if r.Inputs > 1 {
+		inputs, batch = r.Inputs, r.Batch
+	}
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
-		MemoryMB: p.table.MemoryMB, Batch: r.Batch, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches,
-		GatewayMemoryMB: p.table.GatewayMemoryMB, Orchestration: r.Orchestration, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: p.table.Pins.MaxLayers,
+		MemoryMB: p.table.MemoryMB, Inputs: inputs, Batch: batch, Pipelines: r.Pipelines, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches,
+		GatewayMemoryMB: p.table.GatewayMemoryMB, Orchestration: r.Orchestration, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: max(r.LayerCap, 0), EvenLayers: r.LayerCap == EvenLayers,
 	}
 	if p.table.Arrivals != nil {
 		request.MicroRequestsPerHour, request.IdleUs = r.MicroRequestsPH, r.idleUs(p.platform)
@@ -58,6 +62,12 @@ func (r *Request) quantization() string {
 
 // fill accounts for a point of the frontier.
 func (p *Problem) fill(document *plan.Plan, point int) {
+	if p.members != nil {
+		o := p.origins[point]
+		p.restore(o.Result).fill(document, o.Point)
+		return
+	}
+	document.Batching = p.batching()
 	total := p.result.Frontier[point]
 	document.LatencyUs, document.CostPicoUSD = total.LatencyUs, total.CostPicoUSD
 	var sum, other int64
@@ -77,6 +87,7 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 				MemoryNeededMB: s.MemoryNeededMB, WeightBytes: s.WeightBytes, PackageBytes: s.PackageBytes, InputBytes: s.InputBytes, OutputBytes: s.OutputBytes,
 				TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: s.Variant.Packaging, Precision: stored(s.Variant), InitUs: s.InitUs, InputUs: s.InputUs,
 				ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
+				LastPass: lastPass(s),
 			})
 			sum += s.CostPicoUSD
 		}
@@ -107,6 +118,14 @@ func (p *Problem) account(choice solve.Choice) cost.Wave {
 	}
 	s := p.table.StageAs(int(stage.Variant), int(stage.I), int(stage.J), p.numbers.Sizes[choice.Option].MemoryMB)
 	return cost.Wave{Functions: []cost.Stage{s}, GatewayPicoUSD: s.GatewayPicoUSD}
+}
+
+// lastPass is what a plan says of a last pass with fewer inputs.
+func lastPass(s *cost.Stage) *plan.Phases {
+	if s.LastPass == nil {
+		return nil
+	}
+	return &plan.Phases{InputUs: s.LastPass.InputUs, ComputeUs: s.LastPass.ComputeUs, OutputUs: s.LastPass.OutputUs}
 }
 
 // layers names the layers of a stage for people.

@@ -71,13 +71,24 @@ var options = []Option{
 	{Name: "memory", Key: "mb", Default: "grid", Help: "memory sizes to consider in MB, as in 512,1024 or 128-3008/64, or the platform's grid",
 		parse: func(r *Request, text string) (err error) { r.MemoryMB, err = parseSizes(text); return err },
 		print: func(r *Request) string { return printSizes(r.MemoryMB) }},
-	{Name: "batch", Key: "batch", Default: "1", Help: "inputs that pass through the pipeline together",
-		parse: func(r *Request, text string) error {
-			n, err := parseCount(text, cost.MaxBatch)
-			r.Batch = int64(n)
+	{Name: "inputs", Key: "n", Default: "1", Help: "inputs in a request: it is answered when all of them are",
+		parse: func(r *Request, text string) (err error) {
+			r.Inputs, err = parseMany(text, cost.MaxInputs)
 			return err
 		},
-		print: func(r *Request) string { return strconv.FormatInt(r.Batch, 10) }},
+		print: func(r *Request) string { return strconv.FormatInt(max(r.Inputs, 1), 10) }},
+	{Name: "batch", Key: "batch", Default: auto, Help: "inputs that pass through the pipeline together, or as many as is best; a request has no fewer",
+		parse: func(r *Request, text string) (err error) {
+			r.Batch, err = parseAutoMany(text, cost.MaxBatch)
+			return err
+		},
+		print: func(r *Request) string { return printAutoMany(r.Batch) }},
+	{Name: "pipelines", Key: "c", Default: auto, Help: "pipelines that share the inputs of a request at the same time, or as many as is best",
+		parse: func(r *Request, text string) (err error) {
+			r.Pipelines, err = parseAutoMany(text, cost.Concurrency-1)
+			return err
+		},
+		print: func(r *Request) string { return printAutoMany(r.Pipelines) }},
 	{Name: "transport", Key: "via", Default: auto, Help: "how tensors travel between functions: in payloads, through S3, or whichever is better",
 		Values: []string{auto, cost.Inline, cost.S3},
 		parse:  func(r *Request, text string) error { r.Transport = parseAuto(text); return nil },
@@ -163,9 +174,14 @@ var options = []Option{
 			return err
 		},
 		print: func(r *Request) string { return printAll(r.FixedPrecisions) }},
-	{Name: "layer-cap", Key: "cap", Default: "none", Help: "most layers in a function, or none",
+	{Name: "layer-cap", Key: "cap", Default: "none", Help: "most layers in a function, or even: no more than the layers divided by the functions, rounded up, or none",
 		parse: func(r *Request, text string) (err error) {
-			if r.LayerCap = 0; text != "none" {
+			switch text {
+			case "none":
+				r.LayerCap = 0
+			case even:
+				r.LayerCap = EvenLayers
+			default:
 				r.LayerCap, err = parseCount(text, maxListing)
 			}
 			return err

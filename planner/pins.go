@@ -143,13 +143,13 @@ type pinner struct {
 func (r *Request) pins(g *graph.Graph, p *platform.Platform) (cost.Pins, error) {
 	var pins cost.Pins
 	if len(r.Cuts)+len(r.NoCuts)+len(r.Fixed)+len(r.FixedPrecisions) == 0 {
-		return cost.Pins{MaxLayers: r.LayerCap}, nil
+		return cost.Pins{MaxLayers: max(r.LayerCap, 0)}, nil
 	}
 	n := &pinner{graph: g, platform: p, byName: map[string]int{}, cuts: g.Cuts()}
 	for l := range g.Layers {
 		n.byName[g.Layers[l].Name] = l
 	}
-	pins.MaxLayers = r.LayerCap
+	pins.MaxLayers = max(r.LayerCap, 0)
 	for _, layer := range r.Cuts {
 		if l, ok := n.layer(layer); ok && n.cut(l+1) {
 			pins.Cuts = append(pins.Cuts, l+1)

@@ -60,6 +60,11 @@ type Problem struct {
 	simple   *simplePlans // baselines, once asked for
 	labels   int          // limit of the optimiser's work; 0: its own
 
+	members  []*Problem     // of a family; nil: the problem is its only one
+	origins  []solve.Origin // of the points of result, among the members
+	restored *Problem       // the member that has its numbers
+	wholes   []shortWhole   // of all members, by rising latency
+
 	pureTables map[bool]*cost.Table // of cold and of warm requests alone, once asked for
 }
 
@@ -82,7 +87,8 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 		return nil, err
 	}
 	settings := cost.Settings{
-		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB, Batch: r.Batch,
+		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB,
+		Batch: r.leastBatch(), Inputs: r.inputs(),
 		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
 		Variants: r.variants(p),
 	}
@@ -100,7 +106,10 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 	if whole, table, err = r.sideBySide(whole, p, settings, table); err != nil {
 		return nil, err
 	}
-	return &Problem{given: m, model: whole, request: r, platform: p, table: table, numbers: table.Problem()}, nil
+	made := &Problem{given: m, model: whole, request: r, platform: p, table: table}
+	made.gather()
+	made.numbers = made.table.Problem()
+	return made, nil
 }
 
 // With asks something else about the same model.
@@ -114,12 +123,13 @@ func (p *Problem) Instance() (*solve.Instance, error) { return p.table.Instance(
 
 // Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
 func (p *Problem) Solve() *solve.Result {
-	if p.result == nil {
+	switch {
+	case p.result != nil:
+	case p.members != nil:
+		p.solveFamily()
+	default:
 		p.result = p.numbers.Solve(solve.Effort{ResolutionUs: p.resolutionUs(p.request), MaxLabels: p.labels})
-		p.frontier = make([]plan.Point, len(p.result.Frontier))
-		for i, point := range p.result.Frontier {
-			p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Stages: p.choices(p.result.Stages(i))}
-		}
+		p.list()
 	}
 	return p.result
 }
@@ -185,13 +195,24 @@ func (p *Problem) answer(r Request) *plan.Plan {
 	} else {
 		p.fill(document, point)
 	}
-	document.Baselines = p.baselines(r, len(document.Stages))
+	if p.members == nil {
+		document.Baselines = p.baselines(r, len(document.Stages))
+		return document
+	}
+	member := 0
+	if point >= 0 {
+		member = p.origins[point].Result
+	}
+	document.Baselines = p.familyBaselines(r, document, member)
 	return document
 }
 
 // choose finds the point of the frontier that a request wants. What drives the stages, the gateway's function or a workflow, has a
 // timeout, with which a request ends whatever the SLO.
 func (p *Problem) choose(r Request) (point int, why *obstacle) {
+	if why := p.explainManyInputs(); why != nil {
+		return -1, why
+	}
 	result := p.Solve()
 	if len(result.Frontier) == 0 {
 		return -1, p.explainNoPlan()

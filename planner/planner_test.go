@@ -444,7 +444,7 @@ func TestBadRequests(t *testing.T) {
 		{"memory too large", change(func(r *Request) { r.MemoryMB = []int64{512, 20000} }), "planner.memory-not-sold", "10240 MB"},
 		{"no memory", change(func(r *Request) { r.MemoryMB = []int64{} }), "planner.bad-memory", "give a size"},
 		{"unsorted memory", change(func(r *Request) { r.MemoryMB = []int64{1024, 512} }), "planner.bad-memory", "sort"},
-		{"no batch", change(func(r *Request) { r.Batch = 0 }), "planner.bad-batch", "4096"},
+		{"no batch", change(func(r *Request) { r.Batch = -1 }), "planner.bad-batch", "4096"},
 		{"scenario", change(func(r *Request) { r.Scenario = "lukewarm" }), "planner.bad-choice", "cold-overlapped"},
 		{"gateway", change(func(r *Request) { r.GatewayMemoryMB = 1 }), "planner.memory-not-sold", "128 MB"},
 		{"zero request", Request{}, "platform.unknown", "local"},

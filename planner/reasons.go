@@ -230,7 +230,7 @@ func (e *explainer) unpin() {
 		rest := slices.Delete(slices.Clone(r.FixedPrecisions), i, i+1)
 		e.helps(change{constraint: "stage-precision", option: "stage-precision", value: printAll(rest), words: "choose how layer " + f.String() + " is stored freely"})
 	}
-	if r.LayerCap > 0 && e.document.Status != plan.Infeasible {
+	if r.LayerCap != 0 && e.document.Status != plan.Infeasible {
 		e.helps(change{constraint: "layer-cap", option: "layer-cap", value: "none", words: "allow any number of layers in a function"})
 	}
 }

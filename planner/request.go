@@ -29,7 +29,9 @@ type Request struct {
 	MinStages       int
 	MaxStages       int
 	MemoryMB        []int64 // sizes to consider, rising; nil: the platform's planning grid
-	Batch           int64   // inputs per request
+	Inputs          int64   // of a request; at least a batch
+	Batch           int64   // inputs that pass through the pipeline together; 0: as many as is best
+	Pipelines       int64   // that run at the same time; 0: as many as is best
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64   // 0: the platform's default
 	Orchestration   string  // plan.StepFunctions, or "" for the gateway: what drives the stages
@@ -49,7 +51,7 @@ type Request struct {
 	Cuts     []string // layers after which a function ends
 	NoCuts   []string // layers, or ranges FROM..TO of them, after which none ends
 	Fixed    []FixedMemory
-	LayerCap int // most layers in a function; 0: no limit
+	LayerCap int // most layers in a function; 0: no limit; EvenLayers: ceil(layers / functions)
 
 	FixedPrecisions []FixedPrecision
 
@@ -134,14 +136,22 @@ func (r *Request) check() (*platform.Platform, error) {
 		return nil, bad("planner.bad-rate", fmt.Sprintf("%s requests arrive and a function is kept for %s", printRate(r.MicroRequestsPH), printDuration(r.IdleUs)),
 			"use at most a million a second, and at most a day")
 	}
-	if r.LayerCap < 0 {
+	if r.LayerCap < 0 && r.LayerCap != EvenLayers {
 		return nil, bad("planner.bad-layer-cap", fmt.Sprintf("at most %d layers may be in a function", r.LayerCap), "use one at least, or no limit")
 	}
 	if r.BudgetPicoUSD < 0 {
 		return nil, bad("planner.bad-budget", fmt.Sprintf("the budget is %d pico-dollars", r.BudgetPicoUSD), "use an amount above zero, or none")
 	}
-	if r.Batch < 1 || r.Batch > cost.MaxBatch {
-		return nil, bad("planner.bad-batch", fmt.Sprintf("the batch is %d", r.Batch), fmt.Sprintf("use 1 to %d", cost.MaxBatch))
+	if r.Batch < 0 || r.Batch > cost.MaxBatch {
+		return nil, bad("planner.bad-batch", fmt.Sprintf("the batch is %d", r.Batch), fmt.Sprintf("use 1 to %d, or leave it to the planner", cost.MaxBatch))
+	}
+	if r.Inputs < 0 || r.Inputs > cost.MaxInputs || r.Pipelines < 0 || r.Pipelines >= cost.Concurrency {
+		return nil, bad("planner.bad-inputs", fmt.Sprintf("%d inputs over %d pipelines are wanted", r.Inputs, r.Pipelines),
+			fmt.Sprintf("use 1 to %d inputs and 1 to %d pipelines, which is what an account may have under way beside a gateway", cost.MaxInputs, cost.Concurrency-1))
+	}
+	if most := (cost.Batching{Pipelines: max(r.Pipelines, 1)}).MaxStages(); int64(r.MinStages) > most {
+		return nil, bad("planner.bad-inputs", fmt.Sprintf("%d pipelines of at least %d functions are wanted, more than the %d invocations that an account may have under way", r.Pipelines, r.MinStages, cost.Concurrency),
+			fmt.Sprintf("use at most %d pipelines", (cost.Concurrency-1)/int64(r.MinStages)))
 	}
 	for _, choice := range []struct{ name, value string }{{"objective", r.Objective}, {"scenario", r.Scenario}, {"transport", r.Transport}} {
 		o, _ := OptionNamed(choice.name)
@@ -258,3 +268,6 @@ func (r *Request) idleUs(p *platform.Platform) int64 {
 	}
 	return r.IdleUs
 }
+
+// leastBatch is the smallest batch that the request leaves open.
+func (r *Request) leastBatch() int64 { return max(r.Batch, 1) }

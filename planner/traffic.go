@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 
 	"partita/planner/cost"
@@ -70,7 +71,7 @@ func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 		line.CostPicoUSD += step.Option().CostPicoUSD
 		for k := range step.Functions {
 			account := &step.Functions[k]
-			one := report.Span{WakeUs: began + p.platform.DispatchUs, InputUs: account.InputUs, ComputeUs: account.ComputeUs, OutputUs: account.OutputUs}
+			one := report.Span{WakeUs: began + p.platform.DispatchUs, InputUs: account.Turns.InputUs, ComputeUs: account.Turns.ComputeUs, OutputUs: account.Turns.OutputUs}
 			one.CallUs = one.WakeUs
 			if overlapped {
 				one.WakeUs = line.StartUs
@@ -107,12 +108,8 @@ func (p *Problem) step(table *cost.Table, stages []plan.Stage) cost.Wave {
 
 // Timelines follows two requests through a plan of this problem: one that finds every function cold, and one that finds every one warm.
 func (p *Problem) Timelines(document *plan.Plan) (cold, warm report.Timeline) {
-	return p.TimelinesOf(document.Stages)
-}
-
-// TimelinesOf is Timelines of other stages of the problem.
-func (p *Problem) TimelinesOf(stages []plan.Stage) (cold, warm report.Timeline) {
-	return p.timeline(stages, true), p.timeline(stages, false)
+	m := p.memberOf(document)
+	return m.timeline(document.Stages, true), m.timeline(document.Stages, false)
 }
 
 // Graph gives the model that the problem is about.
@@ -131,8 +128,8 @@ func (p *Problem) Layers() (oneVCPUNs, peakBytes []int64) {
 	return oneVCPUNs, peakBytes
 }
 
-// Alone gives the stage of a baseline that has the whole model in one function; ok is false for others.
-func (p *Problem) Alone(b *plan.Baseline) (stages []plan.Stage, ok bool) {
+// Alone gives a baseline that has the whole model in one function as a plan, as far as Timelines reads it; ok is false for others.
+func (p *Problem) Alone(b *plan.Baseline) (alone *plan.Plan, ok bool) {
 	if b.Status != plan.Feasible || len(b.Stages) != 1 {
 		return nil, false
 	}
@@ -141,7 +138,12 @@ func (p *Problem) Alone(b *plan.Baseline) (stages []plan.Stage, ok bool) {
 	if one.Packaging == "" {
 		one.Packaging = plan.PackagingZip
 	}
-	return []plan.Stage{one}, true
+	alone = &plan.Plan{Stages: []plan.Stage{one}}
+	if alone.Batching = p.batching(); alone.Batching != nil && p.members != nil {
+		sent := cost.Batching{Inputs: alone.Batching.Inputs, Batch: cmp.Or(b.Batch, p.request.leastBatch()), Pipelines: max(b.Pipelines, 1)}
+		alone.Batching = &plan.Batching{Inputs: sent.Inputs, Batch: sent.Batch, Pipelines: sent.Pipelines, Passes: sent.Passes()}
+	}
+	return alone, true
 }
 
 // nodeOf finds the node of a cut with a transport.

@@ -144,9 +144,15 @@ func parseCount(text string, most int) (int, error) {
 	return n, nil
 }
 
+// even is the layer cap EvenLayers.
+const even = "even"
+
 func printCap(layers int) string {
-	if layers == 0 {
+	switch layers {
+	case 0:
 		return "none"
+	case EvenLayers:
+		return even
 	}
 	return strconv.Itoa(layers)
 }
@@ -250,4 +256,25 @@ func printPrecisions(list []precision.Precision) string {
 		names[i] = string(p)
 	}
 	return strings.Join(names, ",")
+}
+
+// parseMany reads a whole number above zero.
+func parseMany(text string, most int) (int64, error) {
+	n, err := parseCount(text, most)
+	return int64(n), err
+}
+
+// parseAutoMany reads a whole number above zero, or auto as 0.
+func parseAutoMany(text string, most int) (int64, error) {
+	if text == auto {
+		return 0, nil
+	}
+	return parseMany(text, most)
+}
+
+func printAutoMany(n int64) string {
+	if n == 0 {
+		return auto
+	}
+	return strconv.FormatInt(n, 10)
 }

@@ -114,14 +114,15 @@ var prime = []string{"scenario", "rate", "platform", "region", "max-stages", "mi
 // groups order the options that are not prime; one that none names is in the last.
 var groups = []group{
 	{"Aim", []string{"objective", "slo", "budget"}},
-	{"Functions", []string{"memory", "batch", "packaging", "precision", "transport", "split-layers", "gateway-memory", "idle"}},
+	{"Inputs", []string{"inputs", "batch", "pipelines"}},
+	{"Functions", []string{"memory", "packaging", "precision", "transport", "split-layers", "gateway-memory", "idle"}},
 	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"}},
 }
 
 // labels are what people call options; another option is called by its name.
 var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "region": "Region", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
-	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "batch": "Batch", "transport": "Tensors travel",
+	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "inputs": "Inputs in a request", "batch": "Inputs that pass together", "pipelines": "Pipelines at the same time", "transport": "Tensors travel",
 	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function",
 	"rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
@@ -138,7 +139,7 @@ var words = map[string]string{
 // suggestions are values that text options offer; others can be typed.
 var suggestions = map[string][]string{
 	"rate": {"none", "1/h", "100/h", "1/s", "10/s"}, "idle": {"default", "5m", "15m"}, "precision": {"float32", "float16", "int8", "auto"},
-	"batch": {"1", "8", "32"}, "memory": {"grid", "512,1024,2048"}, "slo": {"none", "500ms", "1s", "2s"}, "layer-cap": {"none", "50", "100"},
+	"inputs": {"1", "10", "100"}, "batch": {"auto", "1", "8", "32"}, "pipelines": {"auto", "1", "4"}, "memory": {"grid", "512,1024,2048"}, "slo": {"none", "500ms", "1s", "2s"}, "layer-cap": {"none", "even", "50", "100"},
 }
 
 func (p *Page) label(name string) string {

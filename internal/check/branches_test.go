@@ -39,6 +39,9 @@ func TestBranchesComeTrue(t *testing.T) {
 		for range 6 {
 			r := randomRequest(rng)
 			r.MinStages, r.Batch, r.Orchestration, r.Branches = 1, 1, "", "all"
+			if r.Pipelines, r.LayerCap = 0, 0; r.Inputs > 1 { // side by side if all inputs pass together
+				r.Inputs, r.Batch = 2, 0
+			}
 			r.MaxStages = 4 + rng.IntN(4)
 			if rng.IntN(3) == 0 {
 				r.Packaging = plan.PackagingZip

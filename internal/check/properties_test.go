@@ -27,7 +27,7 @@ func randomQuestion(t *testing.T, rng *rand.Rand) question {
 		t.Fatal(err)
 	}
 	q := question{mustRandomModel(t, rng).Graph, *on, cost.Settings{Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages,
-		MemoryMB: r.MemoryMB, Batch: r.Batch, Transport: r.Transport, GatewayMemoryMB: on.GatewayMemoryMB}}
+		MemoryMB: r.MemoryMB, Batch: max(r.Batch, 1), Transport: r.Transport, GatewayMemoryMB: on.GatewayMemoryMB}}
 	if rng.IntN(3) == 0 {
 		q.settings.Arrivals = &cost.Arrivals{ColdPpm: rng.Int64N(1_000_001)}
 	}

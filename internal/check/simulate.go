@@ -53,17 +53,27 @@ type simulation struct {
 	now      int64
 	planned  int64
 	agenda   agenda
-	stages   []environment
-	running  int // stages called that have not answered
+	lines    []*pipeline
+	bills    []bill // by stage
+	driving  int    // pipelines that have not ended
 	ended    bool
+}
+
+// pipeline takes its share of the passes through environments of its own.
+type pipeline struct {
+	*simulation
+	inputs  []int64 // of each of its passes
+	stages  []environment
+	running int // stages called that have not answered
 }
 
 // environment is where a stage runs.
 type environment struct {
 	initBegan, initEnded int64 // negative: not yet
+	first, turn          int   // the gateway has called it for: the first stage of those beside it, and which pass
 	called               bool  // the gateway's invocation waits for it or runs
 	woken                bool  // by an invocation of its own
-	bill                 bill
+	used                 bool  // it has run before
 }
 
 func (s *simulation) after(us int64, happen func()) {
@@ -73,12 +83,29 @@ func (s *simulation) after(us int64, happen func()) {
 
 // simulate sends one request through the deployment of a plan.
 func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
-	s := &simulation{plan: p, platform: on, stages: make([]environment, len(p.Stages))}
-	for k := range s.stages {
-		s.stages[k].initBegan, s.stages[k].initEnded = -1, -1
-		if p.Request.Scenario == "warm" {
-			s.stages[k].initEnded = 0
+	s := &simulation{plan: p, platform: on, bills: make([]bill, len(p.Stages))}
+	inputs, batch, pipelines := int64(1), int64(1), 1
+	if b := p.Batching; b != nil {
+		inputs, batch, pipelines = b.Inputs, b.Batch, int(b.Pipelines)
+	}
+	for range pipelines {
+		l := &pipeline{simulation: s, stages: make([]environment, len(p.Stages))}
+		for k := range l.stages {
+			l.stages[k].initBegan, l.stages[k].initEnded = -1, -1
+			if p.Request.Scenario == "warm" {
+				l.stages[k].initEnded = 0
+			}
 		}
+		s.lines = append(s.lines, l)
+	}
+	passes := 0
+	for ; inputs > 0; inputs -= batch { // dealt out like cards
+		l := s.lines[passes%pipelines]
+		l.inputs = append(l.inputs, min(inputs, batch))
+		passes++
+	}
+	if b := p.Batching; b != nil && (passes != int(b.Passes) || len(s.lines[pipelines-1].inputs) == 0) {
+		return nil, fmt.Errorf("%d inputs in batches of %d over %d pipelines are no %d passes", b.Inputs, b.Batch, b.Pipelines, b.Passes)
 	}
 	s.after(p.Gateway.StartUs, s.ready) // the gateway boots, if it is cold, and decodes the input
 	for len(s.agenda) > 0 {
@@ -96,13 +123,15 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 		if on.PlanningOnly { // elsewhere the gateway is billed by the millisecond, also where stages are not
 			driven = billed(on, s.now) / 1000
 		}
-		o.gateway = driven*perMs + on.RequestPicoUSD
+		o.gateway = driven*perMs + p.Gateway.FeesPicoUSD
+		if !made(p.Gateway.FeesPicoUSD-on.RequestPicoUSD, on.ObjectGetPicoUSD, on.ObjectPutPicoUSD) || p.Batching == nil && p.Gateway.FeesPicoUSD != on.RequestPicoUSD && p.Request.Batch == 1 {
+			return nil, fmt.Errorf("the gateway's fees are %d", p.Gateway.FeesPicoUSD)
+		}
 	} else if err := s.settleWorkflow(o); err != nil {
 		return nil, err
 	}
 	o.costPicoUSD = o.gateway + o.workflow
-	for k := range s.stages {
-		b := s.stages[k].bill
+	for k, b := range s.bills {
 		transfers := p.Stages[k].FeesPicoUSD - p.Stages[k].Invocations*on.RequestPicoUSD
 		if !made(transfers, on.ObjectGetPicoUSD, on.ObjectPutPicoUSD) {
 			return nil, fmt.Errorf("stage %d: fees of %d beside those of %d invocations are no number of objects", k+1, transfers, p.Stages[k].Invocations)
@@ -144,19 +173,22 @@ func (s *simulation) settleWorkflow(o *outcome) error {
 
 // ready is when the gateway starts to drive: it wakes all stages at once, if the scenario has it so, and calls the first.
 func (s *simulation) ready() {
-	if s.plan.Request.Scenario == "cold-overlapped" {
-		for k := range s.stages {
-			if k >= s.plan.Waves()[1] { // those called at once need no waking
-				s.stages[k].woken = true
+	s.driving = len(s.lines)
+	for _, l := range s.lines {
+		if s.plan.Request.Scenario == "cold-overlapped" {
+			for k := range l.stages {
+				if k >= s.plan.Waves()[1] { // those called at once need no waking
+					l.stages[k].woken = true
+				}
+				l.boot(k)
 			}
-			s.boot(k)
 		}
+		l.dispatch(0, 0)
 	}
-	s.dispatch(0)
 }
 
 // boot begins the init of a stage.
-func (s *simulation) boot(k int) {
+func (s *pipeline) boot(k int) {
 	s.stages[k].initBegan = s.now
 	s.after(s.plan.Stages[k].InitUs, func() {
 		e := &s.stages[k]
@@ -170,9 +202,18 @@ func (s *simulation) boot(k int) {
 	})
 }
 
-// dispatch has the gateway call a stage and those beside it, or answer when all have run.
-func (s *simulation) dispatch(first int) {
+// dispatch has the gateway call a stage and those beside it for a pass, the next stage when all passes have been through, or answer
+// when all pipelines have ended.
+func (s *pipeline) dispatch(first, turn int) {
+	if turn == len(s.inputs) {
+		for first++; first < len(s.stages) && s.plan.Stages[first].Branch > 1; first++ {
+		}
+		turn = 0
+	}
 	if first == len(s.stages) {
+		if s.driving--; s.driving > 0 {
+			return
+		}
 		if w := s.plan.Workflow; w != nil {
 			s.after(w.EndUs, func() { s.ended = true })
 			return
@@ -188,7 +229,7 @@ func (s *simulation) dispatch(first int) {
 	for k := first; k < end; k++ {
 		s.after(s.plan.Gateway.DispatchUs, func() {
 			e := &s.stages[k]
-			e.called = true
+			e.called, e.first, e.turn = true, first, turn
 			switch {
 			case e.initEnded >= 0:
 				s.run(k)
@@ -199,30 +240,32 @@ func (s *simulation) dispatch(first int) {
 	}
 }
 
-// run reads, computes and writes, one after the other; when all beside have done so, it is the next stage's turn.
-func (s *simulation) run(k int) {
-	began, stage := s.now, &s.plan.Stages[k]
-	s.after(stage.InputUs, func() {
-		s.after(stage.ComputeUs, func() {
-			s.after(stage.OutputUs, func() {
+// run reads, computes and writes, one after the other; when all beside have done so, it is the next pass's turn.
+func (s *pipeline) run(k int) {
+	began, stage, e := s.now, &s.plan.Stages[k], &s.stages[k]
+	times := plan.Phases{InputUs: stage.InputUs, ComputeUs: stage.ComputeUs, OutputUs: stage.OutputUs}
+	if s.plan.Batching != nil && s.inputs[e.turn] < s.plan.Batching.Batch {
+		times = *stage.LastPass
+	}
+	s.after(times.InputUs, func() {
+		s.after(times.ComputeUs, func() {
+			s.after(times.OutputUs, func() {
 				us := s.now - began
-				if e := &s.stages[k]; !e.woken && e.initBegan >= 0 {
+				if !e.woken && !e.used && e.initBegan >= 0 {
 					us += s.initBilled(k)
 				}
+				e.used = true
 				s.charge(k, us)
-				if s.running--; s.running > 0 {
-					return
+				if s.running--; s.running == 0 {
+					s.dispatch(e.first, e.turn+1)
 				}
-				for k++; k < len(s.stages) && s.plan.Stages[k].Branch > 1; k++ {
-				}
-				s.dispatch(k)
 			})
 		})
 	})
 }
 
 // initBilled is what the platform charges of a stage's init.
-func (s *simulation) initBilled(k int) int64 {
+func (s *pipeline) initBilled(k int) int64 {
 	if !s.platform.InitBilled {
 		return 0
 	}
@@ -231,7 +274,7 @@ func (s *simulation) initBilled(k int) int64 {
 
 // charge bills an invocation of a stage.
 func (s *simulation) charge(k int, us int64) {
-	p, b := s.platform, &s.stages[k].bill
+	p, b := s.platform, &s.bills[k]
 	b.invocations++
 	b.billedUs += billed(p, us)
 	b.picoUSD = price(p, b.billedUs, s.plan.Stages[k].MemoryMB) + b.invocations*p.RequestPicoUSD

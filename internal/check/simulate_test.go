@@ -48,6 +48,13 @@ func randomRequest(rng *rand.Rand) planner.Request {
 	r.MaxStages = r.MinStages + rng.IntN(4)
 	r.MemoryMB = someSizes(rng, on, 1+rng.IntN(6))
 	r.Batch = 1 + rng.Int64N(4)
+	if rng.IntN(3) == 0 && r.Orchestration == "" {
+		r.Inputs, r.Batch = 1+rng.Int64N(12), rng.Int64N(5)
+		r.Pipelines = max(rng.Int64N(5)-1, 0)
+	}
+	if rng.IntN(8) == 0 {
+		r.LayerCap = planner.EvenLayers
+	}
 	r.Transport = []string{"", "inline", "s3"}[rng.IntN(3)]
 	if _, err := platform.Orchestration(platform.StepFunctions, r.Platform); err == nil && rng.IntN(2) == 0 {
 		r.Orchestration = platform.StepFunctions
@@ -120,7 +127,7 @@ func holds(t *testing.T, p *plan.Plan, on *platform.Platform) {
 func TestSimulationByHand(t *testing.T) {
 	on := &platform.Platform{GranularityUs: 1000, InitBilled: true, PicoUSDPerGBs: 1_024_000, RequestPicoUSD: 7, WakeUs: 500, ObjectPutPicoUSD: 50, ObjectGetPicoUSD: 4,
 		MBPerVCPU: 1769, MaxMilliVCPU: 6000}
-	p := &plan.Plan{Request: plan.Request{Scenario: "cold-overlapped"}, Gateway: plan.Gateway{MemoryMB: 1000, StartUs: 300, DispatchUs: 10}, Stages: []plan.Stage{
+	p := &plan.Plan{Request: plan.Request{Scenario: "cold-overlapped"}, Gateway: plan.Gateway{MemoryMB: 1000, StartUs: 300, DispatchUs: 10, FeesPicoUSD: 7}, Stages: []plan.Stage{
 		{MemoryMB: 1, InitUs: 1000, InputUs: 100, ComputeUs: 3000, OutputUs: 200, Invocations: 1, FeesPicoUSD: 7 + 50},
 		{MemoryMB: 2, InitUs: 2000, InputUs: 100, ComputeUs: 400, OutputUs: 0, Invocations: 2, FeesPicoUSD: 14 + 4},
 		{MemoryMB: 3, InitUs: 9000, InputUs: 0, ComputeUs: 1, OutputUs: 0, Invocations: 2, FeesPicoUSD: 14},

@@ -216,6 +216,19 @@ func (t *Table) turns(runUs, lastUs int64) int64 {
 	return n.Full*runUs + n.Last*lastUs + (n.Full+n.Last-1)*t.Platform.DispatchUs
 }
 
+// phasesOfTurns sums the phases of a stage's passes on the pipeline that ends last.
+func (t *Table) phasesOfTurns(s *Stage) Phases {
+	n := t.batching().passes()
+	if n.Full == 0 {
+		return Phases{s.InputUs, s.ComputeUs, s.OutputUs}
+	}
+	sum := Phases{n.Full*s.InputUs + (n.Full+n.Last-1)*t.Platform.DispatchUs, n.Full * s.ComputeUs, n.Full * s.OutputUs}
+	if n.Last > 0 {
+		sum.InputUs, sum.ComputeUs, sum.OutputUs = sum.InputUs+s.LastPass.InputUs, sum.ComputeUs+s.LastPass.ComputeUs, sum.OutputUs+s.LastPass.OutputUs
+	}
+	return sum
+}
+
 // computePicoUSD prices a billed time at a price for 1,024 seconds, rounded half up, whatever its length.
 func computePicoUSD(billedUs, picoUSDPer1024s int64) int64 {
 	hi, lo := bits.Mul64(uint64(billedUs/1000), uint64(picoUSDPer1024s))

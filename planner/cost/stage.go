@@ -31,6 +31,7 @@ type Stage struct {
 	GatewayPicoUSD int64   // what the option carries for the gateway and is not part of CostPicoUSD: what is paid once with the first stage, and see Arrivals
 	OneVCPUUs      int64   // compute on one vCPU
 	LastPass       *Phases // of the last pass, where it has fewer inputs than the others
+	Turns          Phases  // of all passes on the pipeline that ends last; the dispatch of each but the first is part of the input's
 
 	coldStartUs int64 // InitUs of a request that finds it cold, whatever the scenario
 	runUs       int64 // of all passes on the pipeline that ends last
@@ -86,6 +87,7 @@ func (t *Table) account(s Stage, first bool, peakBytes, textIn, textOut int64) S
 		_, lastUs = pass(t.lastRun1Ns, s.LastPass)
 	}
 	s.runUs = t.turns(run, lastUs)
+	s.Turns = t.phasesOfTurns(&s)
 	initUs := t.initUs(s.Variant.packing(), &weights)
 	s.coldStartUs = initUs
 	if t.Cold() {

@@ -144,6 +144,9 @@ func checkFormat(data []byte) error {
 		"give the file that partita plan --json wrote")
 }
 
+// maxInputs bounds the inputs of a request.
+const maxInputs = 4096
+
 // maxStages bounds the stages of a plan that Decode accepts.
 const maxStages = 10000
 
@@ -174,12 +177,19 @@ func (p *Plan) check() error {
 		if _, err := precision.Parse(s.Precision); err != nil {
 			return invalid(fmt.Sprintf("stage %d stores its weights as %q", i+1, clip(s.Precision)))
 		}
+		var last Phases
+		if s.LastPass != nil {
+			last = *s.LastPass
+		}
 		for _, v := range []int64{s.MemoryMB - 1, s.MemoryNeededMB, s.WeightBytes, s.PackageBytes, s.InputBytes, s.OutputBytes, s.InitUs, s.InputUs,
-			s.ComputeUs, s.OutputUs, s.BilledUs, s.FeesPicoUSD, s.CostPicoUSD, s.TemporaryMB} {
+			s.ComputeUs, s.OutputUs, last.InputUs, last.ComputeUs, last.OutputUs, s.BilledUs, s.FeesPicoUSD, s.CostPicoUSD, s.TemporaryMB} {
 			if v < 0 {
 				return invalid(fmt.Sprintf("stage %d has a negative figure", i+1))
 			}
 		}
+	}
+	if b := p.Batching; b != nil && (b.Inputs < 1 || b.Inputs > maxInputs || b.Batch < 1 || b.Batch > b.Inputs || b.Passes != (b.Inputs+b.Batch-1)/b.Batch || b.Pipelines < 1 || b.Pipelines > b.Passes) {
+		return invalid(fmt.Sprintf("%d inputs in %d passes of %d over %d pipelines do not fit together", b.Inputs, b.Passes, b.Batch, b.Pipelines))
 	}
 	if len(p.Reasons) > maxReasons || len(p.Levers) > maxLevers {
 		return invalid(fmt.Sprintf("it has %d reasons and %d levers", len(p.Reasons), len(p.Levers)))

@@ -34,7 +34,8 @@ type Plan struct {
 	Reasons     []Reason   `json:"reasons,omitempty"` // what holds the plan back, or would make it feasible; not part of the hash
 	Levers      []Lever    `json:"levers,omitempty"`  // what the plan does out of the ordinary, and what that is worth; not part of the hash
 	GapPicoUSD  int64      `json:"gapPicoUSD,omitempty"`
-	Times       string     `json:"times"` // "predicted", or "calibrated" when measured times replaced predictions
+	Batching    *Batching  `json:"batching,omitempty"` // when the request has several inputs
+	Times       string     `json:"times"`              // "predicted", or "calibrated" when measured times replaced predictions
 	Stages      []Stage    `json:"stages"`
 	Gateway     Gateway    `json:"gateway"`
 	Workflow    *Workflow  `json:"workflow,omitempty"` // when it drives the stages in the gateway's place
@@ -87,8 +88,10 @@ type Request struct {
 	Scenario        string  `json:"scenario"`
 	MinStages       int     `json:"minStages"`
 	MaxStages       int     `json:"maxStages"`
-	MemoryMB        []int64 `json:"memoryMB"` // the sizes considered
-	Batch           int64   `json:"batch"`
+	MemoryMB        []int64 `json:"memoryMB"`              // the sizes considered
+	Inputs          int64   `json:"inputs,omitempty"`      // of a request; absent: a batch
+	Batch           int64   `json:"batch"`                 // inputs that pass through the pipeline together; 0: as many as is best
+	Pipelines       int64   `json:"pipelines,omitempty"`   // that run at the same time; absent: as many as is best
 	Transport       string  `json:"transport"`             // "auto", "inline" or "s3"
 	Packaging       string  `json:"packaging"`             // "auto", or a list of "zip", "s3" and "image"
 	Quantization    string  `json:"quantization"`          // how weights may be stored: "none", "auto", or a list of precisions
@@ -104,6 +107,7 @@ type Request struct {
 	MemoryPins           []MemoryPin    `json:"memoryPins,omitempty"`           // sizes fixed by hand
 	PrecisionPins        []PrecisionPin `json:"precisionPins,omitempty"`        // precisions fixed by hand
 	LayerCap             int            `json:"layerCap,omitempty"`             // most layers in a stage
+	EvenLayers           bool           `json:"evenLayers,omitempty"`           // at most ceil(layers / stages) layers in a stage
 }
 
 // MemoryPin is a memory size fixed for every stage that holds one of some layers.
@@ -128,30 +132,38 @@ type Advice struct {
 
 // Stage is one function of the pipeline.
 type Stage struct {
-	Index          int    `json:"index"`      // from 1
-	FirstLayer     int    `json:"firstLayer"` // from 1, inclusive
-	LastLayer      int    `json:"lastLayer"`
-	Layers         string `json:"layers"`           // for people: "conv1 .. conv4_block6_out"
-	Branch         int    `json:"branch,omitempty"` // of functions side by side, which follow each other in the list: from 1; absent: it runs alone
-	MemoryMB       int64  `json:"memoryMB"`
-	MemoryNeededMB int64  `json:"memoryNeededMB"`
-	WeightBytes    int64  `json:"weightBytes"`
-	PackageBytes   int64  `json:"packageBytes"` // unzipped
-	InputBytes     int64  `json:"inputBytes"`
-	OutputBytes    int64  `json:"outputBytes"`
-	TransportIn    string `json:"transportIn"`
-	TransportOut   string `json:"transportOut"`
-	Packaging      string `json:"packaging"`             // PackagingZip, PackagingS3 or PackagingImage
-	Precision      string `json:"precision,omitempty"`   // how weights are stored: "float16", "int8"; absent: "float32"
-	TemporaryMB    int64  `json:"temporaryMB,omitempty"` // size of /tmp; absent: what every function has
-	InitUs         int64  `json:"initUs"`                // 0 when warm
-	InputUs        int64  `json:"inputUs"`
-	ComputeUs      int64  `json:"computeUs"`
-	OutputUs       int64  `json:"outputUs"`
-	BilledUs       int64  `json:"billedUs"`    // of all invocations
-	Invocations    int64  `json:"invocations"` // 2 when it is woken by a call of its own
-	FeesPicoUSD    int64  `json:"feesPicoUSD"` // of requests and S3 objects, part of the cost
-	CostPicoUSD    int64  `json:"costPicoUSD"`
+	Index          int     `json:"index"`      // from 1
+	FirstLayer     int     `json:"firstLayer"` // from 1, inclusive
+	LastLayer      int     `json:"lastLayer"`
+	Layers         string  `json:"layers"`           // for people: "conv1 .. conv4_block6_out"
+	Branch         int     `json:"branch,omitempty"` // of functions side by side, which follow each other in the list: from 1; absent: it runs alone
+	MemoryMB       int64   `json:"memoryMB"`
+	MemoryNeededMB int64   `json:"memoryNeededMB"`
+	WeightBytes    int64   `json:"weightBytes"`
+	PackageBytes   int64   `json:"packageBytes"` // unzipped
+	InputBytes     int64   `json:"inputBytes"`
+	OutputBytes    int64   `json:"outputBytes"`
+	TransportIn    string  `json:"transportIn"`
+	TransportOut   string  `json:"transportOut"`
+	Packaging      string  `json:"packaging"`             // PackagingZip, PackagingS3 or PackagingImage
+	Precision      string  `json:"precision,omitempty"`   // how weights are stored: "float16", "int8"; absent: "float32"
+	TemporaryMB    int64   `json:"temporaryMB,omitempty"` // size of /tmp; absent: what every function has
+	InitUs         int64   `json:"initUs"`                // 0 when warm
+	InputUs        int64   `json:"inputUs"`
+	ComputeUs      int64   `json:"computeUs"`
+	OutputUs       int64   `json:"outputUs"`
+	LastPass       *Phases `json:"lastPass,omitempty"` // of the last pass, where it has fewer inputs; the times above are those of the others
+	BilledUs       int64   `json:"billedUs"`           // of all invocations
+	Invocations    int64   `json:"invocations"`        // one for each pass, and one for each environment that is woken by a call of its own
+	FeesPicoUSD    int64   `json:"feesPicoUSD"`        // of requests and S3 objects, part of the cost
+	CostPicoUSD    int64   `json:"costPicoUSD"`
+}
+
+// Phases are the times of a pass through a stage.
+type Phases struct {
+	InputUs   int64 `json:"inputUs"`
+	ComputeUs int64 `json:"computeUs"`
+	OutputUs  int64 `json:"outputUs"`
 }
 
 // How a stage is packaged.
@@ -189,6 +201,31 @@ type Gateway struct {
 	CostPicoUSD int64 `json:"costPicoUSD"`
 }
 
+// Batching is how the inputs of a request go through the pipeline: in passes of a batch each, of which the last may have fewer. The
+// pipelines take turns: pass n is that of pipeline n mod Pipelines, and a pipeline sends all of its passes through a stage before
+// it goes on to the next.
+type Batching struct {
+	Inputs    int64 `json:"inputs"`
+	Batch     int64 `json:"batch"`
+	Pipelines int64 `json:"pipelines"`
+	Passes    int64 `json:"passes"`
+}
+
+// Turns counts the passes of the pipeline with the most.
+func (b *Batching) Turns() int64 { return (b.Passes + b.Pipelines - 1) / b.Pipelines }
+
+// LastBatch counts the inputs of the last pass.
+func (b *Batching) LastBatch() int64 { return b.Inputs - (b.Passes-1)*b.Batch }
+
+// Sending tells how the inputs of a request go through the pipeline, also of a plan that says nothing of it.
+func (p *Plan) Sending() Batching {
+	if p.Batching != nil {
+		return *p.Batching
+	}
+	batch := max(p.Request.Batch, 1)
+	return Batching{Inputs: batch, Batch: batch, Pipelines: 1, Passes: 1}
+}
+
 // Traffic is what a rate of requests means: how many find the functions cold, and what each kind takes and costs.
 type Traffic struct {
 	MicroRequestsPerHour int64 `json:"microRequestsPerHour"`
@@ -204,6 +241,8 @@ type Traffic struct {
 type Point struct {
 	LatencyUs   int64    `json:"latencyUs"`
 	CostPicoUSD int64    `json:"costPicoUSD"`
+	Batch       int64    `json:"batch,omitempty"`     // inputs that pass through together, where the request leaves it open
+	Pipelines   int64    `json:"pipelines,omitempty"` // absent: 1
 	Stages      []Choice `json:"stages"`
 }
 
@@ -234,5 +273,7 @@ type Baseline struct {
 	Status      Status   `json:"status"` // Feasible or Infeasible
 	LatencyUs   int64    `json:"latencyUs,omitempty"`
 	CostPicoUSD int64    `json:"costPicoUSD,omitempty"`
+	Batch       int64    `json:"batch,omitempty"` // as of a point of the frontier
+	Pipelines   int64    `json:"pipelines,omitempty"`
 	Stages      []Choice `json:"stages"`
 }

@@ -66,8 +66,8 @@ func Months(p *planner.Problem, document *plan.Plan) (*report.Months, error) {
 	add("this plan", basis, perRequest(mixed(cold, warm, idleUs)))
 	for i := range document.Baselines {
 		b := &document.Baselines[i]
-		if stages, alone := p.Alone(b); alone && b.Name == planner.OneFunction {
-			cold, warm := p.TimelinesOf(stages)
+		if alone, ok := p.Alone(b); ok && b.Name == planner.OneFunction {
+			cold, warm := p.Timelines(alone)
 			add(b.Name, basis, perRequest(mixed(cold, warm, idleUs)))
 		}
 	}
@@ -78,7 +78,7 @@ func Months(p *planner.Problem, document *plan.Plan) (*report.Months, error) {
 			add(h.Label, basis, func(int64) int64 { return month })
 			continue
 		}
-		_, picoUSD, err := metered(p.Graph(), &h, max(document.Request.Batch, 1))
+		_, picoUSD, err := metered(p.Graph(), &h, document.Sending())
 		if err != nil {
 			return nil, err
 		}

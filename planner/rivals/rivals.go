@@ -80,8 +80,8 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 	for _, b := range p.Baselines {
 		c.Rivals = append(c.Rivals, Rival{Name: b.Name, Basis: "the same problem", Status: b.Status, LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD})
 	}
-	batch := max(p.Request.Batch, 1)
-	published, err := PublishedPlan(m.Graph, p.Request.MaxStages, batch)
+	sent := p.Sending()
+	published, err := PublishedPlan(m.Graph, p.Request.MaxStages, sent.Inputs)
 	if err != nil {
 		return nil, err
 	}
@@ -93,7 +93,7 @@ func Compare(p *plan.Plan, microRequestsPH int64) (*Comparison, error) {
 			r.MonthMicroUSD = divideUp(h.PicoUSDPerHour, monthHours, 1_000_000) // whatever the rate
 			r.BreakEvenMicroRequestsPH = breakEven(p, h.PicoUSDPerHour)
 		} else {
-			if r.LatencyUs, r.CostPicoUSD, err = metered(m.Graph, &h, batch); err != nil {
+			if r.LatencyUs, r.CostPicoUSD, err = metered(m.Graph, &h, sent); err != nil {
 				return nil, err
 			}
 			if r.CostPicoUSD == 0 {
@@ -174,13 +174,14 @@ var slides = []Rival{
 
 const slidesBasis = "as the AMPS-Inf slides print it; does not follow from the prices of the time"
 
-// metered prices one warm request at the cheapest size of a metered host that holds the whole model; 0 when none does.
-func metered(g *graph.Graph, h *platform.Host, batch int64) (latencyUs, picoUSD int64, err error) {
+// metered prices one warm request at the cheapest size of a metered host that holds the whole model, in as many invocations as the
+// plan has passes, one after another; 0 when none does.
+func metered(g *graph.Graph, h *platform.Host, sent plan.Batching) (latencyUs, picoUSD int64, err error) {
 	p, err := platform.Get("aws-lambda-x86_64")
 	if err != nil {
 		return 0, 0, err
 	}
-	table, err := cost.NewTable(g, p, cost.Settings{Scenario: solve.Warm, MinStages: 1, MaxStages: 1, MemoryMB: []int64{p.MaxMemoryMB}, Batch: batch, Transport: cost.S3,
+	table, err := cost.NewTable(g, p, cost.Settings{Scenario: solve.Warm, MinStages: 1, MaxStages: 1, MemoryMB: []int64{p.MaxMemoryMB}, Batch: sent.Batch, Transport: cost.S3,
 		GatewayMemoryMB: p.GatewayMemoryMB})
 	if err != nil {
 		return 0, 0, err
@@ -197,7 +198,7 @@ func metered(g *graph.Graph, h *platform.Host, batch int64) (latencyUs, picoUSD 
 			latencyUs, picoUSD = us, total
 		}
 	}
-	return latencyUs, picoUSD, nil
+	return sent.Passes * latencyUs, sent.Passes * picoUSD, nil
 }
 
 // divideUp gives a x b / c rounded up, or the largest number when it passes that. None is negative and c is not zero.
