@@ -34,7 +34,7 @@ func randomTowers(t *testing.T, rng *rand.Rand, most int) *load.Model {
 func TestBranchesComeTrue(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 70))
 	plans, waves := 0, 0
-	for range 40 {
+	for range 60 {
 		m := randomTowers(t, rng, 4)
 		for range 6 {
 			r := randomRequest(rng)
