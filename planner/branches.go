@@ -48,7 +48,7 @@ func (r *Request) sideBySide(m model, p *platform.Platform, settings cost.Settin
 }
 
 // branchesOf finds the branches of a table's graph: all, or those that can be worth functions of their own. Computing them one after
-// another must take longer, by the fastest functions, than to hand over what goes into them, or what comes out.
+// another must take longer, by the fastest functions, than a hop takes that hands over what goes into them, or what comes out.
 func branchesOf(table *cost.Table, all bool) (order []int, regions []rewrite.Region) {
 	ns := make([]int64, len(table.Graph.Layers))
 	for l := range ns {
@@ -60,7 +60,10 @@ func branchesOf(table *cost.Table, all bool) (order []int, regions []rewrite.Reg
 	return rewrite.Branches(table.Graph, ns, table.WorthNs(nil), func(g *graph.Graph, r rewrite.Region, savedNs int64) bool {
 		live := g.Live()
 		first, last := r.Bounds[0], r.Bounds[len(r.Bounds)-1]
-		return first == 0 && last == len(g.Layers) || savedNs >= max(table.WorthNs(live[first]), table.WorthNs(live[last]))
+		if first > 0 && savedNs < table.WorthNs(live[first]) {
+			return false
+		}
+		return last == len(g.Layers) || savedNs >= table.WorthNs(live[last])
 	})
 }
 

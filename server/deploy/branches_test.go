@@ -70,7 +70,7 @@ func TestBranches(t *testing.T) {
 		beside  int      // functions side by side
 	}{
 		{"one-stem", fixture.Towers{Size: 96, Filters: []int{32, 32, 32}, Depth: 4, Level: true}, nil, 3},
-		{"one-stem-in-objects", fixture.Towers{Size: 96, Filters: []int{32, 48}, Depth: 4}, []string{"transport", "s3", "scenario", "warm", "memory", "192"}, 2},
+		{"one-stem-in-objects", fixture.Towers{Size: 96, Filters: []int{32, 48}, Depth: 4}, []string{"transport", "s3", "scenario", "warm", "memory", "192", "branches", "all"}, 2},
 		{"two-inputs", fixture.Towers{Size: 96, Filters: []int{32, 32}, Depth: 4, Apart: true, Level: true}, []string{"packaging", "s3", "precision", "float32"}, 2},
 		{"two-outputs", fixture.Towers{Size: 96, Filters: []int{32, 32}, Depth: 4, Apart: true, Separate: true}, []string{"scenario", "cold-sequential", "memory", "256"}, 2},
 	} {
