@@ -2,8 +2,10 @@ package state
 
 import (
 	"errors"
+	"strings"
 
 	"partita/planner/plan"
+	"partita/planner/report"
 )
 
 // Phase is how far a deployment has come, as the page knows it.
@@ -49,6 +51,16 @@ type Deployed struct {
 		Kind string `json:"kind"`
 		Name string `json:"name"`
 	} `json:"resources"` // of an interrupted one: what was made or about to be
+	OutputError *report.OutputError `json:"outputError"` // where weights are stored in less than float32
+}
+
+// Outputs says how far the answers of a deployment are from exact, where they are not; it begins with a space.
+func (d *Deployed) Outputs() string {
+	if d.OutputError == nil {
+		return ""
+	}
+	text := report.Outputs(d.OutputError)
+	return " " + strings.ToUpper(text[:1]) + text[1:] + "."
 }
 
 // Cloud says where deployments go.
@@ -94,7 +106,7 @@ func (d *Deployment) PhaseAfter(found *Deployed) (phase Phase, note string) {
 	case d.Phase == Uploading && found.Plan != d.Plan:
 		return Undeployed, "There is another deployment of this name. Take another name to deploy this plan."
 	case found.State == "ready":
-		return Serving, "Deployed: it serves now."
+		return Serving, "Deployed: it serves now." + found.Outputs()
 	case found.State == "destroying":
 		return Destroying, "Destroying…"
 	case found.State == "deploying":

@@ -116,7 +116,11 @@ func (p *Page) upload(work context.Context, name string, view state.View) error 
 // ended shows how a deployment went. Where it did not go well it finds out what is left.
 func (p *Page) ended(work context.Context, name string, err error) {
 	if err == nil {
-		p.dispatch(func() { p.become(state.Serving, "Deployed: it serves now.") })
+		note := "Deployed: it serves now."
+		if found, err := p.host.Look(work, name); err == nil {
+			note += found.Outputs()
+		}
+		p.dispatch(func() { p.become(state.Serving, note) })
 		return
 	}
 	if errors.Is(err, errFound) {

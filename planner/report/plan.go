@@ -51,6 +51,9 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 	}
 	page.Line("")
 	page.Table(stageRows(p))
+	if known := Expected(p); known != "" {
+		page.Line("%s", known)
+	}
 	writeReasons(page, p)
 	if len(p.Baselines) > 0 {
 		page.Line("")

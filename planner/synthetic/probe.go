@@ -48,19 +48,22 @@ func scalesOf(m *load.Model) map[string]scale {
 // inputOf gives what a model's input is like: pixels, prepared as the model suggests, or numbers round zero.
 func inputOf(m *load.Model, id graph.ValueID) sample {
 	v := m.Graph.Value(id)
-	s := normal(seedOf(v.Name))
-	image := len(v.Shape) == 4
+	return likeInput(normal(seedOf(v.Name)), len(v.Shape) == 4, m.Preprocess)
+}
+
+// likeInput makes normally distributed numbers into ones that are like an input.
+func likeInput(s sample, image bool, preprocess string) sample {
 	for i, x := range s {
 		even := 0.5 * (1 + math.Erf(x/math.Sqrt2)) // evenly between 0 and 1
 		switch {
 		case !image:
-		case m.Preprocess == "tf":
+		case preprocess == "tf":
 			s[i] = 2*even - 1
-		case m.Preprocess == "unit":
+		case preprocess == "unit":
 			s[i] = even
-		case m.Preprocess == "caffe":
+		case preprocess == "caffe":
 			s[i] = 255*even - 115
-		case m.Preprocess == "torch":
+		case preprocess == "torch":
 			s[i] = (even - 0.45) / 0.225
 		default:
 			s[i] = 255 * even

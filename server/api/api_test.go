@@ -194,7 +194,7 @@ func TestProblems(t *testing.T) {
 		{"broken JSON", "POST", "/api/v1/deployments", "{", nil, 400, "api.bad-request", ""},
 		{"no inputs", "POST", "/api/v1/deployments/demo/invocations", `{"inputs":[]}`, nil, 422, "api.bad-request", "validation"},
 		{"unknown member", "POST", "/api/v1/deployments/demo/invocations", `{"inputs":[{}],"shout":true}`, nil, 422, "api.bad-request", "validation"},
-		{"too large", "POST", "/api/v1/deployments", `{"name":"` + strings.Repeat("a", maxPlanBody) + `"}`, nil, 413, "api.body-too-large", "large"},
+		{"too large", "POST", "/api/v1/deployments", `{"name":"` + strings.Repeat("a", maxDeployBody) + `"}`, nil, 413, "api.body-too-large", "large"},
 		{"no such upload", "DELETE", "/api/v1/uploads/1", "", diag.New(diag.Limit, "cloud.access-denied", "", "no", "allow s3:DeleteObject"), 403, "cloud.access-denied", "no"},
 	} {
 		got := ask(handler(&fake{err: c.err}, nil), c.method, c.path, c.body, "Content-Type", "application/json")

@@ -15,7 +15,7 @@ import (
 
 // Bounds of requests. Uploads are bounded by package deploy.
 const (
-	maxPlanBody       = 16 << 20
+	maxDeployBody     = 64 << 20 // a plan, and samples
 	maxInvocationBody = 256 << 20
 	bodyPatience      = 5 * time.Minute // for a JSON body to arrive
 	uploadPatience    = time.Minute     // for the next piece of an upload
@@ -32,7 +32,7 @@ func (a *endpoints) register(h huma.API) {
 	huma.Register(h, huma.Operation{
 		OperationID: "deploy", Method: http.MethodPost, Path: "/api/v1/deployments", Summary: "Deploy a plan",
 		Description: "Answers when the plan has been accepted; the events of the deployment tell how it goes on.", DefaultStatus: http.StatusAccepted,
-		MaxBodyBytes: maxPlanBody, BodyReadTimeout: bodyPatience,
+		MaxBodyBytes: maxDeployBody, BodyReadTimeout: bodyPatience,
 	}, a.deploy)
 	huma.Register(h, huma.Operation{OperationID: "list-deployments", Method: http.MethodGet, Path: "/api/v1/deployments", Summary: "List the deployments"}, a.list)
 	huma.Register(h, huma.Operation{OperationID: "get-deployment", Method: http.MethodGet, Path: "/api/v1/deployments/{name}", Summary: "Describe a deployment"}, a.get)
@@ -108,13 +108,20 @@ type deployInput struct {
 		Plan       json.RawMessage `json:"plan" doc:"a plan document, partita.plan/1"`
 		Upload     string          `json:"upload" doc:"the upload that has the weights"`
 		Preprocess string          `json:"preprocess,omitempty" doc:"how images are prepared; the plan's choice when left out"`
+		// Of a plan that stores weights in less than float32:
+		MeasureError string              `json:"measureError,omitempty" enum:"auto,on,off" doc:"whether to measure how far the outputs are from float32's, by a second deployment for a moment: auto does on the local cloud, and where samples are given"`
+		Samples      [][]InvocationInput `json:"samples,omitempty" maxItems:"64" doc:"inputs to measure it with, each with all of the model's; made up when left out"`
 	}
 }
 
 type deploymentOutput struct{ Body *deploy.Deployment }
 
 func (a *endpoints) deploy(ctx context.Context, in *deployInput) (*deploymentOutput, error) {
-	d, err := a.o.Deployments.Start(ctx, deploy.Request{Name: in.Body.Name, Plan: in.Body.Plan, Upload: in.Body.Upload, Preprocess: in.Body.Preprocess})
+	request := deploy.Request{Name: in.Body.Name, Plan: in.Body.Plan, Upload: in.Body.Upload, Preprocess: in.Body.Preprocess, MeasureError: in.Body.MeasureError}
+	for _, sample := range in.Body.Samples {
+		request.Samples = append(request.Samples, inputsOf(sample))
+	}
+	d, err := a.o.Deployments.Start(ctx, request)
 	if err != nil {
 		return nil, problemOf(err)
 	}
@@ -173,6 +180,13 @@ type InvocationInput struct {
 	Upload      string `json:"upload,omitempty" doc:"an upload instead of data; it is removed afterwards"`
 }
 
+func inputsOf(list []InvocationInput) (inputs []deploy.InvocationInput) {
+	for _, i := range list {
+		inputs = append(inputs, deploy.InvocationInput{Name: i.Name, ContentType: i.ContentType, Data: i.Data, Upload: i.Upload})
+	}
+	return inputs
+}
+
 // InvocationReply is the answer to an invocation.
 type InvocationReply struct {
 	Format  string         `json:"format"`
@@ -198,9 +212,7 @@ type invokeOutput struct{ Body InvocationReply }
 
 func (a *endpoints) invoke(ctx context.Context, in *invokeInput) (*invokeOutput, error) {
 	request := deploy.Invocation{Preprocess: in.Body.Preprocess, Top: in.Body.Top}
-	for _, i := range in.Body.Inputs {
-		request.Inputs = append(request.Inputs, deploy.InvocationInput{Name: i.Name, ContentType: i.ContentType, Data: i.Data, Upload: i.Upload})
-	}
+	request.Inputs = inputsOf(in.Body.Inputs)
 	reply, err := a.o.Deployments.Invoke(ctx, in.Name, request)
 	if err != nil {
 		return nil, problemOf(err)

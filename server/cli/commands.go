@@ -5,6 +5,7 @@ import (
 
 	"partita/planner"
 	"partita/planner/export"
+	"partita/server/deploy"
 )
 
 type runner func(ctx context.Context, a *arguments, env *environment) error
@@ -55,6 +56,8 @@ func commands() []command {
 			{name: "weights", value: "FILE", help: "the model's weights"},
 			{name: "name", value: "NAME", help: "of the deployment: lower-case letters, digits and hyphens"},
 			{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the plan's choice)"},
+			{name: "measure-error", value: "CHOICE", standard: deploy.MeasureAuto, help: "measure how far the outputs of float16 and int8 are from float32's, by a second deployment for a moment: auto (on the local cloud, and with samples), on, off"},
+			{name: "sample", value: "FILE,...", help: "inputs to measure it with, as invoke takes them (default: made up); NAME=FILE,... is one for a model with several inputs"},
 			yesFlag, jsonFlag}, serverFlags...)},
 		{name: "invoke", args: "NAME INPUT...", minArgs: 2, maxArgs: -1, summary: "send inputs through a deployment", run: invoke,
 			detail: "INPUT is an image, a .npy file, a pickled array or a JSON tensor; several make a batch. Of a model with several inputs each is NAME=FILE.", flags: append([]flag{

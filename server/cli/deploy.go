@@ -22,6 +22,9 @@ type deployRequest struct {
 	Plan       json.RawMessage `json:"plan"`
 	Upload     string          `json:"upload"`
 	Preprocess string          `json:"preprocess,omitempty"`
+
+	MeasureError string                  `json:"measureError,omitempty"`
+	Samples      [][]api.InvocationInput `json:"samples,omitempty"`
 }
 
 func deployPlan(ctx context.Context, a *arguments, env *environment) error {
@@ -46,6 +49,10 @@ func deployPlan(ctx context.Context, a *arguments, env *environment) error {
 	}
 	if p.Status == plan.Infeasible {
 		return diag.New(diag.Infeasible, "deploy.infeasible-plan", "reading "+a.words[0], "no plan satisfies what was asked: "+p.Reason, "change the request and plan again")
+	}
+	samples, err := readSamples(ctx, c, a.text("sample"), env)
+	if err != nil {
+		return err
 	}
 	file, err := openWeights(weights, env)
 	if err != nil {
@@ -73,7 +80,7 @@ func deployPlan(ctx context.Context, a *arguments, env *environment) error {
 		return err
 	}
 	started := &deploy.Deployment{}
-	err = c.json(ctx, "deploying "+name, http.MethodPost, "/api/v1/deployments", deployRequest{name, document, upload.ID, a.text("preprocess")}, started)
+	err = c.json(ctx, "deploying "+name, http.MethodPost, "/api/v1/deployments", deployRequest{name, document, upload.ID, a.text("preprocess"), a.text("measure-error"), samples}, started)
 	if err != nil {
 		c.dropUpload(context.WithoutCancel(ctx), upload.ID)
 		return err
@@ -105,6 +112,33 @@ func deployPlan(ctx context.Context, a *arguments, env *environment) error {
 		return writeJSON(env.out, deployed)
 	}
 	return showDeployment(env.out, deployed)
+}
+
+// readSamples reads a list of FILE, each of which is a sample, or of NAME=FILE, which is one sample of a model with several inputs.
+func readSamples(ctx context.Context, c *client, list string, env *environment) (samples [][]api.InvocationInput, err error) {
+	if list == "" {
+		return nil, nil
+	}
+	var named []api.InvocationInput
+	for _, word := range strings.Split(list, ",") {
+		input, err := readInput(ctx, c, word, env)
+		if err != nil {
+			return nil, err
+		}
+		if input.Upload != "" {
+			c.dropUpload(context.WithoutCancel(ctx), input.Upload)
+			return nil, diag.New(diag.Limit, "deploy.large-sample", "reading --sample "+word, "it is larger than 4 MB", "give a smaller one: samples are sent within the request")
+		}
+		if input.Name != "" {
+			named = append(named, *input)
+			continue
+		}
+		samples = append(samples, []api.InvocationInput{*input})
+	}
+	if len(named) > 0 {
+		samples = append(samples, named)
+	}
+	return samples, nil
 }
 
 // inFile names the file in a diagnostic about its content.

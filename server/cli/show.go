@@ -55,6 +55,9 @@ func showDeployment(w io.Writer, d *deploy.Deployment) error {
 	for _, s := range d.Stages {
 		page.Line("  %s, %s, %s of weights%s, %s", s.Function, report.Memory(s.MemoryMB), report.Bytes(s.WeightBytes), storedAs(&s), s.Layers)
 	}
+	if d.OutputError != nil {
+		page.Line("%s", report.Outputs(d.OutputError))
+	}
 	for _, in := range d.Inputs {
 		page.Line("input %s %s %s", in.Name, in.DType, report.Shape(in.Shape))
 	}

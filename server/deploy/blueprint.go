@@ -4,6 +4,7 @@ import (
 	"io"
 	"time"
 
+	"partita/planner/report"
 	"partita/runtime/wire"
 )
 
@@ -18,6 +19,7 @@ type Blueprint struct {
 	Inputs       []wire.TensorSpec
 	Outputs      []wire.TensorSpec
 	Preprocess   string
+	OutputError  *report.OutputError     // measured once it serves
 	RuntimeLayer func(w io.Writer) error // the layer that all container images share
 }
 
@@ -51,7 +53,7 @@ type Part struct {
 
 func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
 	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform, Architecture: b.Architecture,
-		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess}
+		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess, OutputError: b.OutputError}
 	for _, p := range b.Stages {
 		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn, Branch: p.Branch,
 			Packaging: p.Packaging, Image: p.Image, Precision: p.Precision, WeightError: p.weightError()})

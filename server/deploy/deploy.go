@@ -61,6 +61,9 @@ type Options struct {
 	AnyArchitecture bool
 	// Region is where functions are made; "" on the local cloud, which plays any.
 	Region string
+	// MeasureErrors says that what lower precision does to the outputs is measured unless a request says otherwise: it takes a second
+	// deployment for a while, which costs nothing on the local cloud.
+	MeasureErrors bool
 	// Concurrency is how many items of a batch a gateway has in the pipeline at the same time.
 	Concurrency    int
 	MaxUploadBytes int64

@@ -8,6 +8,7 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/plan"
+	"partita/planner/report"
 	"partita/runtime/wire"
 	"partita/server/cloud"
 )
@@ -33,15 +34,16 @@ type Deployment struct {
 	Model    ModelSummary `json:"model"`
 	Platform string       `json:"platform,omitempty" doc:"the platform that the plan is for"`
 	// Architecture is absent from deployments of versions that did not record it.
-	Architecture string            `json:"architecture,omitempty" enum:"x86_64,arm64" doc:"the processor that the functions run on"`
-	LatencyUs    int64             `json:"latencyUs,omitempty" doc:"as planned"`
-	CostPicoUSD  int64             `json:"costPicoUSD,omitempty" doc:"of one request, as planned"`
-	Gateway      string            `json:"gateway,omitempty" doc:"the function that takes requests"`
-	Stages       []DeployedStage   `json:"stages,omitempty"`
-	Inputs       []wire.TensorSpec `json:"inputs,omitempty"`
-	Outputs      []wire.TensorSpec `json:"outputs,omitempty"`
-	Preprocess   string            `json:"preprocess,omitempty" doc:"how images are prepared"`
-	Resources    []Resource        `json:"resources,omitempty" doc:"of an unfinished deployment: what it has made or was about to make"`
+	Architecture string              `json:"architecture,omitempty" enum:"x86_64,arm64" doc:"the processor that the functions run on"`
+	LatencyUs    int64               `json:"latencyUs,omitempty" doc:"as planned"`
+	CostPicoUSD  int64               `json:"costPicoUSD,omitempty" doc:"of one request, as planned"`
+	Gateway      string              `json:"gateway,omitempty" doc:"the function that takes requests"`
+	Stages       []DeployedStage     `json:"stages,omitempty"`
+	Inputs       []wire.TensorSpec   `json:"inputs,omitempty"`
+	Outputs      []wire.TensorSpec   `json:"outputs,omitempty"`
+	Preprocess   string              `json:"preprocess,omitempty" doc:"how images are prepared"`
+	OutputError  *report.OutputError `json:"outputError,omitempty" doc:"where weights are stored in less than float32 and it was measured: how far the answers are from exact"`
+	Resources    []Resource          `json:"resources,omitempty" doc:"of an unfinished deployment: what it has made or was about to make"`
 }
 
 // ModelSummary says which model is served.

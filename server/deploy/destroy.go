@@ -167,11 +167,11 @@ func (d *Deployer) removeFound(ctx context.Context, j *journal, feed *Feed, repo
 // ownFunctions gives the functions that belong to a deployment: those with its names and its tag, the gateway first.
 func (d *Deployer) ownFunctions(ctx context.Context, name string, journaled []Resource) ([]string, error) {
 	found := map[string]bool{}
-	listed, err := d.options.Functions.Functions(ctx, functionsOf(name))
+	listed, err := d.options.Functions.Functions(ctx, strings.TrimSuffix(functionsOf(name), "-"))
 	if err != nil {
 		return nil, err
 	}
-	own := regexp.MustCompile(`^` + regexp.QuoteMeta(functionsOf(name)) + `(gateway|stage-[0-9]+)$`)
+	own := regexp.MustCompile(`^` + regexp.QuoteMeta(strings.TrimSuffix(functionsOf(name), "-")) + `(?:` + exactSuffix + `)?-(gateway|stage-[0-9]+)$`)
 	for _, f := range listed {
 		if own.MatchString(f.Name) {
 			found[f.Name] = true
@@ -208,7 +208,7 @@ func (d *Deployer) ownFunctions(ctx context.Context, name string, journaled []Re
 // ownObjects gives the keys that belong to a deployment, other than the journal's.
 func (d *Deployer) ownObjects(ctx context.Context, name string, journaled []Resource) ([]string, error) {
 	found := map[string]bool{}
-	prefixes := []string{folderOf(name), runsOf(name)}
+	prefixes := []string{folderOf(name), runsOf(name), folderOf(name + exactSuffix), runsOf(name + exactSuffix)}
 	for _, r := range journaled {
 		switch {
 		case r.Kind == prefixKind:

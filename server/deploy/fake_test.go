@@ -207,11 +207,16 @@ func (f *fakeCloud) Invoke(ctx context.Context, name string, payload []byte) (*c
 	if f.invoke != nil {
 		return f.invoke(name, payload)
 	}
+	return wakened(name), nil
+}
+
+// wakened is how a function answers the event that wakes it.
+func wakened(name string) *cloud.Invoked {
 	if strings.HasSuffix(name, "-gateway") {
 		text := `{"errorType":"gateway.missing-input","errorMessage":"m","diagnostic":{"kind":"invalid","found":"there is no input"}}`
-		return &cloud.Invoked{Failed: "Unhandled", Payload: []byte(text)}, nil
+		return &cloud.Invoked{Failed: "Unhandled", Payload: []byte(text)}
 	}
-	return &cloud.Invoked{Payload: []byte(`{"format":"` + wire.ReplyFormat + `"}`)}, nil
+	return &cloud.Invoked{Payload: []byte(`{"format":"` + wire.ReplyFormat + `"}`)}
 }
 
 // leftovers lists all that is in the cloud.

@@ -9,7 +9,7 @@ import (
 // Step is what a watcher is told about one step of a deployment.
 type Step struct {
 	Resource   string `json:"resource" doc:"what the step works on, as \"package stage-1\" or \"function partita-demo-stage-1\""`
-	Action     string `json:"action" enum:"check,package,upload,create,wake,write,delete" doc:"what is done to it"`
+	Action     string `json:"action" enum:"check,package,upload,create,wake,measure,write,delete" doc:"what is done to it"`
 	State      string `json:"state" enum:"started,progress,done,failed"`
 	Bytes      int64  `json:"bytes,omitempty" doc:"bytes done so far"`
 	TotalBytes int64  `json:"totalBytes,omitempty" doc:"bytes in all, when known"`

@@ -42,6 +42,15 @@ func (d *Deployer) Invoke(ctx context.Context, name string, in Invocation) (*wir
 	if one.State != Ready {
 		return nil, diag.New(diag.Conflict, "deploy.not-ready", "invoking "+name, "the deployment is "+one.State, "wait until it is ready, or deploy it again")
 	}
+	reply, err := d.send(ctx, name, one.Gateway, in)
+	if err != nil {
+		return nil, d.unlessDestroyed(ctx, name, err)
+	}
+	return reply, nil
+}
+
+// send sends inputs through a gateway, which reads and writes under the name of its deployment.
+func (d *Deployer) send(ctx context.Context, name, gateway string, in Invocation) (*wire.GatewayReply, error) {
 	request := newID()
 	var written []string
 	defer func() {
@@ -80,12 +89,12 @@ func (d *Deployer) Invoke(ctx context.Context, name string, in Invocation) (*wir
 	if err != nil {
 		return nil, err
 	}
-	answer, err := d.options.Functions.Invoke(ctx, one.Gateway, payload)
+	answer, err := d.options.Functions.Invoke(ctx, gateway, payload)
 	if err == nil && answer.Failed != "" {
-		err = wire.ParseFailure(one.Gateway, answer.Payload)
+		err = wire.ParseFailure(gateway, answer.Payload)
 	}
 	if err != nil {
-		return nil, d.unlessDestroyed(ctx, name, err)
+		return nil, err
 	}
 	reply := &wire.GatewayReply{}
 	if err := wire.Unmarshal(answer.Payload, reply); err != nil {

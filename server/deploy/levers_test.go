@@ -203,6 +203,14 @@ func TestLevers(t *testing.T) {
 				}
 			}
 			t.Logf("answers %.2e away, weights at most %.2e", away, worst)
+			switch e := one.OutputError; {
+			case worst == 0 && e != nil:
+				t.Errorf("an error of exact outputs was measured: %+v", e)
+			case worst > 0 && (e == nil || e.Unmeasured != "" || e.Samples != madeSamples || !e.MadeUp || e.Ranked != madeSamples || e.MaxRelative == 0 || e.MaxRelative > 10*way.bound || e.MaxAbsolute == 0 || e.NotNumbers > 0):
+				t.Errorf("the outputs' error: %+v", e)
+			case e != nil:
+				t.Logf("measured: %+v", *e)
+			}
 			if away > way.bound || worst > way.weight {
 				t.Errorf("the answers are %g away, allowed %g; the weights %g, allowed %g", away, way.bound, worst, way.weight)
 			}

@@ -150,7 +150,7 @@ func realDeployer(t testing.TB, store Store, functions Functions) *Deployer {
 	t.Helper()
 	native := fixture.Native(t)
 	images, _ := functions.(Images)
-	return New(Options{Store: store, Functions: functions, Images: images, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, Concurrency: 2,
+	return New(Options{Store: store, Functions: functions, Images: images, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, MeasureErrors: true, Concurrency: 2,
 		Native: split.Native{Bootstrap: filepath.Join(native, "bootstrap"), Library: filepath.Join(native, "libonnxruntime.so")}})
 }
 

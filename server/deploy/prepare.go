@@ -141,7 +141,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			WakeEvent:   wakeEvent(),
 			TemporaryMB: s.TemporaryMB,
 		}
-		if sections[i].Precision != precision.Float32 {
+		if sections[i].Precision != precision.Float32 && stage.Lowered() {
 			part.Precision = s.Precision
 			part.WeightLoss = func() float64 { return stage.Loss().Relative() }
 		}

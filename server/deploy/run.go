@@ -22,6 +22,10 @@ type Request struct {
 	Plan       []byte // the plan document
 	Upload     string // id of the uploaded weights
 	Preprocess string // for images; "" is what the plan says
+	// MeasureError says whether to measure what lower precision does to the outputs: "auto" (also ""), "on" or "off". Samples are inputs to do
+	// it with, each one for every input of the model.
+	MeasureError string
+	Samples      [][]InvocationInput
 
 	plan *plan.Plan // decoded from Plan
 }
@@ -45,6 +49,9 @@ func (d *Deployer) Start(ctx context.Context, r Request) (*Deployment, error) {
 		return nil, err
 	}
 	if err := checkPreprocess(r.Preprocess); err != nil {
+		return nil, err
+	}
+	if err := checkMeasure(&r); err != nil {
 		return nil, err
 	}
 	var err error
@@ -102,7 +109,8 @@ func (d *Deployer) deploy(ctx context.Context, r Request, upload *upload, j *jou
 	if err != nil {
 		return check.End(err)
 	}
-	blueprint, err := d.options.Prepare(ctx, &r, Weights{Name: upload.Name, Size: size, Reader: body})
+	weights := Weights{Name: upload.Name, Size: size, Reader: body}
+	blueprint, err := d.options.Prepare(ctx, &r, weights)
 	if check.End(err) != nil {
 		return err
 	}
@@ -136,6 +144,10 @@ func (d *Deployer) deploy(ctx context.Context, r Request, upload *upload, j *jou
 		return err
 	}
 	if err := d.wake(ctx, &blueprint.Gateway, feed); err != nil {
+		return err
+	}
+
+	if blueprint.OutputError, err = d.measured(ctx, r, weights, blueprint, j, feed); err != nil {
 		return err
 	}
 
@@ -203,6 +215,11 @@ func (d *Deployer) packFile(ctx context.Context, p *Part, what, key, contentType
 }
 
 func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprint, j *journal, feed *Feed) error {
+	return d.createAs(ctx, name, name, p, b, j, feed)
+}
+
+// createAs creates a function of a deployment from a package under another name.
+func (d *Deployer) createAs(ctx context.Context, name, packages string, p *Part, b *Blueprint, j *journal, feed *Feed) error {
 	step := feed.Start("create", "function "+p.Function, 0)
 	if err := j.before(ctx, Resource{functionKind, p.Function}); err != nil {
 		return step.End(err)
@@ -211,7 +228,7 @@ func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprin
 	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
 	defer cancel()
 	err := d.options.Functions.CreateFunction(creating, cloud.FunctionSpec{
-		Name: p.Function, PackageKey: packageKey(name, p.Name), Image: p.Image, MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
+		Name: p.Function, PackageKey: packageKey(packages, p.Name), Image: p.Image, MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
 		Architecture: b.Architecture, Description: p.Description, Environment: p.Environment,
 		Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash},
 	})

@@ -144,6 +144,16 @@ func (s *Stage) WeightBytes() int64 {
 // WeightsFileBytes gives the size of the stage's file of weights: what a function that fetches it needs room for.
 func (s *Stage) WeightsFileBytes() int64 { return s.weightsSize }
 
+// Lowered tells whether any of the stage's weights is stored in less than float32: small ones never are.
+func (s *Stage) Lowered() bool {
+	for i := range s.tensors {
+		if s.tensors[i].encoding.Form != precision.Plain {
+			return true
+		}
+	}
+	return false
+}
+
 // Loss tells what storing the weights has changed in them, as measured when they were last written.
 func (s *Stage) Loss() Loss {
 	s.mu.Lock()
