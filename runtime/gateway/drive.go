@@ -91,6 +91,22 @@ func (r *run) pipelineWakes() []*wake {
 	return wakes
 }
 
+// deal shares passes among pipelines like cards, so many turns for each at most: what is left goes to whoever has done first.
+func deal(passes, pipelines, turns int) [][]int {
+	var hands [][]int
+	for first := 0; first < passes; first += pipelines * turns {
+		end := min(first+pipelines*turns, passes)
+		for line := first; line < min(first+pipelines, end); line++ {
+			var hand []int
+			for p := line; p < end; p += pipelines {
+				hand = append(hand, p)
+			}
+			hands = append(hands, hand)
+		}
+	}
+	return hands
+}
+
 // drive runs a batch through the stages, in passes of at most the manifest's batch size, several pipelines at once.
 func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 	size := max(r.manifest.Batch, 1)
@@ -98,9 +114,10 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 	pipelines := min(max(r.manifest.Concurrency, 1), passes)
 	results := make([][]wire.Tensor, passes)
 	errs := make([]error, passes)
-	next := make(chan int, passes)
-	for p := range passes {
-		next <- p
+	hands := deal(passes, pipelines, max(r.manifest.Turns, 1))
+	next := make(chan []int, len(hands))
+	for _, hand := range hands {
+		next <- hand
 	}
 	close(next)
 	var wait sync.WaitGroup
@@ -112,11 +129,12 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 		wait.Add(1)
 		go func() {
 			defer wait.Done()
-			for p := range next {
+			for hand := range next {
 				if r.ctx.Err() != nil {
 					return
 				}
-				if results[p], errs[p] = r.pass(p, batch.slice(int64(p)*size, size), wakes); errs[p] != nil {
+				if failed, err := r.passes(hand, batch, size, wakes, results); err != nil {
+					errs[failed] = err
 					r.cancel() // the other passes are of no use any more
 					return
 				}
@@ -130,7 +148,7 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 	if err := r.ctx.Err(); err != nil {
 		return nil, diag.New(diag.Limit, "gateway.deadline", "driving the stages", "the time for this request ran out", "raise the gateway's timeout or send a smaller batch").Because(err)
 	}
-	r.trace.Passes = passes
+	r.trace.Passes, r.trace.Pipelines = passes, pipelines
 	return r.join(results)
 }
 
@@ -148,21 +166,37 @@ func firstCause(errs []error) error {
 	return echo
 }
 
-// pass runs one set of tensors through all stages. The wakes are used up by the first pass of a pipeline.
-func (r *run) pass(p int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, error) {
+// passes runs a hand of passes through the stages: all of them through each before the next, so that stages that start cold
+// have the time of all to do so. It gives the outputs, or the pass that failed. The wakes are used up by the first pass.
+func (r *run) passes(hand []int, batch *batch, size int64, wakes []*wake, results [][]wire.Tensor) (failed int, err error) {
+	under := make([][]wire.Tensor, len(hand)) // tensors on their way
+	for n, p := range hand {
+		under[n] = batch.slice(int64(p)*size, size)
+	}
 	steps := r.manifest.Steps()
 	for k, first := range steps[:len(steps)-1] {
 		stages := r.manifest.Stages[first:steps[k+1]]
-		var err error
-		if len(stages) > 1 {
-			tensors, err = r.sideBySide(p, first, steps[k+1], tensors, wakes)
-		} else {
-			tensors, err = r.alone(p, first, tensors, wakes)
-		}
-		if err != nil {
-			return nil, err
+		for n, p := range hand {
+			if len(stages) > 1 {
+				under[n], err = r.sideBySide(p, first, steps[k+1], under[n], wakes)
+			} else {
+				under[n], err = r.alone(p, first, under[n], wakes)
+			}
+			if err != nil {
+				return p, err
+			}
 		}
 	}
+	for n, p := range hand {
+		if results[p], err = r.outputs(under[n]); err != nil {
+			return p, err
+		}
+	}
+	return 0, nil
+}
+
+// outputs picks the model's outputs from what the last stage gives.
+func (r *run) outputs(tensors []wire.Tensor) ([]wire.Tensor, error) {
 	defer r.forget(tensors, nil)
 	outputs := make([]wire.Tensor, len(r.manifest.Outputs))
 	for i := range outputs {

@@ -74,13 +74,15 @@ func WeightsPartBytes(bytes int64) int64 {
 
 // GatewayManifest is gateway.json.
 type GatewayManifest struct {
-	Format      string         `json:"format"`
-	Deployment  string         `json:"deployment"`
-	Bucket      string         `json:"bucket"`    // for hand-over through S3
-	KeyPrefix   string         `json:"keyPrefix"` // "runs/NAME/"
-	Wake        bool           `json:"wake"`      // wake all stages when a request arrives (scenario cold-overlapped)
-	Batch       int64          `json:"batch"`     // inputs per pass through the pipeline
-	Concurrency int            `json:"concurrency"`
+	Format      string `json:"format"`
+	Deployment  string `json:"deployment"`
+	Bucket      string `json:"bucket"`      // for hand-over through S3
+	KeyPrefix   string `json:"keyPrefix"`   // "runs/NAME/"
+	Wake        bool   `json:"wake"`        // wake all stages when a request arrives (scenario cold-overlapped)
+	Batch       int64  `json:"batch"`       // inputs per pass through the pipeline
+	Concurrency int    `json:"concurrency"` // pipelines at the same time
+	// Turns is how many of its passes a pipeline sends through a stage before the next stage has its turn; 0: 1.
+	Turns       int            `json:"turns,omitempty"`
 	Preprocess  string         `json:"preprocess"` // for images: "caffe", "tf", "torch", "unit" or "none"
 	Inputs      []TensorSpec   `json:"inputs"`     // the model's, under the names users know
 	InputNames  []string       `json:"inputNames"` // the graph's names of the same
@@ -206,8 +208,9 @@ type Trace struct {
 	DecodeUs        int64        `json:"decodeUs"`  // decoding and preprocessing of the inputs
 	GatewayBilledMs int64        `json:"gatewayBilledMs"`
 	CostPicoUSD     int64        `json:"costPicoUSD"`
-	Passes          int          `json:"passes"` // times the pipeline ran, for a batch
-	Stages          []StageTrace `json:"stages"` // per stage and pass, in the order in which they finished
+	Passes          int          `json:"passes"`              // times the pipeline ran, for a batch
+	Pipelines       int          `json:"pipelines,omitempty"` // that shared the passes
+	Stages          []StageTrace `json:"stages"`              // per stage and pass, in the order in which they finished
 }
 
 // StageTrace is one invocation of one stage. QueueUs is what the caller waited beyond the stage's own phases. After a

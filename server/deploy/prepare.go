@@ -119,11 +119,14 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 	if b.Preprocess == "" {
 		b.Preprocess = p.Model.Preprocess
 	}
-	limit := bought.TimeoutUs / 1e6
+	limit, sent := bought.TimeoutUs/1e6, p.Sending()
 	manifest := wire.GatewayManifest{
 		Format: wire.GatewayFormat, Deployment: r.Name, Bucket: d.options.Store.Bucket(), KeyPrefix: runsOf(r.Name),
-		Wake: p.Request.Scenario == string(solve.ColdOverlapped), Batch: max(p.Request.Batch, 1), Concurrency: max(d.options.Concurrency, 1), Preprocess: b.Preprocess,
+		Wake: p.Request.Scenario == string(solve.ColdOverlapped), Batch: sent.Batch, Concurrency: max(d.options.Concurrency, 1), Preprocess: b.Preprocess,
 		Cost: wire.FunctionCost{MemoryMB: p.Gateway.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(p.Gateway.MemoryMB), PicoUSDPerRun: p.Gateway.FeesPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
+	}
+	if p.Batching != nil { // else a request of more inputs than planned for is shared as the server is set up to
+		manifest.Concurrency, manifest.Turns = int(sent.Pipelines), int(sent.Turns())
 	}
 	manifest.Inputs, manifest.InputNames = ports(model.Graph, model.Graph.Inputs)
 	manifest.Outputs, manifest.OutputNames = ports(model.Graph, model.Graph.Outputs)
@@ -158,7 +161,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		b.Stages = append(b.Stages, part)
 		manifest.Stages = append(manifest.Stages, wire.GatewayStage{
 			Function: functionsOf(r.Name) + name, TransportIn: s.TransportIn, TransportOut: s.TransportOut,
-			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: s.FeesPicoUSD - (s.Invocations-1)*bought.RequestPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
+			Cost:      wire.FunctionCost{MemoryMB: s.MemoryMB, PicoUSDPerMs: bought.PicoUSDPerMs(s.MemoryMB), PicoUSDPerRun: (s.FeesPicoUSD-s.Invocations*bought.RequestPicoUSD)/sent.Passes + bought.RequestPicoUSD, RequestPicoUSD: bought.RequestPicoUSD},
 			Predicted: wire.PhaseTimes{InitUs: s.InitUs, InputUs: s.InputUs, ComputeUs: s.ComputeUs, OutputUs: s.OutputUs},
 			Branch:    s.Branch, Takes: takes(stage, branched),
 		})
