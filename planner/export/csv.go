@@ -23,11 +23,11 @@ func stagesCSV(p *plan.Plan) ([]byte, error) {
 		return nil, err
 	}
 	rows := [][]string{{"function", "firstLayer", "lastLayer", "layers", "memoryMB", "memoryNeededMB", "weightBytes", "packageBytes", "inputBytes", "outputBytes",
-		"transportIn", "transportOut", "packaging", "precision", "initUs", "inputUs", "computeUs", "outputUs", "billedUs", "invocations", "feesPicoUSD", "costPicoUSD", "costUSD"}}
+		"transportIn", "transportOut", "packaging", "precision", "initUs", "inputUs", "computeUs", "outputUs", "billedUs", "invocations", "feesPicoUSD", "costPicoUSD", "costUSD", "branch"}}
 	for _, s := range p.Stages {
 		rows = append(rows, []string{"stage-" + strconv.Itoa(s.Index), strconv.Itoa(s.FirstLayer), strconv.Itoa(s.LastLayer), textCell(s.Layers), number(s.MemoryMB), number(s.MemoryNeededMB),
 			number(s.WeightBytes), number(s.PackageBytes), number(s.InputBytes), number(s.OutputBytes), s.TransportIn, s.TransportOut, s.Packaging, cmp.Or(s.Precision, "float32"), number(s.InitUs),
-			number(s.InputUs), number(s.ComputeUs), number(s.OutputUs), number(s.BilledUs), number(s.Invocations), number(s.FeesPicoUSD), number(s.CostPicoUSD), usd(s.CostPicoUSD)})
+			number(s.InputUs), number(s.ComputeUs), number(s.OutputUs), number(s.BilledUs), number(s.Invocations), number(s.FeesPicoUSD), number(s.CostPicoUSD), usd(s.CostPicoUSD), branchCell(s.Branch)})
 	}
 	g := p.Gateway
 	gateway := make([]string, len(rows[0]))
@@ -58,15 +58,23 @@ func stagesCSV(p *plan.Plan) ([]byte, error) {
 func frontierCSV(p *plan.Plan) ([]byte, error) {
 	rows := [][]string{{"plan", "latencyUs", "costPicoUSD", "costUSD", "stages", "lastLayers", "memoryMB", "packagings", "precisions"}}
 	row := func(name string, latencyUs, costPicoUSD int64, stages []plan.Choice) {
-		var layers, sizes, packagings, precisions []string
-		for _, c := range stages {
-			layers = append(layers, strconv.Itoa(c.LastLayer))
-			sizes = append(sizes, number(c.MemoryMB))
-			packagings = append(packagings, cmp.Or(c.Packaging, "zip"))
-			precisions = append(precisions, cmp.Or(c.Precision, "float32"))
+		// Of functions side by side there is a bar between, of others a space.
+		list := func(cell func(c *plan.Choice) string) string {
+			text := ""
+			for k := range stages {
+				switch {
+				case stages[k].Branch > 1:
+					text += "|"
+				case k > 0:
+					text += " "
+				}
+				text += cell(&stages[k])
+			}
+			return text
 		}
-		rows = append(rows, []string{name, number(latencyUs), number(costPicoUSD), usd(costPicoUSD), strconv.Itoa(len(stages)), strings.Join(layers, " "), strings.Join(sizes, " "),
-			strings.Join(packagings, " "), strings.Join(precisions, " ")})
+		rows = append(rows, []string{name, number(latencyUs), number(costPicoUSD), usd(costPicoUSD), strconv.Itoa(len(stages)),
+			list(func(c *plan.Choice) string { return strconv.Itoa(c.LastLayer) }), list(func(c *plan.Choice) string { return number(c.MemoryMB) }),
+			list(func(c *plan.Choice) string { return cmp.Or(c.Packaging, "zip") }), list(func(c *plan.Choice) string { return cmp.Or(c.Precision, "float32") })})
 	}
 	for i, point := range p.Frontier {
 		name := "frontier " + strconv.Itoa(i+1)
@@ -81,6 +89,14 @@ func frontierCSV(p *plan.Plan) ([]byte, error) {
 		}
 	}
 	return table(rows)
+}
+
+// branchCell numbers a function that runs beside others.
+func branchCell(branch int) string {
+	if branch == 0 {
+		return ""
+	}
+	return strconv.Itoa(branch)
 }
 
 func number(v int64) string { return strconv.FormatInt(v, 10) }

@@ -73,7 +73,12 @@ func graphSVG(p *plan.Plan) ([]byte, error) {
 	d.patterns(len(p.Stages))
 	d.text(graphMargin*10, 300, "heading", "", report.Summary(p))
 	for i := range p.Stages {
-		d.arrow(lefts[i]-panelGap, p.Stages[i].InputBytes, p.Stages[i].TransportIn, len(live[p.Stages[i].FirstLayer-1]))
+		s := &p.Stages[i]
+		crossing := live[s.FirstLayer-1]
+		if s.Branch > 0 { // it takes only what it reads
+			crossing = g.Subgraph(live, s.FirstLayer-1, s.LastLayer).Used
+		}
+		d.arrow(lefts[i]-panelGap, s.InputBytes, s.TransportIn, len(crossing))
 		d.panel(&p.Stages[i], lefts[i], g, blocks)
 	}
 	end := &p.Stages[len(p.Stages)-1]
@@ -126,7 +131,7 @@ func (d *drawing) panel(s *plan.Stage, left int64, g *graph.Graph, blocks []plac
 	d.line(`<g class="block" stroke="none">`)
 	d.line(`<rect x="%d" y="%d" width="14" height="14" fill="url(#s%d)" stroke="%s"/>`, left, graphTop-66, s.Index, line)
 	d.line(`</g>`)
-	d.text((left+20)*10, (graphTop-54)*10, "strong", "", fmt.Sprintf("stage %d: %s", s.Index, report.Memory(s.MemoryMB)))
+	d.text((left+20)*10, (graphTop-54)*10, "strong", "", fmt.Sprintf("stage %s: %s", report.StageName(s), report.Memory(s.MemoryMB)))
 	d.text(left*10, (graphTop-36)*10, "quiet", "", fmt.Sprintf("layers %d to %d, %s of weights", s.FirstLayer, s.LastLayer, report.Bytes(s.WeightBytes)))
 	d.text(left*10, (graphTop-19)*10, "quiet", "", fmt.Sprintf("init %s, run %s", report.Duration(s.InitUs), report.Duration(s.InputUs+s.ComputeUs+s.OutputUs)))
 	var edges strings.Builder

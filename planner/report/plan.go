@@ -19,7 +19,10 @@ func Summary(p *plan.Plan) string {
 	functions := Count(len(p.Stages), "function")
 	sizes := ""
 	for i, s := range p.Stages {
-		if i > 0 {
+		switch {
+		case s.Branch > 1:
+			sizes += " | "
+		case i > 0:
 			sizes += " + "
 		}
 		sizes += Grouped(s.MemoryMB)
@@ -142,10 +145,18 @@ func Weights(s *plan.Stage) string {
 	return text
 }
 
+// StageName numbers a stage, and says beside which it runs.
+func StageName(s *plan.Stage) string {
+	if s.Branch > 1 {
+		return fmt.Sprintf("%d beside %d", s.Index, s.Index-s.Branch+1)
+	}
+	return strconv.Itoa(s.Index)
+}
+
 func stageRows(p *plan.Plan) [][]string {
 	rows := [][]string{{"stage", "memory", "weights", "in", "via", "init", "run", "cost/100k", "layers"}}
 	for _, s := range p.Stages {
-		rows = append(rows, []string{strconv.Itoa(s.Index), Memory(s.MemoryMB), Weights(&s), Bytes(s.InputBytes), s.TransportIn,
+		rows = append(rows, []string{StageName(&s), Memory(s.MemoryMB), Weights(&s), Bytes(s.InputBytes), s.TransportIn,
 			Duration(s.InitUs), Duration(s.InputUs + s.ComputeUs + s.OutputUs), Dollars(s.CostPicoUSD, Requests), s.Layers})
 	}
 	g := p.Gateway

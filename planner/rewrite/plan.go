@@ -71,24 +71,3 @@ func fromPlan(ranges []plan.Reordering, layers int) ([]int, error) {
 	}
 	return order, nil
 }
-
-// SourcesIn is Sources of a model whose layers a plan puts in another order too.
-func SourcesIn(layers []string, m *plan.Model) []int {
-	splits := make([]Split, len(m.Splits))
-	for i, s := range m.Splits {
-		splits[i] = Split(s)
-	}
-	from := Sources(layers, splits)
-	order, err := fromPlan(m.Order, len(from))
-	if err != nil {
-		return from
-	}
-	sorted := make([]int, len(from))
-	for k, l := range order {
-		if l < 0 || l >= len(from) {
-			return from
-		}
-		sorted[k] = from[l]
-	}
-	return sorted
-}
