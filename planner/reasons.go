@@ -160,10 +160,39 @@ func (e *explainer) bonds() {
 	if r.Transport != "" {
 		set("transport", auto, "let tensors travel the better way at each cut")
 	}
+	e.gateway()
 	e.levers(set)
 	e.unpin()
 	e.platformLimits()
 	e.longest()
+}
+
+// gatewaySizes are tried for the gateway. Below the least of them it has no room for a photo of twelve megapixels.
+var gatewaySizes = []int64{192, 256, 384, 512, 768, 1024, 1769}
+
+// gateway finds the size of the gateway that is best for the functions as they are. It is billed while it waits for them, so
+// a small one is often cheaper; but the law knows the decoding of a picture of usual size only.
+func (e *explainer) gateway() {
+	var best change
+	var found solve.Point
+	for _, m := range gatewaySizes {
+		if m == e.document.Gateway.MemoryMB {
+			continue
+		}
+		value := strconv.FormatInt(m, 10)
+		words := "give the gateway " + value + " MB"
+		if m < e.document.Gateway.MemoryMB {
+			words += ", though large photos then take longer to decode"
+		}
+		c := change{constraint: "gateway-memory", option: "gateway-memory", value: value, words: words, keepCuts: true}
+		point, ok := e.try(c)
+		if ok && (best.option == "" || e.request.Objective == LeastLatency && point.LatencyUs < found.LatencyUs || e.request.Objective != LeastLatency && point.CostPicoUSD < found.CostPicoUSD) {
+			best, found = c, point
+		}
+	}
+	if best.option != "" {
+		e.note(best, found)
+	}
 }
 
 // frontierBonds looks up what a looser SLO or a larger budget would bring: the least loosening that brings a hundredth, and having

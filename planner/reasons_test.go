@@ -119,6 +119,8 @@ func TestReasonsOfFeasiblePlans(t *testing.T) {
 		{"the least latency in a budget", []string{"objective=latency", "budget=0.0000022", "scenario=warm"}, []string{"budget"}},
 		{"at a rate", []string{"rate=1/h", "slo=1.6s", "max-stages=2"}, []string{"slo"}},
 		{"warm at a rate", []string{"rate=2/h", "scenario=warm", "memory=1024", "max-stages=2"}, []string{"memory"}},
+		{"a large gateway that waits", []string{"gateway-memory=1769"}, []string{"gateway-memory"}},
+		{"a small gateway that is slow", []string{"gateway-memory=192", "objective=latency", "scenario=warm"}, []string{"gateway-memory"}},
 		{"nothing in the way", []string{"platform=azure-functions-flex", "precision=auto"}, nil},
 	} {
 		p := mustProblem(t, tiny(t), c.request...)
