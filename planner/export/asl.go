@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"partita/planner/cost"
+	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/report"
 )
@@ -48,6 +49,11 @@ var retryable = texts([]string{"Lambda.ServiceException", "Lambda.AWSLambdaExcep
 
 // stateMachine writes the Amazon States Language, with JSONata as its query language.
 func stateMachine(d *deployment) ([]byte, error) {
+	for _, f := range d.stages {
+		if f.stage.Branch > 0 {
+			return nil, diag.New(diag.Usage, "export.side-by-side", "writing the state machine", "functions of the plan run side by side, and the state machine has one after another", "plan with --branches off, or let the gateway drive them")
+		}
+	}
 	last := len(d.stages) - 1
 	deletes := d.machineDeletes()
 	overlap := d.wake && last > 0
