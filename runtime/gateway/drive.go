@@ -327,6 +327,7 @@ func (r *run) stage(p, i int, tensors []wire.Tensor, prefix string, w *wake) ([]
 	if err := wire.UnmarshalRelay(invocation.Payload, &reply); err != nil {
 		return nil, r.blame(i, err)
 	}
+	t.Environment = reply.Environment
 	if reply.Cold {
 		t.Cold = true
 		t.InitUs += reply.Times.InitUs

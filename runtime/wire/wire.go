@@ -219,9 +219,11 @@ type StageTrace struct {
 	Index    int    `json:"index"`
 	Pass     int    `json:"pass"`
 	Function string `json:"function"`
-	Cold     bool   `json:"cold"`
-	CalledUs int64  `json:"calledUs"` // when it was invoked, after the event reached the gateway
-	QueueUs  int64  `json:"queueUs"`
+	// Environment is the one in which it ran: passes of one pipeline share it.
+	Environment string `json:"environment,omitempty"`
+	Cold        bool   `json:"cold"`
+	CalledUs    int64  `json:"calledUs"` // when it was invoked, after the event reached the gateway
+	QueueUs     int64  `json:"queueUs"`
 	PhaseTimes
 	BilledMs    int64 `json:"billedMs"`
 	CostPicoUSD int64 `json:"costPicoUSD"`
