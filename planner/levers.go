@@ -3,7 +3,10 @@ package planner
 import (
 	"fmt"
 	"slices"
+	"strings"
 
+	"partita/planner/cost"
+	"partita/planner/graph"
 	"partita/planner/plan"
 	"partita/planner/precision"
 	"partita/planner/report"
@@ -27,6 +30,7 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	} else {
 		set("orchestration", gateway, "let the gateway drive the functions")
 	}
+	e.lowerAlone(set)
 	for _, w := range precision.All[1:] {
 		allowed := r.Precisions
 		if len(allowed) == 0 {
@@ -39,6 +43,64 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 		if err == nil && set("precision", printPrecisions(wider), "allow weights in "+string(w)) && e.document.Status == plan.Infeasible {
 			break
 		}
+	}
+}
+
+// lowerAlone stores nothing in less than float32 but the functions of layers that fit none by themselves.
+func (e *explainer) lowerAlone(set func(option, value, words string) bool) {
+	var names []string
+	for _, o := range e.problem.table.Obstacles() {
+		switch o.Limit {
+		case cost.PackageLimit, cost.MemoryLimit, cost.InitLimit:
+		default:
+			return // it is not the weights, or not they alone
+		}
+		names = append(names, heaviest(e.problem.model.graph, o.First, o.Last))
+	}
+	const tried = 20 // layers
+	if len(names) == 0 || len(names) > tried {
+		return
+	}
+	for _, w := range precision.All[1:] {
+		fixed := slices.Clone(e.request.FixedPrecisions)
+		for _, name := range names {
+			fixed = append(fixed, FixedPrecision{From: name, To: name, Precision: w})
+		}
+		if set("stage-precision", printAll(fixed), fmt.Sprintf("store the function of %s in %s and all others exactly", strings.Join(names, ", that of "), w)) {
+			return
+		}
+	}
+}
+
+// heaviest names the layer of a range that has the most weights.
+func heaviest(g *graph.Graph, first, last int) string {
+	name, most := g.Layers[first].Name, int64(-1)
+	for l := first; l < last; l++ {
+		var bytes int64
+		for _, n := range g.Nodes[g.Layers[l].FirstNode:g.Layers[l].LastNode] {
+			for _, in := range n.Inputs {
+				if in != graph.None && g.Value(in).Weight != nil {
+					bytes += g.Value(in).Bytes(1)
+				}
+			}
+		}
+		if bytes > most {
+			name, most = g.Layers[l].Name, bytes
+		}
+	}
+	return name
+}
+
+// otherProcessor tries the same cloud's other processor, whose prices and speeds differ.
+func (e *explainer) otherProcessor(set func(option, value, words string) bool) {
+	if e.request.Calibration != nil {
+		return // its times are this platform's
+	}
+	switch e.request.Platform {
+	case "aws-lambda-x86_64":
+		set("platform", "aws-lambda-arm64", "deploy functions for arm64")
+	case "aws-lambda-arm64":
+		set("platform", "aws-lambda-x86_64", "deploy functions for x86_64")
 	}
 }
 

@@ -162,6 +162,7 @@ func (e *explainer) bonds() {
 	}
 	e.gateway()
 	e.levers(set)
+	e.otherProcessor(set)
 	e.unpin()
 	e.platformLimits()
 	e.longest()
