@@ -83,7 +83,7 @@ func linkOfPlan(text string) (*state.Link, error) {
 	q := p.Request
 	r.Platform, r.Objective, r.SLOUs, r.BudgetPicoUSD, r.Scenario = p.Platform, q.Objective, q.SLOUs, q.BudgetPicoUSD, q.Scenario
 	r.MinStages, r.MaxStages, r.MemoryMB, r.Batch, r.GatewayMemoryMB = q.MinStages, q.MaxStages, q.MemoryMB, q.Batch, q.GatewayMemoryMB
-	r.Orchestration = q.Orchestration
+	r.Orchestration, r.SplitLayers, r.Branches = q.Orchestration, q.SplitLayers, q.Branches
 	if r.Transport = q.Transport; r.Transport == "auto" {
 		r.Transport = ""
 	}

@@ -115,7 +115,7 @@ var prime = []string{"scenario", "rate", "platform", "region", "max-stages", "mi
 var groups = []group{
 	{"Aim", []string{"objective", "slo", "budget"}},
 	{"Inputs", []string{"inputs", "batch", "pipelines"}},
-	{"Functions", []string{"memory", "packaging", "precision", "transport", "split-layers", "gateway-memory", "idle"}},
+	{"Functions", []string{"memory", "packaging", "precision", "transport", "branches", "split-layers", "gateway-memory", "idle"}},
 	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"}},
 }
 
@@ -123,7 +123,7 @@ var groups = []group{
 var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "region": "Region", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "inputs": "Inputs in a request", "batch": "Inputs that pass together", "pipelines": "Pipelines at the same time", "transport": "Tensors travel",
-	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function",
+	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
 	"rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
 
@@ -133,6 +133,7 @@ var words = map[string]string{
 	"objective cost": "the cost, within the SLO", "objective latency": "the latency, within the budget",
 	"transport auto": "whichever is better at each cut", "transport inline": "in the payload of the call", "transport s3": "through S3",
 	"packaging auto": "whichever is better for each function", "packaging zip": "in each function's package", "packaging s3": "in S3, fetched at the start",
+	"branches auto": "run side by side where they take long", "branches all": "run side by side where that helps", "branches off": "run one after another",
 	"split-layers auto": "are computed in parts by several", "split-layers off": "make it infeasible",
 }
 
