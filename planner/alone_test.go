@@ -22,7 +22,7 @@ func TestOneLayerInLessPrecision(t *testing.T) {
 	for _, c := range []struct {
 		fixed string
 		alone bool
-	}{{d.Reasons[at].Value, false}, {"fc1=int8", false}, {"flatten=float32,fc1=int8,fc2=float32", true}} {
+	}{{d.Reasons[at].Value, false}, {"flatten=float32,fc1=float16", false}, {"flatten=float32,fc1=int8,fc2=float32", true}} {
 		with := mustPlan(t, mustProblem(t, m, append(limits, "stage-precision="+c.fixed)...))
 		lowered := 0
 		for _, s := range with.Stages {
