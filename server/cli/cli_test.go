@@ -360,6 +360,25 @@ func TestInvoke(t *testing.T) {
 	if r := partita(t, "", "invoke", "demo", small, odd, "--server", url); r.code != 0 || len(f.invoked.Inputs) != 2 || f.invoked.Inputs[1].Name != "" {
 		t.Errorf("a batch of two files: %+v", r)
 	}
+	many := filepath.Join(folder, "many")
+	if err := os.Mkdir(many, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if r := partita(t, "", "invoke", "demo", many, "--server", url); r.code != 2 || !strings.Contains(r.stderr, "invoke.no-inputs") {
+		t.Errorf("an empty folder: %+v", r)
+	}
+	for k, name := range []string{"b.jpg", "notes.txt", "a.npy", "c.npy"} {
+		size := 5
+		if k == 3 {
+			size = int(inlineInput) - 5 // no room beside the others
+		}
+		if err := os.WriteFile(filepath.Join(many, name), make([]byte, size), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if r := partita(t, "", "invoke", "demo", "x="+many, "--server", url); r.code != 0 || len(f.invoked.Inputs) != 3 || f.invoked.Inputs[1].ContentType != wire.TypeJPEG || f.invoked.Inputs[2].Upload != "c.npy" || f.invoked.Inputs[2].Name != "x" {
+		t.Errorf("a folder: %+v, %d inputs", r, len(f.invoked.Inputs))
+	}
 	if r := partita(t, "piped", "invoke", "demo", "-", "--server", url); r.code != 0 || string(f.invoked.Inputs[0].Data) != "piped" || f.invoked.Inputs[0].ContentType != "" {
 		t.Errorf("standard input: %+v", r)
 	}

@@ -60,7 +60,7 @@ func commands() []command {
 			{name: "sample", value: "FILE,...", help: "inputs to measure it with, as invoke takes them (default: made up); NAME=FILE,... is one for a model with several inputs"},
 			yesFlag, jsonFlag}, serverFlags...)},
 		{name: "invoke", args: "NAME INPUT...", minArgs: 2, maxArgs: -1, summary: "send inputs through a deployment", run: invoke,
-			detail: "INPUT is an image, a .npy file, a pickled array or a JSON tensor; several make a batch. Of a model with several inputs each is NAME=FILE.", flags: append([]flag{
+			detail: "INPUT is an image, a .npy file (also of several inputs), a pickled array or a JSON tensor, or a folder of them; all are one request. Of a model with several inputs each is NAME=FILE.", flags: append([]flag{
 				{name: "output", value: "FILE", help: "write the first output tensor as .npy; - is standard output, instead of the summary"},
 				{name: "output-dir", value: "DIR", help: "write every output tensor as NAME.npy"},
 				{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the deployment's choice)"},

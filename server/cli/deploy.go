@@ -121,7 +121,8 @@ func readSamples(ctx context.Context, c *client, list string, env *environment) 
 	}
 	var named []api.InvocationInput
 	for _, word := range strings.Split(list, ",") {
-		input, err := readInput(ctx, c, word, env)
+		room := inlineInput
+		input, err := readInput(ctx, c, word, env, &room)
 		if err != nil {
 			return nil, err
 		}

@@ -8,6 +8,7 @@ import (
 	"path/filepath"
 	"strings"
 
+	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/runtime/npy"
 	"partita/runtime/wire"
@@ -15,9 +16,9 @@ import (
 	"partita/server/deploy"
 )
 
-// Inputs up to inlineInput bytes travel in the request; longer ones are uploaded, so that no JSON document holds them.
+// Inputs up to inlineInput bytes in all travel in the request; what is more is uploaded, so that no JSON document holds it.
 const (
-	inlineInput = 4 << 20
+	inlineInput = int64(4 << 20)
 	maxInput    = 2 << 30
 )
 
@@ -46,8 +47,13 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 		return usage(find("invoke"), "--output - and --json both want standard output")
 	}
 	request := &api.InvocationRequest{Preprocess: a.text("preprocess"), Top: int(top)}
-	for _, word := range a.words[1:] {
-		input, err := readInput(ctx, c, word, env)
+	words, err := inputFiles(a.words[1:])
+	if err != nil {
+		return err
+	}
+	room := inlineInput
+	for _, word := range words {
+		input, err := readInput(ctx, c, word, env, &room)
 		if err != nil {
 			return err
 		}
@@ -78,15 +84,53 @@ func invoke(ctx context.Context, a *arguments, env *environment) error {
 	return showInvocation(env.out, shown)
 }
 
-// readInput reads one INPUT argument: FILE, or NAME=FILE. Several files of one input make a batch. A file whose own name has an equals sign is taken as it is.
-func readInput(ctx context.Context, c *client, word string, env *environment) (*api.InvocationInput, error) {
-	input := &api.InvocationInput{}
-	path := word
-	if before, after, named := strings.Cut(word, "="); named {
-		if _, err := os.Stat(word); err != nil {
-			input.Name, path = before, after
+// inputFiles puts in the place of each folder the inputs in it, by their names. What else is in it counts for nothing.
+func inputFiles(words []string) ([]string, error) {
+	var all []string
+	for _, word := range words {
+		name, folder := inputName(word)
+		entries, err := os.ReadDir(folder)
+		if err != nil { // a file, standard input, or nothing: readInput says which
+			all = append(all, word)
+			continue
+		}
+		found := 0
+		for _, e := range entries {
+			if !e.Type().IsRegular() || contentType(e.Name()) == "" {
+				continue
+			}
+			path := filepath.Join(folder, e.Name())
+			if name != "" {
+				path = name + "=" + path
+			}
+			all = append(all, path)
+			found++
+		}
+		if found == 0 {
+			return nil, diag.New(diag.Usage, "invoke.no-inputs", "reading the folder "+folder, "no file in it is named as an image, an array or a tensor", "name files, or a folder with .jpg, .png, .webp, .npy, .pkl or .json files")
 		}
 	}
+	if len(all) > cost.MaxInputs {
+		return nil, diag.New(diag.Limit, "invoke.too-many-inputs", "reading the inputs", fmt.Sprintf("there are %d files", len(all)), fmt.Sprintf("send at most %d in a request", cost.MaxInputs))
+	}
+	return all, nil
+}
+
+// inputName divides an INPUT argument, FILE or NAME=FILE. A file whose own name has an equals sign is taken as it is.
+func inputName(word string) (name, path string) {
+	if before, after, named := strings.Cut(word, "="); named {
+		if _, err := os.Stat(word); err != nil {
+			return before, after
+		}
+	}
+	return "", word
+}
+
+// readInput reads one INPUT argument; room is how many bytes may still travel in the request. Several files of one input make a
+// batch.
+func readInput(ctx context.Context, c *client, word string, env *environment, room *int64) (*api.InvocationInput, error) {
+	name, path := inputName(word)
+	input := &api.InvocationInput{Name: name}
 	f, size, err := openFile(path, env)
 	if err != nil {
 		return nil, err
@@ -96,7 +140,8 @@ func readInput(ctx context.Context, c *client, word string, env *environment) (*
 		return nil, diag.New(diag.Limit, "file.too-large", "reading "+path, fmt.Sprintf("it has %d bytes; an input has at most %d", size, int64(maxInput)), "send it in several parts")
 	}
 	input.ContentType = contentType(path)
-	if size > inlineInput {
+	if *room -= size; *room < 0 {
+		*room += size
 		u, err := c.upload(ctx, path, f, size)
 		if err != nil {
 			return nil, err

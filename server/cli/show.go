@@ -136,6 +136,9 @@ func showInvocation(w io.Writer, d *invocation) error {
 	t := &d.Trace
 	page.Line("")
 	page.Line("%s in the gateway, %s per 100,000 such requests (measured)", report.Duration(t.LatencyUs), report.Dollars(t.CostPicoUSD, report.Requests))
+	if t.Passes > 1 {
+		page.Line("%d passes over %s", t.Passes, report.Count(max(t.Pipelines, 1), "pipeline"))
+	}
 	rows := [][]string{{"stage", "pass", "wait", "init", "input", "compute", "output", "billed", "memory used", "start"}}
 	for _, s := range t.Stages {
 		rows = append(rows, stageRow(&s))
