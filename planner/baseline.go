@@ -25,7 +25,7 @@ func (p *Problem) baselines(r Request, stages int) []plan.Baseline {
 			whole: p.wholePlans(), greedy: p.baseline(Greedy, p.greedy()), random: p.baseline(Random, p.random()), equal: map[int]plan.Baseline{},
 		}
 	}
-	stages = max(stages, 2, p.numbers.MinStages)
+	stages = max(stages, 2, p.outline.MinStages)
 	equal, known := p.simple.equal[stages]
 	if !known {
 		equal = p.baseline(EqualLayers, p.equalLayers(stages))
@@ -52,11 +52,11 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 	if path == nil {
 		return b
 	}
-	total, err := p.numbers.Evaluate(path)
+	total, err := p.someStages().Evaluate(path)
 	if err != nil {
 		return b // too few or too many stages
 	}
-	b.Status, b.LatencyUs, b.CostPicoUSD, b.Stages = plan.Feasible, total.LatencyUs, total.CostPicoUSD, p.choices(path)
+	b.Status, b.LatencyUs, b.CostPicoUSD, b.Stages = plan.Feasible, total.LatencyUs, total.CostPicoUSD, p.choices(&p.all.Problem, path)
 	b.Batch, b.Pipelines = p.sent()
 	return b
 }
@@ -64,15 +64,15 @@ func (p *Problem) baseline(name string, path []solve.Choice) plan.Baseline {
 // wholePlans lists the ways to have the whole model in one function; none when one is too few.
 func (p *Problem) wholePlans() []wholePlan {
 	var all []wholePlan
-	for s := range p.numbers.Stages {
-		stage := &p.numbers.Stages[s]
-		if stage.I != 0 || int(stage.J) != len(p.numbers.Nodes)-1 || cost.IsWave(stage) {
+	for s, end := p.someStages().after(0); s < end; s++ {
+		stage := &p.all.Stages[s]
+		if int(stage.J) != len(p.all.Nodes)-1 || cost.IsWave(stage) {
 			continue
 		}
 		for o := stage.Low; o < stage.High; o++ {
 			x := wholePlan{choice: solve.Choice{Segment: s, Option: int(o)}}
 			var err error
-			if x.total, err = p.numbers.Evaluate([]solve.Choice{x.choice}); err != nil {
+			if x.total, err = p.all.Evaluate([]solve.Choice{x.choice}); err != nil {
 				return nil
 			}
 			all = append(all, x)
@@ -99,30 +99,28 @@ func (p *Problem) oneFunction(r Request) []solve.Choice {
 
 // greedy goes from each node as far as a stage reaches.
 func (p *Problem) greedy() []solve.Choice {
-	in := p.numbers
-	farthest := make([]int, len(in.Nodes)) // segment from each node, from 1; 0: none
-	for s := range in.Stages {
-		stage := &in.Stages[s]
-		if f := farthest[stage.I]; !cost.IsWave(stage) && (f == 0 || in.Stages[f-1].J < stage.J) {
-			farthest[stage.I] = s + 1
-		}
-	}
+	in := p.someStages()
 	var path []solve.Choice
 	for node := 0; node < len(in.Nodes)-1; node = int(in.Stages[path[len(path)-1].Segment].J) {
-		s := farthest[node] - 1
-		if s < 0 {
+		farthest := -1
+		for s, end := in.after(node); s < end; s++ {
+			if !cost.IsWave(&in.Stages[s]) && (farthest < 0 || in.Stages[s].J > in.Stages[farthest].J) {
+				farthest = s
+			}
+		}
+		if farthest < 0 {
 			return nil
 		}
-		path = append(path, solve.Choice{Segment: s, Option: p.largest(s)})
+		path = append(path, solve.Choice{Segment: farthest, Option: p.largest(farthest)})
 	}
 	return path
 }
 
 // largest gives the largest size of a stage that still makes it faster.
 func (p *Problem) largest(s int) int {
-	stage := &p.numbers.Stages[s]
+	stage := &p.all.Stages[s]
 	size := int(stage.High) - 1
-	for size > int(stage.Low) && p.numbers.RunUs(stage, &p.numbers.Sizes[size-1]) == p.numbers.RunUs(stage, &p.numbers.Sizes[size]) {
+	for size > int(stage.Low) && p.all.RunUs(stage, &p.all.Sizes[size-1]) == p.all.RunUs(stage, &p.all.Sizes[size]) {
 		size--
 	}
 	return size
@@ -130,7 +128,7 @@ func (p *Problem) largest(s int) int {
 
 // equalLayers cuts as near to equal numbers of layers as the model allows.
 func (p *Problem) equalLayers(stages int) []solve.Choice {
-	in := p.numbers
+	in := p.someStages()
 	layers := len(p.model.graph.Layers)
 	if stages > len(in.Nodes)-1 {
 		return nil
@@ -150,20 +148,21 @@ func (p *Problem) equalLayers(stages int) []solve.Choice {
 	}
 	nodes = append(nodes, len(in.Nodes)-1)
 	var path []solve.Choice
-	for s := range in.Stages { // by rising node, as the path is
-		stage := &in.Stages[s]
-		if k := len(path); k < stages && int(stage.I) == nodes[k] && int(stage.J) == nodes[k+1] && !cost.IsWave(stage) {
-			cheapest := int(stage.Low)
-			for o := cheapest + 1; o < int(stage.High); o++ {
-				if p.numbers.Option(s, o).CostPicoUSD < p.numbers.Option(s, cheapest).CostPicoUSD {
-					cheapest = o
-				}
-			}
-			path = append(path, solve.Choice{Segment: s, Option: cheapest})
+	for k := range stages {
+		s, end := in.after(nodes[k])
+		for s < end && (int(in.Stages[s].J) != nodes[k+1] || cost.IsWave(&in.Stages[s])) {
+			s++
 		}
-	}
-	if len(path) != stages {
-		return nil
+		if s == end {
+			return nil
+		}
+		cheapest := int(in.Stages[s].Low)
+		for o := cheapest + 1; o < int(in.Stages[s].High); o++ {
+			if in.Option(s, o).CostPicoUSD < in.Option(s, cheapest).CostPicoUSD {
+				cheapest = o
+			}
+		}
+		path = append(path, solve.Choice{Segment: s, Option: cheapest})
 	}
 	return path
 }
@@ -173,22 +172,18 @@ func distance(a, b int) int { return max(a-b, b-a) }
 // random draws stages from the source on until they reach the sink, a fixed number of times at most. The draw is the
 // same every time.
 func (p *Problem) random() []solve.Choice {
-	in := p.numbers
+	in := p.someStages()
 	rng := rand.New(rand.NewPCG(2021, 7)) // any seed will do
-	from := make([][2]int, len(in.Nodes)) // the segments of a node follow each other: first and end
-	for s := range in.Stages {
-		f := &from[in.Stages[s].I]
-		if f[1] == 0 {
-			f[0] = s
-		}
-		f[1] = s + 1
-	}
 	const draws = 1000
 	for range draws {
 		var path []solve.Choice
 		node := 0
-		for node < len(in.Nodes)-1 && len(path) < in.MaxStages && from[node][1] > from[node][0] {
-			s := from[node][0] + rng.IntN(from[node][1]-from[node][0])
+		for node < len(in.Nodes)-1 && len(path) < in.MaxStages {
+			first, end := in.after(node)
+			if first == end {
+				break
+			}
+			s := first + rng.IntN(end-first)
 			path = append(path, solve.Choice{Segment: s, Option: int(in.Stages[s].Low) + rng.IntN(int(in.Stages[s].High-in.Stages[s].Low))})
 			node = int(in.Stages[s].J)
 		}
@@ -197,4 +192,31 @@ func (p *Problem) random() []solve.Choice {
 		}
 	}
 	return nil
+}
+
+// allStages are the stages of a problem, those of a node made when they are asked for.
+type allStages struct {
+	solve.Problem
+	of   *Problem
+	from [][2]int // by node: its stages, from the first to before the end; the end is 0 before they are made
+}
+
+// someStages gives the stages asked for so far.
+func (p *Problem) someStages() *allStages {
+	if p.all == nil {
+		p.all = &allStages{of: p, Problem: p.outline.Problem, from: make([][2]int, len(p.outline.Nodes))}
+		p.all.Stages = nil
+	}
+	return p.all
+}
+
+// after gives the stages that begin at a node.
+func (a *allStages) after(node int) (first, end int) {
+	f := &a.from[node]
+	if f[1] == 0 && node < len(a.Nodes)-1 {
+		f[0] = len(a.Stages)
+		a.Stages = a.of.outline.After(node, a.Stages)
+		f[1] = len(a.Stages)
+	}
+	return f[0], f[1]
 }

@@ -41,7 +41,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 		Request:   request,
 		Times:     times,
 		Stages:    []plan.Stage{},
-		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.numbers.StartUs - p.table.EndUs(), DispatchUs: p.numbers.DispatchUs,
+		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.outline.StartUs - p.table.EndUs(), DispatchUs: p.outline.DispatchUs,
 			FeesPicoUSD: p.table.Front().FeesPicoUSD},
 		Frontier: p.frontier,
 	}
@@ -93,8 +93,8 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 		}
 		other += w.GatewayPicoUSD
 	}
-	ms := p.numbers.GatewayMs(total.LatencyUs)
-	driving := ms*p.numbers.GatewayPicoUSDPerMs + other
+	ms := p.outline.GatewayMs(total.LatencyUs)
+	driving := ms*p.outline.GatewayPicoUSDPerMs + other
 	g := &document.Gateway
 	if w := document.Workflow; w != nil {
 		front := p.table.Front()
@@ -137,8 +137,8 @@ func (p *Problem) layers(first, last int) string {
 	return all[first].Name + " .. " + all[last-1].Name
 }
 
-// choices shortens a path through the problem to what a frontier's entry says.
-func (p *Problem) choices(path []solve.Choice) []plan.Choice {
+// choices shortens a path through some of the problem's stages to what a frontier's entry says.
+func (p *Problem) choices(numbers *solve.Problem, path []solve.Choice) []plan.Choice {
 	short := make([]plan.Choice, 0, len(path))
 	add := func(last, variant, branch int, memoryMB int64) {
 		c := plan.Choice{LastLayer: last, MemoryMB: memoryMB, Branch: branch}
@@ -151,9 +151,9 @@ func (p *Problem) choices(path []solve.Choice) []plan.Choice {
 		short = append(short, c)
 	}
 	for _, c := range path {
-		stage := &p.numbers.Stages[c.Segment]
+		stage := &numbers.Stages[c.Segment]
 		if !cost.IsWave(stage) {
-			add(p.numbers.Nodes[stage.J].Cut, int(stage.Variant), 0, p.numbers.Sizes[c.Option].MemoryMB)
+			add(numbers.Nodes[stage.J].Cut, int(stage.Variant), 0, numbers.Sizes[c.Option].MemoryMB)
 			continue
 		}
 		for k, f := range p.table.WaveOf(stage) {

@@ -71,15 +71,18 @@ func (p *Problem) gather() {
 	}
 }
 
-// restore gives a member its numbers again, which are as many as all problems of the family have together, so that only the last
-// one asked keeps them.
+// restore gives a member its outline again. Where all its stages are there, they are as many as all problems of the family have
+// together, so that only the last one asked keeps them.
 func (p *Problem) restore(member int) *Problem {
 	m := p.members[member]
-	if p.restored != nil && p.restored != m {
-		p.restored.numbers = nil
+	if last := p.restored; last != nil && last != m && last.outline.Make == nil {
+		last.outline, last.numbers = nil, nil
 	}
-	if p.restored = m; m.numbers == nil {
-		m.numbers = m.table.Problem()
+	if p.restored = m; m.outline == nil {
+		m.outline = m.table.Outline()
+		if m.outline.Make == nil {
+			m.numbers = &m.outline.Problem
+		}
 	}
 	return m
 }
@@ -99,7 +102,7 @@ func (p *Problem) solveFamily() {
 	known := &solve.Result{Status: solve.Infeasible}
 	for _, i := range order {
 		m := p.restore(i)
-		m.result = m.numbers.Solve(solve.Effort{ResolutionUs: resolution, MaxLabels: p.labels, Beaten: known.Frontier})
+		m.numbers, m.result = m.outline.Solve(solve.Effort{ResolutionUs: resolution, MaxLabels: p.labels, Beaten: known.Frontier})
 		m.list()
 		p.wholes = append(p.wholes, m.shortWholes(i)...)
 		results[i] = m.result
@@ -118,7 +121,7 @@ func (p *Problem) list() {
 	p.frontier = make([]plan.Point, len(p.result.Frontier))
 	batch, pipelines := p.sent()
 	for i, point := range p.result.Frontier {
-		p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Batch: batch, Pipelines: pipelines, Stages: p.choices(p.result.Stages(i))}
+		p.frontier[i] = plan.Point{LatencyUs: point.LatencyUs, CostPicoUSD: point.CostPicoUSD, Batch: batch, Pipelines: pipelines, Stages: p.choices(p.numbers, p.result.Stages(i))}
 	}
 }
 

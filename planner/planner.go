@@ -54,7 +54,9 @@ type Problem struct {
 	request  Request
 	platform *platform.Platform
 	table    *cost.Table
-	numbers  *solve.Problem
+	outline  *solve.Outline
+	numbers  *solve.Problem // of the outline, once solved: with the stages that bounds did not set aside
+	all      *allStages     // see someStages
 	result   *solve.Result
 	frontier []plan.Point // of result
 	simple   *simplePlans // baselines, once asked for
@@ -108,7 +110,7 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 	}
 	made := &Problem{given: m, model: whole, request: r, platform: p, table: table}
 	made.gather()
-	made.numbers = made.table.Problem()
+	made.outline = made.table.Outline()
 	return made, nil
 }
 
@@ -128,7 +130,7 @@ func (p *Problem) Solve() *solve.Result {
 	case p.members != nil:
 		p.solveFamily()
 	default:
-		p.result = p.numbers.Solve(solve.Effort{ResolutionUs: p.resolutionUs(p.request), MaxLabels: p.labels})
+		p.numbers, p.result = p.outline.Solve(solve.Effort{ResolutionUs: p.resolutionUs(p.request), MaxLabels: p.labels})
 		p.list()
 	}
 	return p.result
@@ -169,7 +171,7 @@ const fineSizes = 1000
 // resolutionUs says for which SLOs the frontier is wanted: every microsecond, or with very many memory sizes every
 // millisecond, unless the request itself asks for something between.
 func (p *Problem) resolutionUs(r Request) int64 {
-	if len(p.numbers.Sizes) > fineSizes && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
+	if len(p.outline.Sizes) > fineSizes && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
 		return solve.Millisecond
 	}
 	return 1

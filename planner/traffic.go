@@ -86,7 +86,7 @@ func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 		first = end
 	}
 	line.LatencyUs = finish + table.EndUs()
-	line.CostPicoUSD += p.numbers.GatewayMs(line.LatencyUs) * table.GatewayPicoUSDPerMs()
+	line.CostPicoUSD += p.outline.GatewayMs(line.LatencyUs) * table.GatewayPicoUSDPerMs()
 	return line
 }
 
@@ -148,8 +148,8 @@ func (p *Problem) Alone(b *plan.Baseline) (alone *plan.Plan, ok bool) {
 
 // nodeOf finds the node of a cut with a transport.
 func (p *Problem) nodeOf(cut int, transport string) int {
-	last := len(p.numbers.Nodes) - 1
-	for i, n := range p.numbers.Nodes {
+	last := len(p.outline.Nodes) - 1
+	for i, n := range p.outline.Nodes {
 		if n.Cut == cut && (n.Transport == transport || i == 0 || i == last) {
 			return i
 		}

@@ -25,6 +25,24 @@ func (t *Table) Instance() (*solve.Instance, error) {
 // Problem states the numeric problem by its law: every stage that fits the platform and breaks no pin, with the range of
 // memory sizes that are worth considering.
 func (t *Table) Problem() *solve.Problem {
+	p := t.blank()
+	b := newBuilder(t)
+	p.Stages = make([]solve.Stage, 0, t.mostStages())
+	if len(t.regions) > 0 {
+		t.addWaves(p)
+	}
+	places, all := t.eachNode()
+	for i := range t.nodes {
+		p.Stages = b.stagesFrom(places, i, all, p.Stages)
+		if len(t.regions) > 0 {
+			b.wavesFrom(i, p)
+		}
+	}
+	return p
+}
+
+// blank states everything of the numeric problem but its stages.
+func (t *Table) blank() *solve.Problem {
 	p := &solve.Problem{Terms: solve.Terms{
 		Scenario: t.Scenario, MinStages: t.MinStages, MaxStages: t.MaxStages,
 		StartUs: t.StartUs(), DispatchUs: t.Platform.DispatchUs, GatewayPicoUSDPerMs: t.GatewayPicoUSDPerMs(),
@@ -43,17 +61,6 @@ func (t *Table) Problem() *solve.Problem {
 	p.Common = len(t.MemoryMB)
 	p.TickUs, p.Passes = t.tickUs(), t.batching().passes()
 	p.Cost = t.runPicoUSD(p)
-	p.Stages = make([]solve.Stage, 0, t.mostStages())
-	b := newBuilder(t)
-	if len(t.regions) > 0 {
-		t.addWaves(p)
-	}
-	for i := range t.nodes {
-		b.stagesFrom(i, p)
-		if len(t.regions) > 0 {
-			b.wavesFrom(i, p)
-		}
-	}
 	return p
 }
 

@@ -22,6 +22,7 @@ type builder struct {
 	low        []int            // by variant: the size that the last stage needed
 	candidates []candidate
 	waits      bool // cold starts count
+	initUs     func(k packing, h *held) int64
 }
 
 // candidate is a variant of a stage, with what decides whether another is better whatever its size.
@@ -34,7 +35,7 @@ type candidate struct {
 
 func newBuilder(t *Table) *builder {
 	n := len(t.Variants)
-	b := &builder{Table: t, stored: make([]int, n), packing: make([]packing, n), full: make([]bool, n), low: make([]int, n), candidates: make([]candidate, 0, n), waits: t.Cold() || t.Arrivals != nil}
+	b := &builder{Table: t, stored: make([]int, n), packing: make([]packing, n), full: make([]bool, n), low: make([]int, n), candidates: make([]candidate, 0, n), waits: t.Cold() || t.Arrivals != nil, initUs: t.initUs}
 	var precisions []precision.Precision
 	for v := range t.Variants {
 		b.packing[v] = t.Variants[v].packing()
@@ -74,26 +75,30 @@ func (t *Table) mostStages() int {
 	return min(all, 2*most)
 }
 
-// stagesFrom adds the stages that begin at a node, of each the variants that are worth considering.
-func (b *builder) stagesFrom(i int, p *solve.Problem) {
-	t, from := b.Table, &b.nodes[i]
-	first, layer := t.cuts[from.cut], t.cuts[from.cut]
+// stagesFrom adds the stages from a place to those wanted, of each the variants that are worth considering.
+func (b *builder) stagesFrom(places []place, i int, wanted []bool, out []solve.Stage) []solve.Stage {
+	t, from := b.Table, &places[i]
+	first, layer := from.begin, from.begin
 	b.begin()
 	var peak int64
 	var want wish
 	end, passes := t.reach(first), t.batching().Passes()
-	for j := i + 1; j < len(t.nodes); j++ {
-		to := &t.nodes[j]
-		last := t.cuts[to.cut]
+	farthest := len(places) - 1
+	for farthest > i && !wanted[farthest] {
+		farthest--
+	}
+	for j := i + 1; j <= farthest; j++ {
+		to := &places[j]
+		last := to.end
 		if last == first {
 			continue // the same cut with the other transport
 		}
 		if last > end {
-			return
+			return out
 		}
 		for ; layer < last; layer++ {
 			if !want.add(t, layer) {
-				return
+				return out
 			}
 			for k := range b.held {
 				b.held[k].addLayer(b.weights[k], first, layer)
@@ -105,18 +110,22 @@ func (b *builder) stagesFrom(i int, p *solve.Problem) {
 			s.LastRun1Ns, s.LastHopUs = t.lastRun1Ns[last]-t.lastRun1Ns[first], add(from.lastInputUs, to.lastOutputUs)
 		}
 		if s.Run1Ns > maxRunNs || b.open == 0 {
-			return
+			return out
 		}
-		best := b.offers(&want, peak, t.crossing[from.cut].textBytes, t.crossing[to.cut].textBytes)
+		if !wanted[j] {
+			continue
+		}
+		best := b.offers(&want, peak, from.text, to.text)
 		for k := range best {
 			if c := &best[k]; t.fit(&s, c, want.memoryMB) {
 				s.Variant, s.InitUs = c.variant, c.initUs
 				s.FeesPicoUSD = passes*(from.input.feePicoUSD+to.output.feePicoUSD) + t.batching().Pipelines*c.fees
 				t.price(&s)
-				p.Stages = append(p.Stages, s)
+				out = append(out, s)
 			}
 		}
 	}
+	return out
 }
 
 // begin makes room for the weights of a stage at its first layer.
@@ -145,7 +154,7 @@ func (b *builder) offers(want *wish, peak, textIn, textOut int64) []candidate {
 			continue // warm, packaging makes no difference
 		}
 		c := candidate{
-			variant: int32(v), initUs: t.initUs(kind, h), fees: t.fetchPicoUSD(kind, h),
+			variant: int32(v), initUs: b.initUs(kind, h), fees: t.fetchPicoUSD(kind, h),
 			needMB: t.memoryNeededMB(h, peak, textIn, textOut),
 		}
 		if c.initUs > t.Platform.InitTimeoutUs {
