@@ -174,7 +174,7 @@ func (e *Engine) Plan(ctx context.Context, o *state.Opening, r planner.Request) 
 	}
 	shown := *document
 	shown.Frontier, shown.Model.Architecture = nil, plan.Architecture{}
-	return &state.Answer{Plan: &shown, Frontier: m.frontier, Request: requestOf(r), Query: r.Query(), Sources: sources(m.model, document)}, nil
+	return &state.Answer{Plan: &shown, Frontier: m.frontier, Request: requestOf(r), Query: r.Query(), Sources: sources(m.model, document), Ordered: ordered(m.model, document)}, nil
 }
 
 // Document gives the whole plan in its canonical form.
@@ -318,4 +318,17 @@ func sources(m *load.Model, document *plan.Plan) []int {
 		splits[i] = rewrite.Split(s)
 	}
 	return rewrite.Sources(names, splits)
+}
+
+// ordered gives the model's layers in the order in which a plan has them; nil: it is the model's own. Where some layers are computed
+// in parts besides, they are shown in the model's order.
+func ordered(m *load.Model, document *plan.Plan) *state.Ordered {
+	if len(document.Model.Order) == 0 || len(document.Model.Splits) > 0 {
+		return nil
+	}
+	g, err := rewrite.InOrder(m.Graph, document.Model.Order)
+	if err != nil {
+		return nil // the plan is of this model, so there is none
+	}
+	return &state.Ordered{Layers: layers(g), Crossing: crossings(g), Cuts: g.Cuts()}
 }

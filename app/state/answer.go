@@ -30,9 +30,26 @@ type Planner interface {
 type Answer struct {
 	Plan     *plan.Plan // without its frontier, hash and the model's architecture
 	Frontier *Frontier
-	Request  Request // in its canonical form
-	Query    string  // the request as a link holds it
-	Sources  []int   `json:",omitempty"` // which layer of the model each layer of the plan came from, where some are computed in parts
+	Request  Request  // in its canonical form
+	Query    string   // the request as a link holds it
+	Sources  []int    `json:",omitempty"` // which layer of the model each layer of the plan came from, where some are computed in parts
+	Ordered  *Ordered `json:",omitempty"` // the model's layers as the plan has them, where it puts them in another order
+}
+
+// Ordered is what changes in a Model when its layers stand in another order.
+type Ordered struct {
+	Layers   []Layer
+	Crossing []int64
+	Cuts     []int
+}
+
+// Answered gives the view with an answer. The model is shown in the order of the plan's layers, so that each function is a range of them.
+func (v View) Answered(a *Answer) View {
+	v.Answer = a
+	if v.Model != nil {
+		v.Model = v.Model.inOrderOf(a)
+	}
+	return v
 }
 
 // Place gives how many of the model's layers lie before a position of the plan, which counts the parts of a layer that is

@@ -1,6 +1,11 @@
 package state
 
-import "partita/planner/report"
+import (
+	"slices"
+
+	"partita/planner/plan"
+	"partita/planner/report"
+)
 
 // Model is what the page shows of a model: little enough to cross from the planner's worker to the page at once.
 type Model struct {
@@ -13,6 +18,29 @@ type Model struct {
 	BytesRead int64  // of the opening's files, to get here
 	Format    string // of the architecture, which Packed holds as Linked does
 	Packed    string
+
+	given *Model            // as it was opened, where this is it in another order
+	order []plan.Reordering // that order
+}
+
+// inOrderOf gives the model with its layers in the order in which a plan has them.
+func (m *Model) inOrderOf(a *Answer) *Model {
+	given := m
+	if m.given != nil {
+		given = m.given
+	}
+	if a == nil || a.Ordered == nil {
+		return given
+	}
+	order := a.Plan.Model.Order
+	if m.given != nil && slices.EqualFunc(m.order, order, func(x, y plan.Reordering) bool {
+		return x.FirstLayer == y.FirstLayer && slices.Equal(x.Layers, y.Layers)
+	}) {
+		return m // drawn already
+	}
+	c := *given
+	c.Layers, c.Crossing, c.Cuts, c.given, c.order = a.Ordered.Layers, a.Ordered.Crossing, a.Ordered.Cuts, given, order
+	return &c
 }
 
 // Layer is one layer in the order of execution.

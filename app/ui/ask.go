@@ -64,7 +64,8 @@ func (p *Page) askNext() {
 				p.problem = explained(err)
 				p.placeInputs()
 			} else {
-				view.Request, view.Answer = answer.Request, answer
+				view = view.Answered(answer)
+				view.Request = answer.Request
 				p.taken(q.request)
 				p.session.Move(view, q.gesture)
 				if q.ends {

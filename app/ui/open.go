@@ -119,7 +119,7 @@ func (p *Page) load(o *state.Opening, request state.Request, place func(state.Vi
 				return
 			}
 			p.keeping.recent = nil
-			place(state.View{Opening: o, Model: model, Request: answer.Request, Answer: answer})
+			place(state.View{Opening: o, Model: model, Request: answer.Request}.Answered(answer))
 			p.settled()
 		})
 	})

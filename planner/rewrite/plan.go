@@ -3,6 +3,7 @@ package rewrite
 import (
 	"fmt"
 
+	"partita/planner/graph"
 	"partita/planner/load"
 	"partita/planner/plan"
 )
@@ -21,17 +22,22 @@ func Model(p *plan.Plan) (*load.Model, error) {
 	if m.Graph, err = Apply(m.Graph, splits); err != nil {
 		return nil, err
 	}
-	if len(p.Model.Order) == 0 {
-		return m, nil
-	}
-	order, err := fromPlan(p.Model.Order, len(m.Graph.Layers))
-	if err != nil {
-		return nil, err
-	}
-	if m.Graph, err = Reorder(m.Graph, order); err != nil {
+	if m.Graph, err = InOrder(m.Graph, p.Model.Order); err != nil {
 		return nil, err
 	}
 	return m, nil
+}
+
+// InOrder puts the layers of a graph in the order that a plan says.
+func InOrder(g *graph.Graph, ranges []plan.Reordering) (*graph.Graph, error) {
+	if len(ranges) == 0 {
+		return g, nil
+	}
+	order, err := fromPlan(ranges, len(g.Layers))
+	if err != nil {
+		return nil, err
+	}
+	return Reorder(g, order)
 }
 
 // InPlan writes an order of layers, as Reorder takes it, for a plan: only the ranges in which it differs from theirs.
