@@ -65,7 +65,7 @@ var options = []Option{
 	{Name: "min-stages", Key: "min", Default: "1", Help: "fewest functions in a pipeline",
 		parse: func(r *Request, text string) (err error) { r.MinStages, err = parseCount(text, maxStages); return err },
 		print: func(r *Request) string { return strconv.Itoa(r.MinStages) }},
-	{Name: "max-stages", Key: "max", Default: "10", Help: "most functions in a pipeline",
+	{Name: "max-stages", Key: "max", Default: "10", Help: "most functions in a pipeline, of which those side by side count as one",
 		parse: func(r *Request, text string) (err error) { r.MaxStages, err = parseCount(text, maxStages); return err },
 		print: func(r *Request) string { return strconv.Itoa(r.MaxStages) }},
 	{Name: "memory", Key: "mb", Default: "grid", Help: "memory sizes to consider in MB, as in 512,1024 or 128-3008/64, or the platform's grid",

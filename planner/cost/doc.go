@@ -42,6 +42,28 @@
 // cold start pays. Weights in float16 or 8 bits are smaller (package precision); making float32 of them again adds
 // WidenPicosecPerByte of what they are then, to either way of packaging. Running takes what it takes in float32.
 //
+// # Side by side
+//
+// Layers that fall into branches, none of which needs anything of another (Settings.Regions), may be computed by functions side by
+// side: each takes one branch or some neighbouring ones. The gateway calls them at the same time, so such a wave ends at
+//
+//	warm                   finish + dispatch + max(run)
+//	cold, in their turn    finish + dispatch + max(init + run)
+//	cold, overlapped       max(finish + dispatch + max(run), max(init + run))
+//
+// and costs the sum of its functions. That is the law of one stage with run = max(run) and init = max(init + run) - run: for the
+// optimiser a wave is a stage of one size. Each function is given only the tensors that its layers read and hands on what they
+// make; what no branch takes stays with the gateway, or where it is in S3, so a wave is offered only where that need not change from
+// the one to the other. Functions called first are not woken, be they one or several.
+//
+// The options of a wave are these: at each pace that one of its functions can set, the others are the cheapest that keep it. A pace is
+// a longest run and, beside, a longest start with its run. One of the two decides in every scenario but the overlapped one,
+// and there too when the wave comes first; so no plan is missed. Behind other stages, where both may decide, plans that
+// trade the one for the other within a wave are not looked at.
+//
+// Waves count as one of the stages allowed, and have no more functions than are. Several passes of a request go through one
+// stage after another.
+//
 // # Milliseconds
 //
 // In the scenario cold-overlapped a stage's init and run are each rounded up to whole milliseconds, in which they are billed
