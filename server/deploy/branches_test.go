@@ -2,8 +2,11 @@ package deploy
 
 import (
 	"bytes"
+	"fmt"
 	"math"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"slices"
 	"testing"
 
@@ -11,6 +14,7 @@ import (
 	"partita/planner"
 	"partita/planner/load"
 	"partita/planner/plan"
+	"partita/planner/rewrite"
 	"partita/planner/synthetic"
 	"partita/runtime/npy"
 	"partita/runtime/wire"
@@ -168,6 +172,120 @@ func TestBranches(t *testing.T) {
 				if _, err := d.Destroy(t.Context(), name); err != nil {
 					t.Fatal(err)
 				}
+			}
+			if left := everything(t, c); len(left) != 0 {
+				t.Errorf("left after destroy: %v", left)
+			}
+		})
+	}
+}
+
+// inBranches makes a plan compute every region of its model that falls into branches in functions side by side, whatever they take, and
+// what lies between in functions of their own.
+func inBranches(t testing.TB, p *plan.Plan) (waves int) {
+	t.Helper()
+	m, err := rewrite.Model(p)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ns := make([]int64, len(m.Graph.Layers))
+	for i := range m.Graph.Nodes {
+		ns[m.Graph.Nodes[i].Layer]++
+	}
+	order, regions := rewrite.Branches(m.Graph, ns, 1, nil)
+	if order != nil {
+		t.Fatalf("the layers of the plan stand in another order than %v", order)
+	}
+	pattern := p.Stages[0]
+	p.Stages = nil
+	add := func(last, branch int) {
+		s := pattern
+		s.Index, s.FirstLayer, s.LastLayer, s.Branch = len(p.Stages)+1, 1, last, branch
+		if k := len(p.Stages); k > 0 {
+			s.FirstLayer = p.Stages[k-1].LastLayer + 1
+		}
+		p.Stages = append(p.Stages, s)
+	}
+	at := 0
+	for _, r := range regions {
+		if r.Bounds[0] > at {
+			add(r.Bounds[0], 0)
+		}
+		for k, end := range r.Bounds[1:] {
+			add(end, k+1)
+			at = end
+		}
+	}
+	if at < len(m.Graph.Layers) {
+		add(len(m.Graph.Layers), 0)
+	}
+	return len(regions)
+}
+
+// TestBranchesOfCases deploys models that Keras has run with every branch in a function of its own, and holds the answers against
+// Keras's.
+func TestBranchesOfCases(t *testing.T) {
+	c := startCloud(t)
+	d := realDeployer(t, c, c)
+	for name, waves := range map[string]int{"k2_tiny_multi_io": 2, "k3_tiny_residual": 1} {
+		t.Run(name, func(t *testing.T) {
+			read := func(file string) []byte {
+				data, err := os.ReadFile(filepath.Join(fixture.Shared(t, "models", name), file))
+				if err != nil {
+					t.Fatal(err)
+				}
+				return data
+			}
+			weights := read("model.h5")
+			model, err := load.Open(load.File{Name: "model.h5", Size: int64(len(weights)), Reader: bytes.NewReader(weights)})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r := planner.DefaultRequest()
+			r.Platform, r.Branches, r.MaxStages = "local", "all", 10
+			p, err := planner.Make(model, r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if n := inBranches(t, p); n != waves {
+				t.Fatalf("%d groups of branches, want %d", n, waves)
+			}
+			document, err := p.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			feed, err := start(d, "case", document, string(weights))
+			if err == nil {
+				err = outcome(t, feed)
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			one, err := d.Get(t.Context(), "case")
+			if err != nil {
+				t.Fatal(err)
+			}
+			var inputs []InvocationInput
+			for k, port := range one.Inputs {
+				inputs = append(inputs, InvocationInput{Name: port.Name, Data: read(fmt.Sprintf("input_%d.npy", k))})
+			}
+			got, _ := answers(t, d, "case", inputs)
+			for k := range got {
+				a, err := npy.Decode(read(fmt.Sprintf("expected_%d.npy", k)))
+				if err == nil {
+					a, err = a.Convert("float64")
+				}
+				if err != nil {
+					t.Fatal(err)
+				}
+				for i, want := range a.Float64s() {
+					if math.Abs(got[k][i]-want) > 1e-5+1e-4*math.Abs(want) {
+						t.Fatalf("output %d, number %d is %g, want %g", k, i, got[k][i], want)
+					}
+				}
+			}
+			if _, err := d.Destroy(t.Context(), "case"); err != nil {
+				t.Fatal(err)
 			}
 			if left := everything(t, c); len(left) != 0 {
 				t.Errorf("left after destroy: %v", left)
