@@ -234,6 +234,9 @@ func TestBranchesExhaustively(t *testing.T) {
 			continue // its gateway is billed otherwise
 		}
 		exact++
+		if _, outlined := table.Outline().Solve(solve.Effort{}); !slices.Equal(outlined.Frontier, result.Frontier) {
+			t.Fatalf("%s on %s, %v MB: with its stages made when they are asked for the frontier is %v, not %v", scenario, on.Name, sizes, outlined.Frontier, result.Frontier)
+		}
 		if !slices.Equal(want, result.Frontier) {
 			t.Fatalf("%s on %s, %v MB: the frontier is %v, that of all plans %v", scenario, on.Name, sizes, result.Frontier, want)
 		}

@@ -2,10 +2,9 @@ package export
 
 import (
 	"fmt"
+	"slices"
 
 	"partita/planner/cost"
-	"partita/planner/diag"
-	"partita/planner/plan"
 	"partita/planner/report"
 )
 
@@ -25,8 +24,22 @@ const maxExpressUs = 300_000_000
 
 // handOver chooses how a stage hands its tensors on in a state machine: as the plan says, but through S3 when they do
 // not fit into a state.
-func handOver(s *plan.Stage) string {
-	if s.TransportOut != cost.Inline || (s.OutputBytes+2)/3*4+stateRest > stateBytes {
+func (d *deployment) handOver(i int) string {
+	s := d.stages[i].stage
+	bytes := s.OutputBytes
+	if s.Branch > 0 { // the state holds what all of them hand on, beside what they are given
+		first := i - (s.Branch - 1)
+		bytes = 0
+		if first > 0 && d.handOver(first-1) == cost.Inline {
+			bytes = d.stages[first-1].stage.OutputBytes
+		}
+		for k := first; k < len(d.stages) && (k == first || d.stages[k].stage.Branch > 1); k++ {
+			if bytes += d.stages[k].stage.OutputBytes; first == 0 {
+				bytes += d.stages[k].stage.InputBytes
+			}
+		}
+	}
+	if s.TransportOut != cost.Inline || (bytes+2)/3*4+stateRest > stateBytes {
 		return cost.S3
 	}
 	return cost.Inline
@@ -35,12 +48,18 @@ func handOver(s *plan.Stage) string {
 // machineDeletes tells whether the state machine has objects to remove: those of all hops but the last, whose are the
 // answer.
 func (d *deployment) machineDeletes() bool {
-	for _, f := range d.stages[:len(d.stages)-1] {
-		if handOver(f.stage) == cost.S3 {
+	for i := range d.stages[:len(d.stages)-1] {
+		if d.handOver(i) == cost.S3 && !d.endsWith(i) {
 			return true
 		}
 	}
 	return false
+}
+
+// endsWith tells whether a stage is of the last step, whose tensors are the answer.
+func (d *deployment) endsWith(i int) bool {
+	steps := d.plan.Waves()
+	return i >= steps[len(steps)-2]
 }
 
 // retryable are the failures of an invocation that may pass (Step Functions developer guide, Lambda service exceptions).
@@ -49,24 +68,25 @@ var retryable = texts([]string{"Lambda.ServiceException", "Lambda.AWSLambdaExcep
 
 // stateMachine writes the Amazon States Language, with JSONata as its query language.
 func stateMachine(d *deployment) ([]byte, error) {
-	for _, f := range d.stages {
-		if f.stage.Branch > 0 {
-			return nil, diag.New(diag.Usage, "export.side-by-side", "writing the state machine", "functions of the plan run side by side, and the state machine has one after another", "plan with --branches off, or let the gateway drive them")
-		}
-	}
-	last := len(d.stages) - 1
+	steps := d.plan.Waves()
 	deletes := d.machineDeletes()
-	overlap := d.wake && last > 0
+	overlap := d.wake && steps[1] < len(d.stages)
 	end := func(then string) []member {
 		if then == "" {
 			return []member{m("End", true)}
 		}
 		return []member{m("Next", then)}
 	}
-	after := func(i int) string { // the state after stage i
+	stepState := func(k int) string {
+		if first, end := steps[k], steps[k+1]; end-first > 1 {
+			return fmt.Sprintf("Stages %d to %d", first+1, end)
+		}
+		return stageState(steps[k])
+	}
+	after := func(k int) string { // the state after a step
 		switch {
-		case i < last:
-			return stageState(i + 1)
+		case k+2 < len(steps):
+			return stepState(k + 1)
 		case deletes:
 			return "Objects to remove?"
 		}
@@ -77,33 +97,52 @@ func stateMachine(d *deployment) ([]byte, error) {
 	if deletes {
 		assign = append(assign, m("objects", list{}))
 	}
-	first := stageState(0)
+	first := stepState(0)
 	if overlap {
 		first = "Start all stages"
 	}
 	states := object{m("Name the request", object{m("Type", "Pass"), m("Assign", assign), m("Next", first)})}
-	keep := func(from string, i int) []member { // remembers the objects that stage i has written
-		if !deletes || i == last || handOver(d.stages[i].stage) != cost.S3 {
+	keep := func(from string, k int) []member { // remembers the objects that a step has written
+		if !deletes || k+2 == len(steps) || !slices.ContainsFunc(d.stages[steps[k]:steps[k+1]], func(f function) bool { return d.handOver(f.stage.Index-1) == cost.S3 }) {
 			return nil
 		}
 		return []member{m("Assign", object{m("objects", "{% [$append($objects, "+from+".tensors.object)] %}")})}
 	}
-	for i := range d.stages {
-		if i == 0 && overlap {
-			branches := list{object{m("StartAt", stageState(0)), m("States", object{m(stageState(0), append(d.runState(0), m("End", true)))})}}
-			for w := 1; w <= last; w++ {
-				name := fmt.Sprintf("Wake stage %d", w+1)
-				branches = append(branches, object{m("StartAt", name), m("States", object{m(name, append(d.wakeState(w), m("End", true)))})})
-			}
-			parallel := object{m("Type", "Parallel"),
-				m("Comment", "The second stage runs when the first has answered and all are awake; the gateway waits only for the stage that it needs next."),
-				m("Branches", branches), m("Output", "{% $states.result[0] %}")}
-			parallel = append(parallel, keep("$states.result[0]", 0)...)
-			states = append(states, m(first, append(parallel, end(after(0))...)))
+	for k := range steps[:len(steps)-1] {
+		begin, until := steps[k], steps[k+1]
+		if until-begin == 1 && (k > 0 || !overlap) {
+			state := append(d.runState(begin), keep("$states.result.Payload", k)...)
+			states = append(states, m(stepState(k), append(state, end(after(k))...)))
 			continue
 		}
-		state := append(d.runState(i), keep("$states.result.Payload", i)...)
-		states = append(states, m(stageState(i), append(state, end(after(i))...)))
+		var branches list
+		alone := func(name string, state object) {
+			branches = append(branches, object{m("StartAt", name), m("States", object{m(name, append(state, m("End", true)))})})
+		}
+		for i := begin; i < until; i++ {
+			alone(stageState(i), d.runState(i))
+		}
+		parallel := object{m("Type", "Parallel")}
+		name, answers := stepState(k), "$states.result"
+		if k == 0 && overlap {
+			for w := until; w < len(d.stages); w++ {
+				alone(fmt.Sprintf("Wake stage %d", w+1), d.wakeState(w))
+			}
+			name, answers = first, fmt.Sprintf("$states.result[[0..%d]]", until-1)
+			parallel = append(parallel, m("Comment", "The second stage runs when the first has answered and all are awake; the gateway waits only for the stage that it needs next."))
+		}
+		parallel = append(parallel, m("Branches", branches))
+		switch {
+		case until-begin == 1:
+			answers = "$states.result[0]"
+			parallel = append(parallel, m("Output", "{% $states.result[0] %}"))
+		case k+2 == len(steps):
+			parallel = append(parallel, m("Output", object{m("tensors", "{% ["+answers+".tensors] %}")}))
+		default: // what no branch takes is for later stages; each finds its own by name
+			parallel = append(parallel, m("Output", object{m("tensors", "{% [$append($states.input.tensors, "+answers+".tensors)] %}")}))
+		}
+		parallel = append(parallel, keep(answers, k)...)
+		states = append(states, m(name, append(parallel, end(after(k))...)))
 	}
 	if deletes {
 		states = append(states,
@@ -129,7 +168,7 @@ func (d *deployment) runState(i int) object {
 	return object{
 		m("Type", "Task"), m("Comment", oneLine(f.stage.Layers)), m("Resource", "arn:aws:states:::lambda:invoke"),
 		m("Arguments", object{m("FunctionName", f.name), m("Payload", object{
-			m("format", eventFormat), m("kind", "run"), m("request", "{% $states.context.Execution.Name %}"), m("transportOut", handOver(f.stage)), m("bucket", d.bucket),
+			m("format", eventFormat), m("kind", "run"), m("request", "{% $states.context.Execution.Name %}"), m("transportOut", d.handOver(i)), m("bucket", d.bucket),
 			m("keyPrefix", fmt.Sprintf("{%% $prefix & 'p0/s%d/' %%}", i)), m("tensors", "{% [$states.input.tensors] %}")})}),
 		m("TimeoutSeconds", f.timeoutSeconds), m("Retry", retry()),
 		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}")}),

@@ -110,6 +110,9 @@ func TestStateMachineValidates(t *testing.T) {
 	for _, p := range machines(t) {
 		args = append(args, "--json-path", writeMachine(t, p))
 	}
+	for _, p := range besides(t) {
+		args = append(args, "--json-path", writeMachine(t, p))
+	}
 	if out, err := exec.CommandContext(t.Context(), node, args...).CombinedOutput(); err != nil {
 		t.Errorf("asl-validator: %v\n%s", err, out)
 	}
@@ -215,4 +218,106 @@ func tensorNames(tensors []wire.Tensor) []string {
 		names = append(names, tensors[i].Name)
 	}
 	return names
+}
+
+// besides are plans with functions side by side: in the middle, first and woken, and last.
+func besides(t *testing.T) map[string]*plan.Plan {
+	branched := func(branches []int, change func(*plan.Plan)) *plan.Plan {
+		p := sample(t)
+		pattern := p.Stages[1]
+		p.Stages = nil
+		for k, b := range branches {
+			s := pattern
+			s.Index, s.FirstLayer, s.LastLayer, s.Branch, s.OutputBytes, s.InputBytes, s.TransportOut = k+1, 3*k+1, 3*k+3, b, 1000, 1000, "inline"
+			p.Stages = append(p.Stages, s)
+		}
+		p.Stages[len(p.Stages)-1].LastLayer = 19
+		change(p)
+		return p
+	}
+	return map[string]*plan.Plan{
+		"middle": branched([]int{0, 1, 2, 0}, func(p *plan.Plan) { p.Request.Scenario = "warm" }),
+		"woken":  branched([]int{1, 2, 3, 0, 0}, func(p *plan.Plan) { p.Stages[1].TransportOut = "s3" }),
+		"large":  branched([]int{0, 1, 2, 0}, func(p *plan.Plan) { p.Stages[1].OutputBytes, p.Stages[2].OutputBytes = 120_000, 120_000 }),
+		"last":   branched([]int{0, 1, 2}, func(p *plan.Plan) { p.Stages[0].TransportOut = "s3" }),
+	}
+}
+
+// Functions side by side run in one state, each on all tensors there are, and what they make joins these.
+func TestStateMachineSideBySide(t *testing.T) {
+	node, folder := checkers(t)
+	input := filepath.Join(t.TempDir(), "input.json")
+	if err := os.WriteFile(input, []byte(`{"tensors":[{"name":"image","dtype":"float32","shape":[1],"data":"AAAAAA=="}]}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for name, p := range besides(t) {
+		machine := writeMachine(t, p)
+		c := exec.CommandContext(t.Context(), node, filepath.Join(folder, "run.mjs"), machine, input)
+		out, err := c.Output()
+		if err != nil {
+			t.Fatalf("%s: %v", name, err)
+		}
+		var ran struct {
+			Seen []struct {
+				Resource  string
+				Arguments struct {
+					FunctionName string
+					Payload      wire.StageEvent
+					Delete       struct{ Objects []struct{ Key string } }
+				}
+			}
+			Output struct{ Tensors []wire.Tensor }
+		}
+		if err := json.Unmarshal(out, &ran); err != nil {
+			t.Fatal(err)
+		}
+		given := []string{"image"}
+		var joined, wantDeleted, deleted, order []string
+		wakes := 0
+		for _, s := range ran.Seen {
+			switch {
+			case s.Resource == "arn:aws:states:::aws-sdk:s3:deleteObjects":
+				for _, o := range s.Arguments.Delete.Objects {
+					deleted = append(deleted, o.Key)
+				}
+				continue
+			case s.Arguments.Payload.Kind == "wake":
+				wakes++
+				continue
+			}
+			i := len(order)
+			order = append(order, s.Arguments.FunctionName)
+			stage := &p.Stages[i]
+			if stage.Branch <= 1 && joined != nil {
+				given, joined = joined, nil
+			}
+			if got := tensorNames(s.Arguments.Payload.Tensors); !reflect.DeepEqual(got, given) {
+				t.Errorf("%s: stage %d gets %v, want %v", name, i+1, got, given)
+			}
+			made := []string{"t"}
+			if s.Arguments.Payload.TransportOut == wire.S3 {
+				made = []string{"t0", "t1"}
+				if w := p.Waves(); i < w[len(w)-2] {
+					wantDeleted = append(wantDeleted, s.Arguments.Payload.KeyPrefix+"0", s.Arguments.Payload.KeyPrefix+"1")
+				}
+			}
+			switch last := p.Waves()[len(p.Waves())-2]; {
+			case stage.Branch == 0:
+				joined = made
+			case stage.Branch == 1 && i < last:
+				joined = append(append([]string{}, given...), made...)
+			default:
+				joined = append(joined, made...)
+			}
+		}
+		if len(order) != len(p.Stages) || !reflect.DeepEqual(tensorNames(ran.Output.Tensors), joined) {
+			t.Errorf("%s: ran %v and answers %v, want %v", name, order, tensorNames(ran.Output.Tensors), joined)
+		}
+		if !reflect.DeepEqual(deleted, wantDeleted) || (len(deleted) == 0) != (name == "middle") {
+			t.Errorf("%s: deleted %v, want %v", name, deleted, wantDeleted)
+		}
+		if want := len(p.Stages) - p.Waves()[1]; p.Request.Scenario == "cold-overlapped" && wakes != want {
+			t.Errorf("%s: %d stages were woken, want %d", name, wakes, want)
+		}
+	}
 }
