@@ -7,6 +7,7 @@ import (
 
 	"partita/planner/cost"
 	"partita/planner/plan"
+	"partita/planner/report"
 	"partita/planner/solve"
 )
 
@@ -71,12 +72,70 @@ func (p *Problem) explainNoPlan() *obstacle {
 	return &obstacle{
 		reason: fmt.Sprintf("the model can be served by %d to %d functions, but not by %d to %d", reach.FewestStages, reach.MostStages,
 			p.request.MinStages, p.request.MaxStages),
-		advice: &plan.Advice{Option: "min-stages", Value: strconv.Itoa(min(reach.FewestStages, p.request.MinStages))},
+		advice: &plan.Advice{Option: "max-stages", Value: strconv.Itoa(reach.MostStages)},
 	}
+}
+
+// advise keeps an obstacle's advice if the request has a plan with it. Where there is another obstacle behind, and advice against that, the
+// reason goes on to say what all of them take, as no single change is enough.
+func (p *Problem) advise(r Request, why *obstacle) (reason string, advice *plan.Advice) {
+	reason, advice = why.reason, why.advice
+	if advice == nil || advice.Option == "budget" || advice.Option == "slo" && r.BudgetPicoUSD == 0 {
+		return reason, advice // what SLO and budget allow is read off the frontier
+	}
+	const most = 5
+	taken := map[string]string{}
+	var order []string
+	for why != nil && why.advice != nil && len(taken) < most {
+		option, value := why.advice.Option, why.advice.Value
+		if taken[option] == value {
+			return reason, nil
+		}
+		if _, again := taken[option]; !again {
+			order = append(order, option)
+		}
+		taken[option] = value
+		o, known := OptionNamed(option)
+		if !known {
+			panic("planner: advice on no option: " + option)
+		}
+		if err := o.Parse(&r, value); err != nil {
+			return reason, nil
+		}
+		why = p.obstacleTo(r)
+	}
+	if why != nil {
+		return reason, nil
+	}
+	if len(order) == 1 {
+		return reason, &plan.Advice{Option: order[0], Value: taken[order[0]]}
+	}
+	for i, option := range order {
+		order[i] = option + " " + taken[option]
+	}
+	return reason + ". There is a plan with " + strings.Join(order[:len(order)-1], ", ") + " and " + order[len(order)-1], nil
+}
+
+// obstacleTo tells what is in the way of another request for the same model; nil when nothing is.
+func (p *Problem) obstacleTo(r Request) *obstacle {
+	bought, err := r.check()
+	if err != nil {
+		return &obstacle{}
+	}
+	changed, err := newProblemOn(p.given, r, bought)
+	if err != nil {
+		return &obstacle{}
+	}
+	changed.labels = triedLabels
+	_, why := changed.choose(r)
+	return why
 }
 
 // whatDivides says which limit the whole model in one function would exceed.
 func (p *Problem) whatDivides() string {
+	if most := p.table.Pins.MaxLayers; most > 0 {
+		return "none may have more than " + report.Count(most, "layer")
+	}
 	limit, needs, allowed, ok := p.table.Whole()
 	if ok {
 		return "larger parts do not fit"
@@ -88,6 +147,11 @@ func (p *Problem) whatDivides() string {
 func (p *Problem) explainObstacles() *obstacle {
 	obstacles := p.table.Obstacles()
 	if len(obstacles) == 0 {
+		most, least := p.table.Pins.MaxLayers, p.table.FewestLayers()
+		if 0 < most && most < least {
+			return &obstacle{reason: fmt.Sprintf("functions may have %s at most, and %d lie between two places where the model can be cut", report.Count(most, "layer"), least),
+				advice: &plan.Advice{Option: "layer-cap", Value: strconv.Itoa(least)}}
+		}
 		return &obstacle{reason: "no way to cut the model fits the platform"}
 	}
 	const shown = 3

@@ -193,7 +193,7 @@ func (p *Problem) answer(r Request) *plan.Plan {
 	point, why := p.choose(r)
 	if why != nil {
 		document.Status = plan.Infeasible
-		document.Reason, document.Advice = why.reason, why.advice
+		document.Reason, document.Advice = p.advise(r, why)
 	} else {
 		p.fill(document, point)
 	}

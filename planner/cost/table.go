@@ -248,5 +248,14 @@ func (t *Table) Layer(l int) (oneVCPUNs, peakBytes int64) {
 	return t.run1Ns[l+1] - t.run1Ns[l], t.peak[l]
 }
 
+// FewestLayers gives the most layers that lie between two places where the model may be cut: some function has as many.
+func (t *Table) FewestLayers() int {
+	most := 0
+	for i := range t.cuts[1:] {
+		most = max(most, t.cuts[i+1]-t.cuts[i])
+	}
+	return most
+}
+
 // Cuts gives the number of places where the model may be cut.
 func (t *Table) Cuts() int { return len(t.cuts) - 2 }

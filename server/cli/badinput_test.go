@@ -40,6 +40,10 @@ func TestPlanRefusals(t *testing.T) {
 		{"a pinned size that is too small", []string{"--stage-memory", "1..19=128", "--batch", "64"}, 3, "plan.infeasible", []string{"choose the memory of layer 1..19=128 freely"}},
 		{"a cap that nothing keeps", []string{"--layer-cap", "1"}, 3, "plan.infeasible", []string{"layers in a function"}},
 		{"a rate without a unit", []string{"--rate", "5"}, 2, "planner.bad-rate", []string{"2.5/s"}},
+		{"an idle timeout without a rate", []string{"--idle", "5m"}, 2, "planner.idle-without-rate", []string{"--rate 100/h"}},
+		{"a list in two pieces", []string{"--stage-memory", "1..9=512", "--stage-memory", "9=1024"}, 2, "usage.bad-arguments", []string{"given twice", "with commas"}},
+		{"an SLO and a budget out of reach", []string{"--slo", "1ms", "--budget", "0.0000001", "--scenario", "warm"}, 3, "plan.infeasible", []string{"There is a plan with slo", "and budget"}},
+		{"a cap below what lies between two cuts", []string{"--layer-cap", "1", "--max-stages", "100"}, 3, "plan.infeasible", []string{"functions may have 1 layer at most", "try --layer-cap 2"}},
 		{"a platform that is not known", []string{"--platform", "gcp"}, 2, "platform.unknown", []string{"gcp-cloud-run-functions"}},
 		{"a budget below the cheapest", []string{"--budget", "0.000000001"}, 3, "plan.infeasible", []string{"spend up to", "try --budget"}},
 	} {

@@ -128,12 +128,18 @@ func TestErrorDocument(t *testing.T) {
 
 func TestParse(t *testing.T) {
 	c := &command{name: "c", maxArgs: -1, flags: []flag{{name: "json"}, {name: "out", value: "FILE", standard: "o"}}}
-	a, err := parse(c, []string{"-", "--out", "--json", "x", "--json", "--out=y=z", "--", "--out", "-q"})
+	a, err := parse(c, []string{"-", "--out=y=z", "x", "--json", "--json", "--", "--out", "-q"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if !slices.Equal(a.words, []string{"-", "x", "--out", "-q"}) || a.text("out") != "y=z" || !a.on("json") {
 		t.Errorf("%+v", a)
+	}
+	if a, err := parse(c, []string{"--out", "--json"}); err != nil || a.text("out") != "--json" || a.on("json") {
+		t.Errorf("%+v, %v", a, err)
+	}
+	if _, err := parse(c, []string{"--out", "a", "--out=b"}); diag.CodeOf(err) != "usage.bad-arguments" || !strings.Contains(err.Error(), "given twice") {
+		t.Errorf("%v", err)
 	}
 	if a, _ := parse(c, nil); a.text("out") != "o" || a.on("json") {
 		t.Errorf("defaults: %+v", a)

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"partita/planner"
+	"partita/planner/diag"
 	"partita/planner/export"
 	"partita/server/deploy"
 )
@@ -114,6 +115,10 @@ func request(a *arguments) (planner.Request, error) {
 				return r, err
 			}
 		}
+	}
+	if r.IdleUs != 0 && r.MicroRequestsPH == 0 {
+		return r, diag.New(diag.Usage, "planner.idle-without-rate", "reading --idle", "it says how long functions stay warm between the requests of a rate, and there is no rate",
+			"give the rate as well, as in --rate 100/h, or leave --idle out")
 	}
 	return r, nil
 }

@@ -217,6 +217,9 @@ func problemOf(a *arguments, env *environment) (*planner.Problem, func(), error)
 	if err != nil {
 		return nil, nil, err
 	}
+	for _, note := range m.Notes {
+		env.say("note: %s", note)
+	}
 	p, err := planner.New(m, r)
 	if err != nil {
 		close()

@@ -77,6 +77,9 @@ func parse(c *command, args []string) (*arguments, error) {
 			i++
 			value = args[i]
 		}
+		if before, twice := a.values[name]; twice && before != value {
+			return nil, usage(c, "the flag --"+name+" is given twice, as "+before+" and as "+value+"; what takes a list takes it in one, with commas")
+		}
 		a.values[name] = value
 	}
 	if len(a.words) < c.minArgs {
