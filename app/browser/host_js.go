@@ -78,13 +78,28 @@ func (*Host) SetValue(elementID, value string) {
 }
 
 // Extent gives where an element begins in the window and how wide it is, in pixels.
-func (*Host) Extent(elementID string) (left, width float64) {
+func (*Host) Extent(elementID string) (left, top, width float64) {
 	element := js.Global().Get("document").Call("getElementById", elementID)
 	if element.IsNull() {
-		return 0, 0
+		return 0, 0, 0
 	}
 	box := element.Call("getBoundingClientRect")
-	return box.Get("left").Float(), box.Get("width").Float()
+	return box.Get("left").Float(), box.Get("top").Float(), box.Get("width").Float()
+}
+
+// OnResize calls back when the window has another size.
+func (*Host) OnResize(resized func()) {
+	js.Global().Call("addEventListener", "resize", js.FuncOf(func(js.Value, []js.Value) any {
+		resized()
+		return nil
+	}))
+}
+
+// Draw fills an element with markup.
+func (*Host) Draw(elementID, markup string) {
+	if element := js.Global().Get("document").Call("getElementById", elementID); !element.IsNull() {
+		element.Set("innerHTML", markup)
+	}
 }
 
 // ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
@@ -257,10 +272,43 @@ func (*Host) Copy(ctx context.Context, text string) error {
 	return err
 }
 
-// Save offers bytes as a download.
-func (*Host) Save(name string, raw []byte) {
+// SavePicture offers an SVG drawing as a PNG download, of twice its size.
+func (h *Host) SavePicture(ctx context.Context, name, svg string) error {
 	document, url := js.Global().Get("document"), js.Global().Get("URL")
-	address := url.Call("createObjectURL", NewBlob(raw))
+	blob := js.Global().Get("Blob").New([]any{svg}, map[string]any{"type": "image/svg+xml"})
+	address := url.Call("createObjectURL", blob)
+	defer url.Call("revokeObjectURL", address)
+	picture := js.Global().Get("Image").New()
+	picture.Set("src", address)
+	if _, err := await(ctx, picture.Call("decode")); err != nil {
+		return &state.Problem{Code: "page.no-picture", Found: "this browser cannot draw the picture: " + err.Error(), Fix: "Save it as SVG instead"}
+	}
+	const scale = 2
+	canvas := document.Call("createElement", "canvas")
+	canvas.Set("width", scale*picture.Get("width").Int())
+	canvas.Set("height", scale*picture.Get("height").Int())
+	canvas.Call("getContext", "2d").Call("drawImage", picture, 0, 0, canvas.Get("width"), canvas.Get("height"))
+	made := make(chan js.Value, 1)
+	callback := js.FuncOf(func(_ js.Value, args []js.Value) any {
+		made <- args[0]
+		return nil
+	})
+	defer callback.Release()
+	canvas.Call("toBlob", callback, "image/png")
+	png := <-made
+	if png.IsNull() {
+		return &state.Problem{Code: "page.no-picture", Found: "the picture is too large for this browser", Fix: "Save it as SVG instead"}
+	}
+	download(name, png)
+	return nil
+}
+
+// Save offers bytes as a download.
+func (*Host) Save(name string, raw []byte) { download(name, NewBlob(raw)) }
+
+func download(name string, blob js.Value) {
+	document, url := js.Global().Get("document"), js.Global().Get("URL")
+	address := url.Call("createObjectURL", blob)
 	link := document.Call("createElement", "a")
 	link.Set("href", address)
 	link.Set("download", name)

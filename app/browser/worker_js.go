@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"partita/app/state"
-	"partita/planner/plan"
 )
 
 // Worker is the planner in a Web Worker. It is started at the first task, and again after it broke or did not end a task
@@ -195,15 +194,23 @@ func (w *Worker) Plan(ctx context.Context, o *state.Opening, r state.Request) (*
 }
 
 // Explain implements state.Planner. Its worker opens the model for itself, and is ended when its answer is not wanted any more.
-func (w *Worker) Explain(ctx context.Context, o *state.Opening, r state.Request) ([]plan.Reason, error) {
+func (w *Worker) Explain(ctx context.Context, o *state.Opening, r state.Request) (*state.Explained, error) {
 	if w.aside == nil {
 		w.aside = &Worker{}
 	}
-	reasons, err := answer[[]plan.Reason](w.aside.run(ctx, state.NewTask(state.OpExplain, o, r), o, &waiting{}))
-	if err != nil {
-		return nil, err
-	}
-	return *reasons, nil
+	return answer[state.Explained](w.aside.run(ctx, state.NewTask(state.OpExplain, o, r), o, &waiting{}))
+}
+
+// Outlook implements state.Planner.
+func (w *Worker) Outlook(ctx context.Context, o *state.Opening, r state.Request) (*state.Outlook, error) {
+	return answer[state.Outlook](w.run(ctx, state.NewTask(state.OpOutlook, o, r), o, &waiting{}))
+}
+
+// Export implements state.Planner.
+func (w *Worker) Export(ctx context.Context, o *state.Opening, r state.Request, form string) (*state.Exported, error) {
+	task := state.NewTask(state.OpExport, o, r)
+	task.Form = form
+	return answer[state.Exported](w.run(ctx, task, o, &waiting{}))
 }
 
 // Bundle implements state.Planner.

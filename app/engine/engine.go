@@ -174,7 +174,11 @@ func (e *Engine) Plan(ctx context.Context, o *state.Opening, r planner.Request) 
 	}
 	shown := *document
 	shown.Frontier, shown.Model.Architecture = nil, plan.Architecture{}
-	return &state.Answer{Plan: &shown, Frontier: m.frontier, Request: requestOf(r), Query: r.Query(), Sources: sources(m.model, document), Ordered: ordered(m.model, document)}, nil
+	a := &state.Answer{Plan: &shown, Frontier: m.frontier, Request: requestOf(r), Query: r.Query(), Sources: sources(m.model, document), Ordered: ordered(m.model, document)}
+	if len(document.Stages) > 0 {
+		a.Cold, a.Warm = m.problem.Timelines(document)
+	}
+	return a, nil
 }
 
 // Document gives the whole plan in its canonical form.
@@ -258,8 +262,8 @@ func (p pieces) Write(b []byte) (int, error) {
 	return len(b), p.hand(b)
 }
 
-// Explain gives the reasons why a plan is as it is; see planner.Problem.Explain. It takes several times as long as the plan did.
-func (e *Engine) Explain(ctx context.Context, o *state.Opening, r planner.Request) ([]plan.Reason, error) {
+// Explain gives the reasons why a plan is as it is, and what it uses; see planner.Problem.Explain. It takes several times as long as the plan did.
+func (e *Engine) Explain(ctx context.Context, o *state.Opening, r planner.Request) (*state.Explained, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	m, document, err := e.plan(ctx, o, r)
@@ -267,7 +271,7 @@ func (e *Engine) Explain(ctx context.Context, o *state.Opening, r planner.Reques
 		return nil, err
 	}
 	m.problem.Explain(document)
-	return document.Reasons, nil
+	return &state.Explained{Reasons: document.Reasons, Levers: document.Levers}, nil
 }
 
 // Bundle says what to send to a server that deploys the model. Where the weights are spread over several files these are read once,

@@ -35,6 +35,7 @@ func About() *state.About {
 	for _, b := range zoo.Entries() {
 		a.BuiltIn = append(a.BuiltIn, state.BuiltIn{Name: b.Name, Description: b.Description, InputSize: b.InputSize})
 	}
+	a.Forms = forms()
 	return a
 }
 

@@ -35,6 +35,10 @@ func (e *Engine) Run(ctx context.Context, t *state.Task, files []state.File, rea
 		reply = a
 	case state.OpExplain:
 		reply, err = e.Explain(ctx, o, r)
+	case state.OpOutlook:
+		reply, err = e.Outlook(ctx, o, r)
+	case state.OpExport:
+		reply, err = e.Export(ctx, o, r, t.Form)
 	case state.OpBundle:
 		reply, err = e.Bundle(ctx, o)
 	case state.OpDocument:

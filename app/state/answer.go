@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"partita/planner/plan"
+	"partita/planner/report"
 )
 
 // Planner opens models and plans them. It is another program, in a Web Worker, so that nothing that it does keeps the page from
@@ -18,7 +19,11 @@ type Planner interface {
 	// Plan answers a request for a model.
 	Plan(ctx context.Context, o *Opening, r Request) (*Answer, error)
 	// Explain says what holds a plan back, or what would make the request feasible. It takes a while, beside the others.
-	Explain(ctx context.Context, o *Opening, r Request) ([]plan.Reason, error)
+	Explain(ctx context.Context, o *Opening, r Request) (*Explained, error)
+	// Outlook tells what follows from a plan.
+	Outlook(ctx context.Context, o *Opening, r Request) (*Outlook, error)
+	// Export gives a plan in one of the forms that About lists, as a file.
+	Export(ctx context.Context, o *Opening, r Request, form string) (*Exported, error)
 	// Document gives the whole plan in its canonical form, as it is deployed and exported.
 	Document(ctx context.Context, o *Opening, r Request) ([]byte, error)
 	// Bundle says what to send to a server that deploys the model.
@@ -30,6 +35,8 @@ type Planner interface {
 type Answer struct {
 	Plan     *plan.Plan // without its frontier, hash and the model's architecture
 	Frontier *Frontier
+	Cold     report.Timeline // of one request, where there is a plan
+	Warm     report.Timeline
 	Request  Request  // in its canonical form
 	Query    string   // the request as a link holds it
 	Sources  []int    `json:",omitempty"` // which layer of the model each layer of the plan came from, where some are computed in parts

@@ -43,6 +43,7 @@ type About struct {
 	Options []Option // the most important first
 	BuiltIn []BuiltIn
 	Apart   []string // platforms that plans can be made for and that nothing is deployed to
+	Forms   []Form
 }
 
 // Option finds an option by its name.

@@ -16,6 +16,7 @@ const maxSteps = 200
 // Session is one visit. It is not safe for concurrent use: the page changes it on its user-interface goroutine only.
 type Session struct {
 	View
+	Kept          *View // a plan to hold the others against; nil: none is. Undo leaves it as it is
 	before, after []View
 	coalescing    string
 }
@@ -85,6 +86,22 @@ func (s *Session) swap(from, to *[]View) {
 	s.View = (*from)[len(*from)-1]
 	*from = (*from)[:len(*from)-1]
 	s.coalescing = ""
+}
+
+// Keep remembers the state on the screen to hold others against.
+func (s *Session) Keep() {
+	now := s.View
+	s.Kept = &now
+}
+
+// Exchange goes on to the state kept, and keeps the one that was on the screen.
+func (s *Session) Exchange() {
+	if s.Kept == nil {
+		return
+	}
+	kept := *s.Kept
+	s.Keep()
+	s.Move(kept, "")
 }
 
 // Weights lists the files that hold the model's weights; none when only an architecture was opened.

@@ -8,6 +8,26 @@ import (
 // at makes a view that can be told by its SLO.
 func at(sloUs int64) View { return View{Request: Request{"slo": strconv.FormatInt(sloUs, 10)}} }
 
+// What is kept stays while the user goes back and forth, and changes places with what is on the screen.
+func TestKeptState(t *testing.T) {
+	s := NewSession(at(1))
+	s.Exchange() // does nothing
+	s.Keep()
+	s.Move(at(2), "")
+	s.Move(at(3), "")
+	s.Undo()
+	if s.Kept == nil || s.Kept.Request["slo"] != "1" || s.Request["slo"] != "2" {
+		t.Fatalf("kept is %+v beside %v", s.Kept, s.Request)
+	}
+	s.Exchange()
+	if s.Kept.Request["slo"] != "2" || s.Request["slo"] != "1" || s.CanRedo() {
+		t.Errorf("exchanged, kept is %v beside %v", s.Kept.Request, s.Request)
+	}
+	if s.Undo(); s.Request["slo"] != "2" || s.Kept.Request["slo"] != "2" {
+		t.Errorf("after undo, kept is %v beside %v", s.Kept.Request, s.Request)
+	}
+}
+
 func TestUndoAndRedo(t *testing.T) {
 	s := NewSession(at(0))
 	if s.CanUndo() || s.CanRedo() {

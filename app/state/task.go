@@ -10,6 +10,7 @@ type Task struct {
 	Dims    map[string]int64 `json:",omitempty"`
 	Request Request          `json:",omitempty"`
 	Link    string           `json:",omitempty"` // a link's fragment
+	Form    string           `json:",omitempty"` // of an export
 	Have    int64            `json:",omitempty"` // the frontier that the page has: an answer need not hold it again
 }
 
@@ -21,6 +22,8 @@ const (
 	OpPlan     = "plan"
 	OpExplain  = "explain"
 	OpDocument = "document"
+	OpOutlook  = "outlook"
+	OpExport   = "export"
 	OpBundle   = "bundle"
 	OpWeights  = "weights"
 )

@@ -17,8 +17,9 @@ type Visit struct {
 	Label      string         `json:"label"` // for people who choose among visits
 	Link       string         `json:"link"`  // of what was on the screen
 	Openings   []SavedOpening `json:"openings"`
-	Steps      []SavedStep    `json:"steps"` // oldest first
-	At         int            `json:"at"`    // the step on the screen
+	Steps      []SavedStep    `json:"steps"`          // oldest first
+	At         int            `json:"at"`             // the step on the screen
+	Kept       *SavedStep     `json:"kept,omitempty"` // to compare with
 	Typed      Typed          `json:"typed,omitempty"`
 	Deployment *Deployment    `json:"deployment,omitempty"`
 }
@@ -61,7 +62,7 @@ func (s *Session) Visit() *Visit {
 	first := max(0, min(at-maxSavedSteps/2, len(views)-maxSavedSteps))
 	last := min(len(views), first+maxSavedSteps)
 	places := map[*Opening]int{}
-	for _, view := range views[first:last] {
+	save := func(view *View) SavedStep {
 		place, there := places[view.Opening]
 		if !there {
 			place = len(v.Openings)
@@ -72,7 +73,14 @@ func (s *Session) Visit() *Visit {
 		if len(view.Request) > 0 {
 			step.Request = view.Request
 		}
-		v.Steps = append(v.Steps, step)
+		return step
+	}
+	for i := range views[first:last] {
+		v.Steps = append(v.Steps, save(&views[first+i]))
+	}
+	if s.Kept != nil {
+		kept := save(s.Kept)
+		v.Kept = &kept
 	}
 	v.At = at - first
 	if s.Model != nil && s.Model.Inspect != nil {
@@ -113,7 +121,11 @@ func (v *View) saved() SavedOpening {
 func (s *Session) Files() []File {
 	var files []File
 	seen := map[string]bool{}
-	for _, view := range slices.Concat(s.before, []View{s.View}, s.after) {
+	views := slices.Concat(s.before, []View{s.View}, s.after)
+	if s.Kept != nil {
+		views = append(views, *s.Kept)
+	}
+	for _, view := range views {
 		for _, f := range view.Opening.AllFiles() {
 			if !seen[f.Key()] {
 				seen[f.Key()] = true
@@ -142,7 +154,11 @@ func ReadVisit(text []byte) (*Visit, error) {
 	if v.At < 0 || v.At >= len(v.Steps) {
 		return nil, fmt.Errorf("step %d of %d is on the screen", v.At, len(v.Steps))
 	}
-	for _, s := range v.Steps {
+	steps := v.Steps
+	if v.Kept != nil {
+		steps = append(slices.Clone(steps), *v.Kept)
+	}
+	for _, s := range steps {
 		if s.Opening < 0 || s.Opening >= len(v.Openings) {
 			return nil, fmt.Errorf("a step is of opening %d of %d", s.Opening, len(v.Openings))
 		}
@@ -157,15 +173,23 @@ func (v *Visit) Session(files map[string]File) *Session {
 	for i := range v.Openings {
 		openings[i] = v.Openings[i].opening(files)
 	}
-	views := make([]View, len(v.Steps))
-	for i, s := range v.Steps {
+	view := func(s *SavedStep) View {
 		request := s.Request
 		if request == nil {
 			request = Request{}
 		}
-		views[i] = View{Opening: openings[s.Opening], Request: request}
+		return View{Opening: openings[s.Opening], Request: request}
 	}
-	return &Session{View: views[v.At], before: slices.Clone(views[:v.At]), after: reversed(views[v.At+1:])}
+	views := make([]View, len(v.Steps))
+	for i := range v.Steps {
+		views[i] = view(&v.Steps[i])
+	}
+	session := &Session{View: views[v.At], before: slices.Clone(views[:v.At]), after: reversed(views[v.At+1:])}
+	if v.Kept != nil {
+		kept := view(v.Kept)
+		session.Kept = &kept
+	}
+	return session
 }
 
 func (s *SavedOpening) opening(files map[string]File) *Opening {

@@ -184,3 +184,25 @@ func TestPhaseAfter(t *testing.T) {
 		t.Error("what is unreachable is not told")
 	}
 }
+
+// What is kept to compare with outlives the page with its own model; a visit whose kept step is of no opening is refused.
+func TestVisitKeepsWhatIsCompared(t *testing.T) {
+	s := visited()
+	s.Kept = &View{Opening: OpenFiles([]File{named{"other.onnx"}}), Model: s.Model, Request: Request{"batch": "4"}}
+	v := roundTrip(t, s.Visit())
+	files := map[string]File{}
+	for _, f := range s.Files() {
+		files[f.Key()] = f
+	}
+	if again := v.Session(files); again.Kept == nil || again.Kept.Request["batch"] != "4" || len(again.Kept.Opening.Files) != 1 || again.Kept.Opening.Files[0].Name() != "other.onnx" {
+		t.Errorf("kept is %+v", again.Kept)
+	}
+	v.Kept.Opening = len(v.Openings)
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadVisit(text); err == nil {
+		t.Error("a kept step of no opening is read")
+	}
+}

@@ -1,7 +1,6 @@
 package ui
 
 import (
-	"fmt"
 	"strconv"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -28,16 +27,16 @@ func (p *Page) answer() app.UI {
 	stages := report.Count(len(document.Stages), "function")
 	return app.Section().Class("card").ID("answer").DataSet("slo-us", strconv.FormatInt(document.Request.SLOUs, 10)).Aria("live", "polite").Body(
 		app.H2().Text("Answer, predicted"),
-		app.Div().Class("headline").ID("cost").Text(perHundredThousand(document.CostPicoUSD)),
+		app.Div().Class("headline").ID("cost").Text(report.Price(document.CostPicoUSD)),
 		app.Div().Class("unit").Text("per 100,000 requests"),
 		app.Ul().Class("facts").Body(
 			app.Li().ID("latency").Text(report.Duration(document.LatencyUs)+" "+startWords(document.Request.Scenario)),
 			app.Li().ID("stage-count").Text(stages),
 			app.If(document.Traffic != nil, func() app.UI { return app.Li().ID("traffic").Text(capital(report.Traffic(document)) + ".") }),
 			app.If(document.Status == plan.Stopped, func() app.UI {
-				return app.Li().Text("The search was stopped at its limit: the best plan is at most " + perHundredThousand(document.GapPicoUSD) + " cheaper.")
+				return app.Li().Text("The search was stopped at its limit: the best plan is at most " + report.Price(document.GapPicoUSD) + " cheaper.")
 			}),
-			app.If(comparison(document) != "", func() app.UI { return app.Li().ID("comparison").Text(comparison(document)) }),
+			app.If(oneFunctionWords(document) != "", func() app.UI { return app.Li().ID("comparison").Text(oneFunctionWords(document)) }),
 		),
 	)
 }
@@ -59,8 +58,8 @@ func startWords(scenario string) string {
 	return "cold"
 }
 
-// comparison says how the plan differs from the simplest alternative, in words.
-func comparison(document *plan.Plan) string {
+// oneFunctionWords says how the plan differs from the simplest alternative, in words.
+func oneFunctionWords(document *plan.Plan) string {
 	if document.Request.MinStages > 1 {
 		return "" // one function is not what was asked for
 	}
@@ -74,29 +73,7 @@ func comparison(document *plan.Plan) string {
 		if b.CostPicoUSD == document.CostPicoUSD && b.LatencyUs == document.LatencyUs {
 			return "One function is the best there is"
 		}
-		return difference(document.CostPicoUSD, b.CostPicoUSD, "cheaper", "dearer") + " and " +
-			slower(document.LatencyUs-b.LatencyUs) + " than one function"
+		return capital(report.Versus(document.CostPicoUSD, document.LatencyUs, b.CostPicoUSD, b.LatencyUs)) + " than one function"
 	}
 	return ""
-}
-
-func difference(ours, theirs int64, less, more string) string {
-	if ours == theirs || theirs == 0 {
-		return "As cheap"
-	}
-	percent := 100 * float64(theirs-ours) / float64(theirs)
-	if percent < 0 {
-		return fmt.Sprintf("%.0f %% %s", -percent, more)
-	}
-	return fmt.Sprintf("%.0f %% %s", percent, less)
-}
-
-func slower(us int64) string {
-	switch {
-	case us > 0:
-		return report.Duration(us) + " slower"
-	case us < 0:
-		return report.Duration(-us) + " faster"
-	}
-	return "as fast"
 }

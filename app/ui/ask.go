@@ -86,7 +86,7 @@ func (p *Page) settled() {
 	s := p.session
 	p.request = carried(s.Request)
 	if p.deployed.Phase == state.Undeployed && p.deployed.Model != s.Model.Inspect.Digest {
-		p.deployed = deployment{Deployment: state.Deployment{Name: suggestedName(s.Model.Inspect.Name), Model: s.Model.Inspect.Digest}}
+		p.deployed = deployment{Deployment: state.Deployment{Name: state.DeploymentName(s.Model.Inspect.Name), Model: s.Model.Inspect.Digest}}
 	}
 	p.placeInputs()
 	if p.built == 0 {
@@ -96,6 +96,9 @@ func (p *Page) settled() {
 	p.host.Remember(p.keeping.link)
 	p.keep()
 	p.explain()
+	p.lookOut()
+	p.placeRate()
+	p.measure()
 }
 
 // carried gives what of a request is about any model: not what was chosen on the frontier of one, or about its layers.
@@ -165,7 +168,7 @@ func sinceLink(shown state.Shown, a *state.Answer) string {
 		why = "This link was made by another version of Partita, which planned differently"
 	}
 	return fmt.Sprintf("%s. It showed %s per 100,000 requests at %s; below is the plan with the prices of %s.",
-		why, perHundredThousand(shown.CostPicoUSD), report.Duration(shown.LatencyUs), now.PriceBook.Date)
+		why, report.Price(shown.CostPicoUSD), report.Duration(shown.LatencyUs), now.PriceBook.Date)
 }
 
 // share copies the link of what is on the screen.
@@ -189,15 +192,6 @@ func (p *Page) withLink(use func(ctx context.Context, fragment string) error) {
 		shown := *view.Answer.Plan
 		shown.Hash = hash
 		return use(ctx, state.EncodeLink(view.Opening, view.Model, view.Answer.Query, &shown))
-	})
-}
-
-// save offers the plan document as a file, which partita deploy takes.
-func (p *Page) save(app.Context, app.Event) {
-	name := suggestedName(p.session.Model.Inspect.Name) + ".plan.json"
-	p.withDocument(func(_ context.Context, document []byte, _ string) error {
-		p.host.Save(name, document)
-		return nil
 	})
 }
 

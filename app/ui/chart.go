@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"html"
 	"math"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -12,119 +14,409 @@ import (
 	"partita/planner/report"
 )
 
-// Size of the chart's drawing in its own units, and the margins that hold its labels.
+// area is a chart's drawing: pixels of the page, so that text has the same size on a phone as on a desk.
+type area struct {
+	width, height            int64
+	left, right, top, bottom int64 // of what is inside the axes
+}
+
+// Margins that hold a chart's labels, and its height.
 const (
-	chartWidth, chartHeight           = 720.0, 260.0
-	chartLeft, chartRight             = 76.0, 16.0
-	chartTop, chartBottom             = 32.0, 40.0
-	chartInnerWidth, chartInnerHeight = chartWidth - chartLeft - chartRight, chartHeight - chartTop - chartBottom
-	chartTicks                        = 4
+	marginLeft, marginRight = 64, 12
+	marginTop, marginBottom = 26, 40
+	narrow                  = 480 // pixels below which a drawing is for a phone
 )
 
-// chart plots cost against latency: the frontier as a step line through evaluated plans only, the chosen plan, and the
-// simple alternatives. The table under it says the same.
-func (p *Page) chart() app.UI {
-	document, frontier := p.session.Answer.Plan, p.session.Answer.Frontier
-	if len(frontier.Drawn) == 0 {
-		return app.Div()
+func areaOf(room int64) area {
+	a := area{width: max(room, 240), height: 340}
+	if a.width < narrow {
+		a.height = 240
 	}
-	return app.Section().Class("card").ID("chart").Body(
-		app.H2().Text("Cost against latency, predicted"),
-		app.Raw(chartSVG(document, frontier.Drawn)),
-		app.Details().Body(
-			app.Summary().Text(fmt.Sprintf("%d best trade-offs as a table", frontier.Points)),
-			frontierTable(frontier.Table),
-		),
-	)
+	a.left, a.right, a.top, a.bottom = marginLeft, a.width-marginRight, marginTop, a.height-marginBottom
+	return a
 }
 
-// frontierTable shows points of the frontier.
-func frontierTable(points []plan.Point) app.UI {
-	return scrolled("Trade-offs").Body(app.Table().Body(
-		app.THead().Body(app.Tr().Body(
-			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"),
-		)),
-		app.TBody().Body(app.Range(points).Slice(func(i int) app.UI {
-			point := points[i]
-			var memory []string
-			for _, s := range point.Stages {
-				memory = append(memory, report.Grouped(s.MemoryMB)+" MB")
-			}
-			return app.Tr().Body(
-				app.Td().Text(report.Duration(point.LatencyUs)),
-				app.Td().Text(perHundredThousand(point.CostPicoUSD)),
-				app.Td().Text(len(point.Stages)),
-				app.Td().Class("words").Text(strings.Join(memory, ", ")),
-			)
-		})),
-	))
+// open begins the drawing.
+func (a *area) open(attributes string) string {
+	return fmt.Sprintf(`<svg viewBox="0 0 %d %d" %s>`, a.width, a.height, attributes)
 }
 
-// chartSVG draws the chart; points are latencies in microseconds and costs in pico-dollars. Latency is on a logarithmic axis: fast plans crowd together.
-func chartSVG(document *plan.Plan, points [][2]int64) string {
-	first, last := points[0], points[len(points)-1]
-	lowUs, highUs := first[0], last[0]
-	lowCost, highCost := last[1], first[1]
-	for _, b := range document.Baselines {
-		if b.Status == "feasible" {
-			lowUs, highUs = min(lowUs, b.LatencyUs), max(highUs, b.LatencyUs)
-			lowCost, highCost = min(lowCost, b.CostPicoUSD), max(highCost, b.CostPicoUSD)
+// axes draws a grid with round figures on both axes, and what the axes are.
+func (a *area) axes(b *strings.Builder, x, y *report.Axis, xLabel, yLabel string, xText, yText func(float64) string) {
+	for _, v := range y.Apart(28) {
+		at := pixel(y, v)
+		fmt.Fprintf(b, `<line class="axis" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`, a.left, a.right, at, at, a.left-8, at+4, html.EscapeString(yText(v)))
+	}
+	for _, v := range x.Apart(64) {
+		at := pixel(x, v)
+		fmt.Fprintf(b, `<line class="axis" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`, at, at, a.top, a.bottom, at, a.bottom+18, html.EscapeString(xText(v)))
+	}
+	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text><text x="0" y="12">%s</text>`, a.right, a.height-4, html.EscapeString(xLabel), html.EscapeString(yLabel))
+}
+
+// pixel gives the place of a figure on an axis.
+func pixel(a *report.Axis, v float64) float64 { return float64(a.At(v)) / 10 }
+
+// frontierPicture is the chart of cost against latency: the frontier as a step line through evaluated plans only, and the other ways.
+type frontierPicture struct {
+	area
+	x, y   *report.Axis
+	points [][2]int64 // latencies in microseconds and costs in pico-dollars
+}
+
+func newFrontierPicture(document *plan.Plan, points [][2]int64, kept *plan.Plan, room int64) *frontierPicture {
+	p := &frontierPicture{area: areaOf(room), points: points}
+	var us, cost []float64
+	add := func(latencyUs, picoUSD int64) {
+		us, cost = append(us, float64(max(latencyUs, 1))), append(cost, float64(max(picoUSD, 1)))
+	}
+	for _, one := range points {
+		add(one[0], one[1])
+	}
+	for _, o := range others(document) {
+		add(o.LatencyUs, o.CostPicoUSD)
+	}
+	if document.Status != plan.Infeasible {
+		add(document.LatencyUs, document.CostPicoUSD)
+	}
+	if kept != nil && kept.Status != plan.Infeasible {
+		add(kept.LatencyUs, kept.CostPicoUSD)
+	}
+	p.x, p.y = report.NewAxis(us, p.left, p.right), report.NewAxis(cost, p.bottom, p.top)
+	return p
+}
+
+// others lists the simple alternatives that are possible.
+func others(document *plan.Plan) []plan.Baseline {
+	return slices.DeleteFunc(slices.Clone(document.Baselines), func(b plan.Baseline) bool { return b.Status != plan.Feasible })
+}
+
+func (p *frontierPicture) place(latencyUs, picoUSD int64) (x, y float64) {
+	return pixel(p.x, float64(max(latencyUs, 1))), pixel(p.y, float64(max(picoUSD, 1)))
+}
+
+// nearest gives the point of the frontier nearest to a place in the drawing.
+func (p *frontierPicture) nearest(x, y float64) int {
+	best, least := 0, math.Inf(1)
+	for i, one := range p.points {
+		px, py := p.place(one[0], one[1])
+		if d := math.Hypot(px-x, py-y); d < least {
+			best, least = i, d
 		}
 	}
-	logLow, logHigh := math.Log(float64(max(lowUs, 1)))-0.05, math.Log(float64(max(highUs, 1)))+0.05
-	costLow, costHigh := float64(lowCost)*0.95, float64(highCost)*1.05+1
-	x := func(us int64) float64 {
-		return chartLeft + chartInnerWidth*(math.Log(float64(max(us, 1)))-logLow)/(logHigh-logLow)
-	}
-	y := func(cost float64) float64 {
-		return chartTop + chartInnerHeight*(1-(cost-costLow)/(costHigh-costLow))
-	}
+	return best
+}
 
-	var b strings.Builder
-	fmt.Fprintf(&b, `<svg viewBox="0 0 %g %g" role="img" aria-label="Cost per 100,000 requests against latency: from %s at %s to %s at %s">`,
-		chartWidth, chartHeight, html.EscapeString(perHundredThousand(first[1])), html.EscapeString(report.Duration(first[0])),
-		html.EscapeString(perHundredThousand(last[1])), html.EscapeString(report.Duration(last[0])))
-	for i := range chartTicks + 1 {
-		share := float64(i) / chartTicks
-		cost := costLow + share*(costHigh-costLow)
-		us := int64(math.Exp(logLow + share*(logHigh-logLow)))
-		fmt.Fprintf(&b, `<line class="axis" x1="%g" x2="%g" y1="%.1f" y2="%.1f"/><text x="%g" y="%.1f" text-anchor="end">%s</text>`,
-			chartLeft, chartWidth-chartRight, y(cost), y(cost), chartLeft-6, y(cost)+4, perHundredThousand(int64(cost)))
-		fmt.Fprintf(&b, `<text x="%.1f" y="%g" text-anchor="%s">%s</text>`, x(us), chartHeight-chartBottom+18, anchorAt(x(us), "middle"), report.Duration(us))
-	}
-	fmt.Fprintf(&b, `<text x="%g" y="%g" text-anchor="end">latency</text><text x="4" y="12">$ per 100,000 requests</text>`, chartWidth-chartRight, chartHeight-4)
-
+// ground draws what the plan chosen does not change.
+func (p *frontierPicture) ground(document *plan.Plan) string {
+	b := &strings.Builder{}
+	b.WriteString(p.open(`aria-hidden="true"`))
+	p.axes(b, p.x, p.y, "latency of a request", "$ per 100,000 requests",
+		func(v float64) string { return report.Duration(int64(math.Round(v))) }, func(v float64) string { return report.Price(int64(math.Round(v))) })
 	b.WriteString(`<path class="frontier" d="`)
-	for i, point := range points {
+	for i, one := range p.points {
+		x, y := p.place(one[0], one[1])
 		if i == 0 {
-			fmt.Fprintf(&b, "M%.1f %.1f", x(point[0]), y(float64(point[1])))
+			fmt.Fprintf(b, "M%.1f %.1f", x, y)
 		} else {
-			fmt.Fprintf(&b, "H%.1fV%.1f", x(point[0]), y(float64(point[1])))
+			fmt.Fprintf(b, "H%.1fV%.1f", x, y)
 		}
 	}
 	b.WriteString(`"/>`)
-	if slo := document.Request.SLOUs; slo > 0 && slo >= lowUs && slo <= highUs {
-		fmt.Fprintf(&b, `<line class="limit" x1="%.1f" x2="%.1f" y1="%g" y2="%g"/><text x="%.1f" y="%g">SLO</text>`,
-			x(slo), x(slo), chartTop, chartHeight-chartBottom, x(slo)+4, chartTop+10)
+	var labels []label
+	for _, o := range others(document) {
+		x, y := p.place(o.LatencyUs, o.CostPicoUSD)
+		fmt.Fprintf(b, `<path class="other" d="M%.1f %.1fl5 5l-5 5l-5 -5z"/>`, x, y-5)
+		labels = append(labels, label{x, y, o.Name})
 	}
-	for _, other := range document.Baselines {
-		if other.Status == "feasible" {
-			cx, cy := x(other.LatencyUs), y(float64(other.CostPicoUSD))
-			fmt.Fprintf(&b, `<circle class="other" r="4" cx="%.1f" cy="%.1f"/><text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`,
-				cx, cy, cx, cy-9, anchorAt(cx, "start"), html.EscapeString(other.Name))
+	p.label(b, labels)
+	b.WriteString(`</svg>`)
+	return b.String()
+}
+
+// label is text beside a mark.
+type label struct {
+	x, y float64
+	text string
+}
+
+// labelHeight is the room that a line of text takes.
+const lineHeight = 15
+
+// label writes texts beside their marks, none over another.
+func (a *area) label(b *strings.Builder, all []label) {
+	slices.SortStableFunc(all, func(l, o label) int { return int(l.y - o.y) })
+	below := 0.0
+	for _, l := range all {
+		y := max(l.y-8, below+lineHeight, float64(a.top)-4)
+		below = y
+		anchor, x := "start", l.x+8
+		if l.x > float64(a.left)+0.7*float64(a.right-a.left) {
+			anchor, x = "end", l.x-8
 		}
+		fmt.Fprintf(b, `<text x="%.1f" y="%.1f" text-anchor="%s">%s</text>`, x, y, anchor, html.EscapeString(l.text))
 	}
-	if document.Status != plan.Infeasible {
-		fmt.Fprintf(&b, `<circle class="chosen" r="7" cx="%.1f" cy="%.1f"/>`, x(document.LatencyUs), y(float64(document.CostPicoUSD)))
+}
+
+// limits draws what was asked for, under everything else.
+func (p *frontierPicture) limits(document *plan.Plan) string {
+	b := &strings.Builder{}
+	b.WriteString(p.open(`aria-hidden="true"`))
+	if slo := float64(document.Request.SLOUs); slo > 0 {
+		at := min(max(pixel(p.x, slo), float64(p.left)), float64(p.right))
+		fmt.Fprintf(b, `<rect class="beyond" x="%.1f" y="%d" width="%.1f" height="%d"/><line class="limit" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="%s">SLO</text>`,
+			at, p.top, float64(p.right)-at, p.bottom-p.top, at, at, p.top, p.bottom, at, p.top-4, p.anchor(at))
+	}
+	if budget := float64(document.Request.BudgetPicoUSD); budget >= p.y.Low && budget <= p.y.High {
+		at := pixel(p.y, budget)
+		fmt.Fprintf(b, `<line class="limit" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">budget</text>`, p.left, p.right, at, at, p.right, at-4)
 	}
 	b.WriteString(`</svg>`)
 	return b.String()
 }
 
-// anchorAt keeps a label near the right end inside the drawing.
-func anchorAt(x float64, elsewhere string) string {
-	if x > chartWidth*0.85 {
-		return "end"
+// marks draws the plan chosen and the plan kept.
+func (p *frontierPicture) marks(document, kept *plan.Plan) string {
+	b := &strings.Builder{}
+	b.WriteString(p.open(`aria-hidden="true"`))
+	if kept != nil && kept.Status != plan.Infeasible {
+		x, y := p.place(kept.LatencyUs, kept.CostPicoUSD)
+		fmt.Fprintf(b, `<rect class="kept" x="%.1f" y="%.1f" width="12" height="12"/>`, x-6, y-6)
 	}
-	return elsewhere
+	if document.Status != plan.Infeasible {
+		x, y := p.place(document.LatencyUs, document.CostPicoUSD)
+		fmt.Fprintf(b, `<circle class="chosen" r="8" cx="%.1f" cy="%.1f"/>`, x, y)
+	}
+	b.WriteString(`</svg>`)
+	return b.String()
+}
+
+// anchor keeps a label inside the drawing.
+func (a *area) anchor(x float64) string {
+	switch {
+	case x > float64(a.right)-40:
+		return "end"
+	case x < float64(a.left)+20:
+		return "start"
+	}
+	return "middle"
+}
+
+// told draws a point under the pointer with its figures.
+func (p *frontierPicture) told(i int) string {
+	one := p.points[i]
+	x, y := p.place(one[0], one[1])
+	return p.tip(x, y, report.Duration(one[0]), report.Price(one[1]))
+}
+
+// tip draws a mark with lines of text in a box beside it.
+func (a *area) tip(x, y float64, lines ...string) string {
+	longest := 0
+	for _, l := range lines {
+		longest = max(longest, len([]rune(l)))
+	}
+	width, height := float64(longest)*7.2+16, float64(len(lines)*lineHeight+10)
+	left, top := min(x+12, float64(a.width)-width), y-height-10
+	if top < 0 {
+		top = y + 12
+	}
+	b := &strings.Builder{}
+	fmt.Fprintf(b, `%s<circle class="under" r="5" cx="%.1f" cy="%.1f"/><rect class="tip" rx="4" x="%.1f" y="%.1f" width="%.1f" height="%.1f"/>`, a.open(`aria-hidden="true"`), x, y, left, top, width, height)
+	for i, l := range lines {
+		fmt.Fprintf(b, `<text class="strong" x="%.1f" y="%.1f">%s</text>`, left+8, top+17+float64(i*lineHeight), html.EscapeString(l))
+	}
+	b.WriteString(`</svg>`)
+	return b.String()
+}
+
+// Elements of the chart.
+const (
+	plotID  = "plot"
+	hoverID = "plot-hover"
+)
+
+// chart plots cost against latency. It is a slider: keys, a click and dragging choose a point of the frontier. The table under it says
+// the same.
+func (p *Page) chart() app.UI {
+	answer := p.session.Answer
+	document, frontier := answer.Plan, answer.Frontier
+	if len(frontier.Drawn) == 0 {
+		return app.Div()
+	}
+	kept := p.keptPlan()
+	picture := newFrontierPicture(document, frontier.Drawn, kept, p.room)
+	now := onFrontier(frontier.Drawn, document)
+	return app.Section().Class("card").ID("chart").Body(
+		app.H2().Text("Cost against latency, predicted"),
+		app.Div().Class("plot").ID(plotID).Role("slider").TabIndex(0).Aria("label", "Plan on the frontier").Aria("describedby", "plot-help").
+			Aria("valuemin", 1).Aria("valuemax", len(frontier.Drawn)).Aria("valuenow", now+1).Aria("valuetext", pointWords(document)).
+			OnKeyDown(p.chartKey).
+			On("pointerdown", p.chartPress).On("pointermove", p.chartMove).On("pointerup", p.chartRelease).On("pointercancel", p.chartRelease).
+			On("pointerleave", func(ctx app.Context, _ app.Event) { ctx.PreventUpdate(); p.host.Draw(hoverID, "") }).
+			Body(
+				app.Raw(picture.limits(document)),
+				app.Raw(picture.ground(document)),
+				app.Raw(picture.marks(document, kept)),
+				app.Div().ID(hoverID).Class("hover"),
+			),
+		app.P().Class("legend").ID("plot-help").Body(
+			app.Span().Class("mark chosen").Aria("hidden", "true"), app.Text("this plan "),
+			app.Span().Class("mark other").Aria("hidden", "true"), app.Text("simpler ways "),
+			app.If(kept != nil, func() app.UI {
+				return app.Span().Body(app.Span().Class("mark kept").Aria("hidden", "true"), app.Text("kept "))
+			}),
+			app.Text("· Click or drag along the line, or use the arrow keys, Home and End, to choose another plan."),
+		),
+		app.If(oneFunctionWords(document) != "", func() app.UI { return app.P().ID("chart-sentence").Text(oneFunctionWords(document) + ".") }),
+		app.Details().Body(
+			app.Summary().Text(report.Grouped(int64(frontier.Points))+" best trade-offs as a table"),
+			p.frontierTable(frontier.Table),
+		),
+	)
+}
+
+// pointWords says where a plan is on the frontier.
+func pointWords(document *plan.Plan) string {
+	if document.Status == plan.Infeasible {
+		return "no plan"
+	}
+	return report.Duration(document.LatencyUs) + ", " + report.Price(document.CostPicoUSD) + " per 100,000 requests, " + report.Count(len(document.Stages), "function")
+}
+
+// onFrontier gives the place of a plan among the points drawn, which may leave its own out: that of the last that is no slower.
+func onFrontier(points [][2]int64, document *plan.Plan) int {
+	if document.Status == plan.Infeasible {
+		return 0
+	}
+	at, found := slices.BinarySearchFunc(points, document.LatencyUs, func(one [2]int64, us int64) int { return int(one[0] - us) })
+	if !found {
+		at--
+	}
+	return max(at, 0)
+}
+
+// keyed gives the point that a key leads to from the one at now; ok is false for other keys.
+func keyed(key string, now, points int, exact bool) (to int, ok bool) {
+	page := max(points/10, 1)
+	switch key {
+	case "ArrowRight", "ArrowUp":
+		to = now + 1
+	case "ArrowLeft", "ArrowDown":
+		if to = now - 1; !exact {
+			to = now // it lies between two points
+		}
+	case "PageUp":
+		to = now + page
+	case "PageDown":
+		to = now - page
+	case "Home":
+		to = 0
+	case "End":
+		to = points - 1
+	default:
+		return 0, false
+	}
+	return max(0, min(to, points-1)), true
+}
+
+func (p *Page) chartKey(_ app.Context, e app.Event) {
+	if e.Get("ctrlKey").Bool() || e.Get("metaKey").Bool() || e.Get("altKey").Bool() {
+		return
+	}
+	points, document := p.session.Answer.Frontier.Drawn, p.session.Answer.Plan
+	now := onFrontier(points, document)
+	if to, ok := keyed(e.Get("key").String(), now, len(points), points[now][0] == document.LatencyUs); ok {
+		e.PreventDefault()
+		p.choosePoint(points[to], "", true)
+	}
+}
+
+// choosePoint asks for the plan of a point of the frontier: by the SLO, or, where the latency is to be least, by the budget. The other
+// limit goes where the point is beyond it.
+func (p *Page) choosePoint(point [2]int64, gesture string, ends bool) {
+	r, now := p.wanted(), p.session.Answer.Plan.Request
+	if r["objective"] == "latency" {
+		if r = r.With("budget", dollars(point[1])); now.SLOUs > 0 && now.SLOUs < point[0] {
+			r = r.Without("slo")
+		}
+	} else if r = r.With("slo", strconv.FormatInt(point[0], 10)+"us"); now.BudgetPicoUSD > 0 && now.BudgetPicoUSD < point[1] {
+		r = r.Without("budget")
+	}
+	p.ask(r, gesture, ends)
+}
+
+// dollars writes pico-dollars as the planner reads them: exactly.
+func dollars(picoUSD int64) string {
+	text := fmt.Sprintf("%013d", picoUSD)
+	return text[:len(text)-12] + "." + text[len(text)-12:]
+}
+
+// under gives the point of the frontier under the pointer.
+func (p *Page) under(e app.Event) (picture *frontierPicture, point int) {
+	left, top, width := p.host.Extent(plotID)
+	kept := p.keptPlan()
+	picture = newFrontierPicture(p.session.Answer.Plan, p.session.Answer.Frontier.Drawn, kept, p.room)
+	scale := float64(picture.width) / max(width, 1)
+	return picture, picture.nearest((e.Get("clientX").Float()-left)*scale, (e.Get("clientY").Float()-top)*scale)
+}
+
+// chartGesture is the gesture of dragging along the frontier.
+const chartGesture = "chart"
+
+func (p *Page) chartPress(_ app.Context, e app.Event) {
+	if e.Get("button").Int() != 0 {
+		return
+	}
+	e.Get("currentTarget").Call("setPointerCapture", e.Get("pointerId"))
+	_, point := p.under(e)
+	p.sliding = true
+	p.host.Draw(hoverID, "")
+	p.choosePoint(p.session.Answer.Frontier.Drawn[point], chartGesture, false)
+}
+
+// chartMove tells the figures under the pointer, and where its button is held chooses them.
+func (p *Page) chartMove(ctx app.Context, e app.Event) {
+	picture, point := p.under(e)
+	if !p.sliding {
+		ctx.PreventUpdate()
+		p.host.Draw(hoverID, picture.told(point))
+		return
+	}
+	p.choosePoint(picture.points[point], chartGesture, false)
+}
+
+func (p *Page) chartRelease(_ app.Context, e app.Event) {
+	if p.sliding {
+		p.sliding = false
+		p.ask(p.wanted(), chartGesture, true)
+	}
+}
+
+// frontierTable shows points of the frontier, each with a button that chooses it.
+func (p *Page) frontierTable(points []plan.Point) app.UI {
+	document := p.session.Answer.Plan
+	return scrolled("Trade-offs").Body(app.Table().ID("trade-offs").Body(
+		app.THead().Body(app.Tr().Body(
+			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"), app.Th().Text("choose"),
+		)),
+		app.TBody().Body(app.Range(points).Slice(func(i int) app.UI {
+			point := points[i]
+			var memory []string
+			for _, s := range point.Stages {
+				memory = append(memory, report.Memory(s.MemoryMB))
+			}
+			chosen := point.LatencyUs == document.LatencyUs && point.CostPicoUSD == document.CostPicoUSD && document.Status != plan.Infeasible
+			return app.Tr().Body(
+				app.Td().Text(report.Duration(point.LatencyUs)),
+				app.Td().Text(report.Price(point.CostPicoUSD)),
+				app.Td().Text(len(point.Stages)),
+				app.Td().Class("words").Text(strings.Join(memory, ", ")),
+				app.Td().Body(app.Button().Type("button").Class("small").Aria("pressed", chosen).
+					Aria("label", "Choose the plan of "+report.Duration(point.LatencyUs)).Text("Choose").
+					OnClick(func(app.Context, app.Event) {
+						p.choosePoint([2]int64{point.LatencyUs, point.CostPicoUSD}, "", true)
+					}, app.EventScope(point.LatencyUs, point.CostPicoUSD))),
+			)
+		})),
+	))
 }

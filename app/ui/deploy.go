@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
@@ -23,26 +22,6 @@ type deployment struct {
 	message string
 	failure string   // why it did not work; "" when it did
 	left    []string // what an interrupted deployment left behind
-}
-
-// suggestedName makes a valid deployment name of a model's name.
-func suggestedName(model string) string {
-	var b strings.Builder
-	for _, r := range strings.ToLower(model) {
-		switch {
-		case r >= 'a' && r <= 'z', r >= '0' && r <= '9' && b.Len() > 0:
-			b.WriteRune(r)
-		case b.Len() > 0 && !strings.HasSuffix(b.String(), "-"):
-			b.WriteByte('-')
-		}
-		if b.Len() == 30 {
-			break
-		}
-	}
-	if name := strings.Trim(b.String(), "-"); name != "" {
-		return name
-	}
-	return "model"
 }
 
 // addStep keeps one line per action on a resource.

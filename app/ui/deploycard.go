@@ -138,9 +138,9 @@ func (p *Page) whereTo() string {
 // priceOf says what a deployment costs that stores so many bytes of weights.
 func (p *Page) priceOf(stored int64) string {
 	document := p.session.Answer.Plan
-	request := perHundredThousand(document.CostPicoUSD) + " per 100,000 requests, as predicted for " + p.deployedPlatform()
+	request := report.Price(document.CostPicoUSD) + " per 100,000 requests, as predicted for " + p.deployedPlatform()
 	if p.cloud != nil && p.cloud.Kind == "local" {
-		return "Costs nothing here. On " + p.deployedPlatform() + " it would cost " + perHundredThousand(document.CostPicoUSD) + " per 100,000 requests."
+		return "Costs nothing here. On " + p.deployedPlatform() + " it would cost " + report.Price(document.CostPicoUSD) + " per 100,000 requests."
 	}
 	month := int64(float64(stored) * storagePicoUSDPerGBMonth / 1e9)
 	return "Costs " + request + ", and while nobody asks at most " + report.Dollars(month, 1) + " a month for what it stores."
@@ -239,8 +239,8 @@ func (p *Page) reply() app.UI {
 			}))
 		}),
 		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
-			foundWords(r), report.Duration(r.Trace.LatencyUs), perHundredThousand(r.Trace.CostPicoUSD),
-			start, report.Duration(of.LatencyUs), perHundredThousand(of.CostPicoUSD))),
+			foundWords(r), report.Duration(r.Trace.LatencyUs), report.Price(r.Trace.CostPicoUSD),
+			start, report.Duration(of.LatencyUs), report.Price(of.CostPicoUSD))),
 		scrolled("Trace").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
 				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
@@ -264,7 +264,7 @@ func (p *Page) reply() app.UI {
 					app.Td().Text(report.Duration(s.ComputeUs)), app.Td().Text(report.Duration(expected.ComputeUs)),
 					app.Td().Text(fmt.Sprintf("%d ms", s.BilledMs)),
 					app.Td().Text(fmt.Sprintf("%d MB", s.MaxMemoryMB)),
-					app.Td().Text(perHundredThousand(s.CostPicoUSD)), app.Td().Text(perHundredThousand(expected.CostPicoUSD)),
+					app.Td().Text(report.Price(s.CostPicoUSD)), app.Td().Text(report.Price(expected.CostPicoUSD)),
 				)
 			})),
 		)),

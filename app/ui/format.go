@@ -2,14 +2,7 @@ package ui
 
 import (
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
-
-	"partita/planner/report"
 )
-
-// perHundredThousand prints what 100,000 requests at a cost each come to.
-func perHundredThousand(costPicoUSD int64) string {
-	return report.Dollars(costPicoUSD, report.Requests)
-}
 
 // scrolled holds what may be wider than its place; it takes the focus so that the keyboard can scroll it.
 func scrolled(label string) app.HTMLDiv {

@@ -30,6 +30,18 @@ type groundKey struct {
 	of      *state.Model
 	zoomed  bool
 	measure int
+	room    int64
+	look    *state.Outlook // where it is drawn
+	answer  *state.Answer
+}
+
+// known is what there is to know of the layers on the screen.
+func (p *Page) known() *measured {
+	m := &measured{model: p.session.Model, answer: p.session.Answer}
+	if p.outlook.on == m.model { // the layers may stand in another order than those that it tells of
+		m.look = p.outlook.it
+	}
+	return m
 }
 
 // look gives the view of the model on the screen.
@@ -38,8 +50,12 @@ func (p *Page) look() *modelView {
 	if v.of != p.session.Model {
 		*v = modelView{of: p.session.Model, selected: -1, measure: v.measure}
 	}
-	if key := (groundKey{v.of, v.zoomed, v.measure}); v.groundFor != key {
-		v.ground, v.groundFor = groundSVG(v.of, v.zoomed, v.measure), key
+	key := groundKey{of: v.of, zoomed: v.zoomed, measure: v.measure, room: p.room}
+	if measures[v.measure].planned {
+		key.look, key.answer = p.known().look, p.session.Answer
+	}
+	if v.groundFor != key {
+		v.ground, v.groundFor = groundSVG(v.of, v.zoomed, p.known().bars(v.measure), p.room), key
 	}
 	return v
 }
@@ -82,7 +98,7 @@ func (p *Page) model() app.UI {
 				On("pointerdown", p.press).On("pointermove", p.drag).On("pointerup", p.release).On("pointercancel", func(app.Context, app.Event) { v.dragging, v.moved = 0, false }).
 				OnDblClick(func(app.Context, app.Event) { p.zoom(true) }).
 				Body(
-					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.zoomed)),
+					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.zoomed, p.room)),
 					app.Raw(v.ground),
 				),
 		),
@@ -189,7 +205,7 @@ func (p *Page) pin(change func(pins) pins) {
 
 // where gives the place of an event in the drawing: as a share of its width, and how much of it is ten pixels.
 func (p *Page) where(e app.Event) (share, near float64) {
-	left, width := p.host.Extent("layers-drawing")
+	left, _, width := p.host.Extent("layers-drawing")
 	if width <= 0 {
 		return 0, 0
 	}
@@ -236,7 +252,7 @@ func (p *Page) release(_ app.Context, e app.Event) {
 		return
 	}
 	share, _ := p.where(e)
-	p.selectLayer(layoutOf(p.session.Model, v.zoomed).at(share), false)
+	p.selectLayer(layoutOf(p.session.Model, v.zoomed, p.room).at(share), false)
 	p.host.SetValue("layer", strconv.Itoa(v.selected+1))
 }
 
@@ -247,32 +263,33 @@ func (p *Page) layerDetails() app.UI {
 		return app.Div().ID("layer-details").Aria("live", "polite").Body(app.P().Class("unit").Text("Choose a layer to see what it is and to decide about a cut after it."))
 	}
 	l, number := &m.Layers[v.selected], v.selected+1
-	var weights, work, stageWork int64
-	stage := -1
-	for i := range answer.Plan.Stages {
-		s := &answer.Plan.Stages[i]
-		if answer.Place(s.FirstLayer-1, len(m.Layers)) <= v.selected && v.selected < answer.Place(s.LastLayer, len(m.Layers)) {
-			stage = i
-		}
-	}
+	known := p.known()
+	stage, _, _ := known.stage(v.selected)
+	var weights, work int64
 	for i := range m.Layers {
 		weights += m.Layers[i].WeightBytes
 		work += m.Layers[i].MACs
-		if stage >= 0 && i >= answer.Place(answer.Plan.Stages[stage].FirstLayer-1, len(m.Layers)) && i < answer.Place(answer.Plan.Stages[stage].LastLayer, len(m.Layers)) {
-			stageWork += m.Layers[i].MACs
-		}
 	}
 	facts := [][2]string{
 		{"Kind", l.Class}, {"Output", l.Output},
-		{"Weights", report.Bytes(l.WeightBytes) + ", " + share(l.WeightBytes, weights) + " of the model's"},
-		{"Multiply-accumulates", report.Millions(l.MACs) + ", " + share(l.MACs, work) + " of the model's"},
+		{"Weights", report.Bytes(l.WeightBytes) + ", " + report.Part(l.WeightBytes, weights) + " of the model's"},
+		{"Multiply-accumulates", report.Millions(l.MACs) + ", " + report.Part(l.MACs, work) + " of the model's"},
 	}
 	if stage >= 0 {
 		s := &answer.Plan.Stages[stage]
 		facts = append(facts, [2]string{"Function", strconv.Itoa(stage+1) + " at " + report.Memory(s.MemoryMB)})
-		if stageWork > 0 {
-			cost := int64(float64(s.CostPicoUSD) * float64(l.MACs) / float64(stageWork))
-			facts = append(facts, [2]string{"Its part of the cost, by work", perHundredThousand(cost) + " per 100,000 requests, " + share(cost, answer.Plan.CostPicoUSD) + " of the plan's"})
+	}
+	if known.bars(2) != nil {
+		var total int64
+		for i := range m.Layers {
+			total += known.look.LayerNs[i]
+		}
+		facts = append(facts,
+			[2]string{"Time on one vCPU", report.Duration(known.oneVCPUUs(v.selected)) + ", " + report.Part(known.look.LayerNs[v.selected], total) + " of the model's"},
+			[2]string{"Live activations, at most", report.Bytes(known.look.LayerPeakBytes[v.selected])})
+		if stage >= 0 {
+			cost := known.costPicoUSD(v.selected)
+			facts = append(facts, [2]string{"Its part of the cost, by time", report.Price(cost) + " per 100,000 requests, " + report.Part(cost, answer.Plan.CostPicoUSD) + " of the plan's"})
 		}
 	}
 	if number < len(m.Crossing) {
@@ -291,14 +308,6 @@ func (p *Page) layerDetails() app.UI {
 		}),
 		p.cutMenu(number),
 	)
-}
-
-// share prints a part of a whole.
-func share(part, whole int64) string {
-	if whole <= 0 {
-		return report.Share(0)
-	}
-	return report.Share(int64(float64(part) / float64(whole) * 1e6))
 }
 
 // cutMenu is what can be done about a cut after a layer.

@@ -16,7 +16,7 @@ import (
 // with their names, bars of what the user wants to see of each layer, and below the line what would cross a cut there. Whole, it fits the
 // card and shows blocks; zoomed, a layer is layerWidth wide and the drawing is scrolled.
 const (
-	wholeWidth, layerWidth   = 720.0, 26.0
+	layerWidth               = 26.0
 	arcsHeight               = 34.0
 	blockHeight, namesHeight = 26.0, 92.0
 	barsHeight, crossHeight  = 64.0, 38.0
@@ -33,9 +33,9 @@ type layout struct {
 	zoomed, arches bool
 }
 
-func layoutOf(m *state.Model, zoomed bool) layout {
-	l := layout{layers: len(m.Layers), zoomed: zoomed, width: wholeWidth, boxHeight: blockHeight}
-	if l.unit = wholeWidth / float64(max(l.layers, 1)); zoomed {
+func layoutOf(m *state.Model, zoomed bool, room int64) layout {
+	l := layout{layers: len(m.Layers), zoomed: zoomed, width: float64(max(room, 240)), boxHeight: blockHeight}
+	if l.unit = l.width / float64(max(l.layers, 1)); zoomed {
 		l.unit, l.boxHeight, l.boxes, l.arches = max(layerWidth, l.unit), namesHeight, arcsHeight, true
 		l.width = l.unit * float64(max(l.layers, 1))
 	}
@@ -60,56 +60,69 @@ func (l layout) open(attributes string) string {
 	return fmt.Sprintf(`<svg viewBox="0 0 %g %g" %s%s>`, l.width, l.height, size, attributes)
 }
 
-// measures are what bars can show of a layer.
+// measured is what there is to know of layers.
+type measured struct {
+	model  *state.Model
+	look   *state.Outlook // nil: not yet
+	answer *state.Answer
+}
+
+// measures are what bars can show of a layer, from 0. What follows from a plan is there once it has been asked for.
 var measures = []struct {
-	name, label string
-	of          func(*state.Layer) int64
-	print       func(int64) string
+	label   string
+	of      func(m *measured, layer int) int64
+	print   func(int64) string
+	planned bool // it needs the outlook
 }{
-	{"weights", "weights", func(l *state.Layer) int64 { return l.WeightBytes }, report.Bytes},
-	{"work", "multiply-accumulates", func(l *state.Layer) int64 { return l.MACs }, report.Millions},
+	{"weights", func(m *measured, l int) int64 { return m.model.Layers[l].WeightBytes }, report.Bytes, false},
+	{"multiply-accumulates", func(m *measured, l int) int64 { return m.model.Layers[l].MACs }, report.Millions, false},
+	{"time on one vCPU", (*measured).oneVCPUUs, report.Duration, true},
+	{"memory: weights and live activations", (*measured).memoryBytes, report.Bytes, true},
+	{"cost of 100,000 requests", (*measured).costPicoUSD, report.Price, true},
 }
 
-// block is a run of layers that belong together by their names.
-type block struct {
-	name        string
-	first, last int // layers, from 0, inclusive
+func (m *measured) oneVCPUUs(layer int) int64 { return (m.look.LayerNs[layer] + 500) / 1000 }
+
+func (m *measured) memoryBytes(layer int) int64 {
+	return m.model.Layers[layer].WeightBytes + m.look.LayerPeakBytes[layer]
 }
 
-// mostBlocks is how many blocks a drawing shows; where names make more, they are of equal length.
-const mostBlocks = 48
-
-// blocksOf groups layers. Names such as conv2_block1_1_conv tell which belong together.
-func blocksOf(m *state.Model) []block {
-	var blocks []block
-	for i := range m.Layers {
-		name := blockName(m.Layers[i].Name)
-		if n := len(blocks); n > 0 && blocks[n-1].name == name {
-			blocks[n-1].last = i
-		} else {
-			blocks = append(blocks, block{name, i, i})
+// stage gives the function that a layer is in, from 0, and the layers that it holds; -1: none.
+func (m *measured) stage(layer int) (stage, first, end int) {
+	layers := len(m.model.Layers)
+	stage = -1
+	for i := range m.answer.Plan.Stages {
+		s := &m.answer.Plan.Stages[i]
+		if from, to := m.answer.Place(s.FirstLayer-1, layers), m.answer.Place(s.LastLayer, layers); from <= layer && layer < to {
+			stage, first, end = i, from, to
 		}
 	}
-	if len(blocks) <= mostBlocks {
-		return blocks
-	}
-	blocks = nil
-	n := len(m.Layers)
-	for b := range mostBlocks / 2 {
-		first, last := b*n/(mostBlocks/2), (b+1)*n/(mostBlocks/2)-1
-		if first <= last {
-			blocks = append(blocks, block{fmt.Sprintf("%d–%d", first+1, last+1), first, last})
-		}
-	}
-	return blocks
+	return stage, first, end
 }
 
-func blockName(layer string) string {
-	parts := strings.Split(layer, "_")
-	if len(parts) >= 3 {
-		return parts[0] + "_" + parts[1]
+// costPicoUSD is a layer's part of what its function costs, by the time that the layers take.
+func (m *measured) costPicoUSD(layer int) int64 {
+	stage, first, end := m.stage(layer)
+	if stage < 0 {
+		return 0
 	}
-	return parts[0]
+	var all int64
+	for l := first; l < end; l++ {
+		all += m.look.LayerNs[l]
+	}
+	return int64(float64(m.answer.Plan.Stages[stage].CostPicoUSD) * float64(m.look.LayerNs[layer]) / float64(max(all, 1)))
+}
+
+// bars gives what bars show of each layer; nothing where it is not known yet.
+func (m *measured) bars(measure int) []int64 {
+	if measures[measure].planned && (m.look == nil || len(m.look.LayerNs) != len(m.model.Layers)) {
+		return nil
+	}
+	all := make([]int64, len(m.model.Layers))
+	for l := range all {
+		all[l] = measures[measure].of(m, l)
+	}
+	return all
 }
 
 // height is a root, so that one huge dense layer does not flatten all others.
@@ -119,23 +132,19 @@ func height(v, largest int64, room float64) float64 {
 
 // groundSVG draws what a plan does not change. It stays the same picture while plans come and go, so that the browser has little to
 // draw anew: networks have a thousand layers.
-func groundSVG(m *state.Model, zoomed bool, measure int) string {
-	l := layoutOf(m, zoomed)
+func groundSVG(m *state.Model, zoomed bool, values []int64, room int64) string {
+	l := layoutOf(m, zoomed, room)
 	b := &strings.Builder{}
 	b.WriteString(l.open(`aria-hidden="true"`))
 	if l.arches {
 		b.WriteString(`<path class="arc" d="` + arcs(m, l) + `"/>`)
 	}
 	boxes(b, m, l)
-	of := measures[measure].of
-	largest := int64(1)
-	for i := range m.Layers {
-		largest = max(largest, of(&m.Layers[i]))
-	}
+	largest := slices.Max(append([]int64{1}, values...))
 	var d []byte
 	number := func(command byte, v float64) { d = strconv.AppendFloat(append(d, command), v, 'f', 1, 64) }
-	for i := range m.Layers {
-		if v := of(&m.Layers[i]); v > 0 {
+	for i, v := range values {
+		if v > 0 {
 			bar := max(1.5, height(v, largest, barsHeight))
 			d = strconv.AppendFloat(append(d, 'M'), l.x(i)+l.unit*0.1, 'f', 2, 64)
 			number(' ', l.line)
@@ -212,8 +221,8 @@ type mark struct {
 }
 
 // planSVG draws the plan behind the layers: its functions in their colours and patterns, the cuts with what crosses them, and the pins.
-func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoomed bool) string {
-	l := layoutOf(m, zoomed)
+func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoomed bool, room int64) string {
+	l := layoutOf(m, zoomed, room)
 	document := answer.Plan
 	b := &strings.Builder{}
 	b.WriteString(l.open(`role="img" aria-label="` + html.EscapeString(fmt.Sprintf("%s in %s; the table of functions says where each begins and ends",
@@ -231,6 +240,7 @@ func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoomed bool
 	for _, c := range p.noCuts {
 		fmt.Fprintf(b, `<path class="forbidden" d="M%.1f %.1fl6 6m-6 0l6 -6"/>`, l.x(c)-3, l.line-8)
 	}
+	written := 0.0 // up to where the line under the drawing has text; the table of functions says what finds no room
 	for i, s := range document.Stages {
 		if i == 0 {
 			continue
@@ -245,8 +255,16 @@ func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoomed bool
 		if _, fixed := slices.BinarySearch(p.cuts, place); fixed {
 			class = "cut fixed"
 		}
-		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/><text class="strong" x="%.2f" y="%.1f" text-anchor="%s">%s %s</text>`,
-			class, x, x, bottom, class, x, l.line, x+offset, l.height-4, anchor, report.Bytes(s.InputBytes), html.EscapeString(s.TransportIn))
+		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/>`, class, x, x, bottom, class, x, l.line)
+		text := report.Bytes(s.InputBytes) + " " + s.TransportIn
+		from, room := x+offset, float64(len([]rune(text)))*7.5
+		if anchor == "end" {
+			from -= room
+		}
+		if from >= written {
+			fmt.Fprintf(b, `<text class="strong" x="%.2f" y="%.1f" text-anchor="%s">%s</text>`, x+offset, l.height-4, anchor, html.EscapeString(text))
+			written = from + room
+		}
 	}
 	if now.dragged > 0 {
 		fmt.Fprintf(b, `<line class="dragged" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/>`, l.x(now.dragged), l.x(now.dragged), bottom)

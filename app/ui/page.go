@@ -29,8 +29,12 @@ type Host interface {
 	Chosen(elementID string) []state.File
 	// SetValue sets the value property of an input, which attributes cannot do once the user has touched it.
 	SetValue(elementID, value string)
-	// Extent gives where an element begins in the window and how wide it is, in pixels.
-	Extent(elementID string) (left, width float64)
+	// Extent gives where an element begins in the window and how wide it is, in pixels; a width of 0: it is not there.
+	Extent(elementID string) (left, top, width float64)
+	// OnResize calls back when the window has another size.
+	OnResize(resized func())
+	// Draw fills an element, which the page itself leaves empty, with markup.
+	Draw(elementID, markup string)
 	// ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
 	ScrollTo(elementID string, share float64)
 	// ReadFile reads a whole (small) file.
@@ -57,8 +61,9 @@ type Host interface {
 	Address(fragment string) string
 	// Copy puts text on the clipboard.
 	Copy(ctx context.Context, text string) error
-	// Save offers bytes as a download.
+	// Save offers bytes as a download, and SavePicture an SVG drawing as PNG.
 	Save(name string, raw []byte)
+	SavePicture(ctx context.Context, name, svg string) error
 }
 
 // Page is the screen.
@@ -80,6 +85,9 @@ type Page struct {
 	cloud    *state.Cloud // nil until the server has told where deployments go
 	deployed deployment
 	reasons  reasons
+	outlook  outlook
+	room     int64 // width of the charts, in pixels
+	sliding  bool  // along the frontier, with a pointer
 	view     modelView
 	keeping  keeping
 	sharing  sharing
@@ -88,7 +96,7 @@ type Page struct {
 
 // NewPage makes the screen. On the server, where the page is only drawn once as a skeleton, host is nil.
 func NewPage(host Host) *Page {
-	return &Page{host: host, request: state.Request{}}
+	return &Page{host: host, request: state.Request{}, room: usualRoom}
 }
 
 // Register tells go-app which component answers at which path.
@@ -112,6 +120,7 @@ func (p *Page) OnMount(ctx app.Context) {
 			}
 		})
 	})
+	p.host.OnResize(func() { p.dispatch(p.measure) })
 	p.host.OnLink(func(fragment string) { p.dispatch(func() { p.openLink(fragment) }) })
 	p.meetServer()
 	p.host.OnLaunch(p.open)
@@ -187,7 +196,8 @@ func (p *Page) bar() app.UI {
 				app.Button().Type("button").ID("redo").Title("Redo (Ctrl+Shift+Z)").Text("Redo").Disabled(!p.session.CanRedo()).OnClick(func(app.Context, app.Event) { p.redo() }),
 				app.Button().Type("button").ID("share").Text("Copy link").OnClick(p.share),
 				app.Button().Type("button").ID("short").Title("A short link to this plan, kept by the server until it is revoked").Text("Short link").OnClick(p.shorten),
-				app.Button().Type("button").ID("save").Text("Save plan").OnClick(p.save),
+				p.keeper(),
+				p.exporter(),
 				p.chooser("Open another…", false),
 			)
 		}),
@@ -240,6 +250,18 @@ func (p *Page) empty() app.UI {
 	)
 }
 
+// usualRoom is the width of the charts until it is measured.
+const usualRoom = 720
+
+// measure looks how much room the charts have, once they are drawn.
+func (p *Page) measure() {
+	p.ctx.Defer(func(app.Context) {
+		if _, _, width := p.host.Extent(plotID); width > 0 && int64(width) != p.room {
+			p.dispatch(func() { p.room = int64(width) })
+		}
+	})
+}
+
 // parts is how many steps the screen of a plan is built in.
 const parts = 4
 
@@ -266,9 +288,12 @@ func (p *Page) part(step int, draw func() app.UI) app.UI {
 }
 
 func (p *Page) planned() app.UI {
+	// In the order in which they are read: where there is room, the first and the third stand on the left, the others beside them.
 	return app.Main().Aria("busy", p.reading != nil || p.question != nil || p.built < parts).Body(
-		app.Div().Class("column").Body(p.trouble(), p.busy(), p.lost(), p.shortLinks(), p.answer(), p.part(2, p.why), p.part(2, p.dimensions), p.part(2, p.controls), p.part(2, p.notes)),
-		app.Div().Class("column").Body(p.chart(), p.part(3, p.model), p.part(4, p.stages), p.part(4, p.timeline), p.part(4, p.deploy)),
+		app.Div().Class("column").Body(p.trouble(), p.busy(), p.lost(), p.shortLinks(), p.answer(), p.part(2, p.why), p.part(2, p.uses)),
+		app.Div().Class("column stretched").Body(p.chart()),
+		app.Div().Class("column").Body(p.part(2, p.dimensions), p.part(2, p.controls), p.part(2, p.notes)),
+		app.Div().Class("column").Body(p.part(2, p.comparison), p.part(3, p.monthsCard), p.part(3, p.model), p.part(4, p.stages), p.part(4, p.timeline), p.part(4, p.deploy)),
 	)
 }
 

@@ -18,6 +18,7 @@ import (
 type reasons struct {
 	of      *state.Answer // that they are about; nil: there are none
 	list    []plan.Reason
+	levers  []plan.Lever // what the plan uses
 	finding bool
 	cancel  context.CancelFunc
 }
@@ -48,13 +49,15 @@ func (p *Page) explain() {
 			return
 		case <-time.After(restInterval):
 		}
-		list, err := p.host.Explain(work, view.Opening, view.Request)
+		found, err := p.host.Explain(work, view.Opening, view.Request)
 		p.dispatch(func() {
 			if p.reasons.of != view.Answer || p.session == nil {
 				return
 			}
-			p.reasons.finding, p.reasons.list = false, list
-			if err != nil && !errors.Is(err, context.Canceled) {
+			p.reasons.finding = false
+			if err == nil {
+				p.reasons.list, p.reasons.levers = found.Reasons, found.Levers
+			} else if !errors.Is(err, context.Canceled) {
 				p.notice = "What holds this plan back could not be found: " + explained(err)
 			}
 		})
@@ -105,6 +108,20 @@ func (p *Page) reasonList(list []plan.Reason, from, to int) app.UI {
 			}),
 		)
 	}))
+}
+
+// uses lists what the plan does out of the ordinary, and what each of these saves.
+func (p *Page) uses() app.UI {
+	levers := p.reasons.levers
+	if p.reasons.of != p.session.Answer || len(levers) == 0 {
+		return app.Div()
+	}
+	return app.Section().Class("card").ID("uses").Body(
+		app.H2().Text("What it uses"),
+		app.Ul().Class("reasons").Body(app.Range(levers).Slice(func(i int) app.UI {
+			return app.Li().Body(app.Span().Text(capital(report.Lever(&levers[i])) + "."))
+		})),
+	)
 }
 
 // notes says what of the model is otherwise than in its file.

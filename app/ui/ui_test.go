@@ -12,6 +12,7 @@ import (
 	"partita/app/state"
 	"partita/planner"
 	"partita/planner/plan"
+	"partita/planner/report"
 	"partita/planner/solve"
 )
 
@@ -43,13 +44,13 @@ func TestSliderMapsBothWays(t *testing.T) {
 	}
 }
 
-func TestSuggestedNames(t *testing.T) {
+func TestDeploymentNames(t *testing.T) {
 	for model, want := range map[string]string{
 		"resnet50": "resnet50", "model_1": "model-1", "3D Net": "d-net", "": "model", "日本": "model", "--A--b--": "a-b",
 		strings.Repeat("long", 20): strings.Repeat("long", 20)[:30],
 	} {
-		if got := suggestedName(model); got != want {
-			t.Errorf("suggestedName(%q) is %q, want %q", model, got, want)
+		if got := state.DeploymentName(model); got != want {
+			t.Errorf("state.DeploymentName(%q) is %q, want %q", model, got, want)
 		}
 	}
 }
@@ -74,33 +75,89 @@ func twoLayers() *state.Model {
 	return &state.Model{Layers: []state.Layer{{Name: "a", Class: "Dense", WeightBytes: 48}, {Name: "b", Class: "Dense", WeightBytes: 24}}, Crossing: []int64{16, 12, 8}}
 }
 
-func TestTimelineFollowsTheLaw(t *testing.T) {
-	for scenario, want := range map[solve.Scenario][]span{
-		solve.Warm:           {{110, 110, 110, 163}, {173, 173, 173, 250}},
-		solve.ColdSequential: {{110, 410, 410, 463}, {473, 973, 973, 1050}},
-		solve.ColdOverlapped: {{100, 400, 400, 453}, {100, 600, 600, 677}},
-	} {
-		got := spansOf(twoStages(scenario))
-		for i := range want {
-			if got[i] != want[i] {
-				t.Errorf("%s: stage %d is at %+v, want %+v", scenario, i+1, got[i], want[i])
-			}
+func TestComparison(t *testing.T) {
+	document := twoStages(solve.Warm)
+	if got := oneFunctionWords(document); got != "20 % cheaper and 800 µs faster than one function" {
+		t.Errorf("got %q", got)
+	}
+	document.Baselines[0].Status = "infeasible"
+	if got := oneFunctionWords(document); got != "One function cannot serve this model within the limits" {
+		t.Errorf("got %q", got)
+	}
+	document.Baselines[0] = plan.Baseline{Name: planner.OneFunction, Status: "feasible", LatencyUs: document.LatencyUs, CostPicoUSD: document.CostPicoUSD}
+	if got := oneFunctionWords(document); got != "One function is the best there is" {
+		t.Errorf("got %q", got)
+	}
+}
+
+// someMonths has a way that becomes cheaper with the rate and one that is cheaper at some rates only.
+func someMonths() *report.Months {
+	m := &report.Months{MicroRequestsPH: []int64{1_000_000, 10_000_000, 100_000_000}}
+	for name, costs := range map[string][]int64{"a this plan": {5, 50, 500}, `b <script>"&`: {100, 100, 100}, "c": {7, 30, 700}, "d": {0, 1, 2}, "e": {9, 90, 900}} {
+		m.Ways = append(m.Ways, report.Way{Name: name, Basis: "how; where", MonthMicroUSD: costs})
+	}
+	slices.SortFunc(m.Ways, func(a, b report.Way) int { return strings.Compare(a.Name, b.Name) })
+	cross := func(way int, rate int64, cheaper bool) {
+		m.Crossings = append(m.Crossings, report.Crossing{Way: way, MicroRequestsPH: rate, Cheaper: cheaper})
+	}
+	cross(1, 20_000_000, true)
+	cross(2, 3_000_000, true)
+	cross(2, 36_000_000_000, false)
+	return m
+}
+
+func TestCheaperWords(t *testing.T) {
+	for way, want := range []string{"", "from 20/h on", "from 3/h to 10/s", "at every rate", "at no rate"} {
+		if got := cheaperWords(someMonths(), way); got != want {
+			t.Errorf("way %d costs less %q, want %q", way, got, want)
+		}
+	}
+	if got := basisOfHosts(someMonths()); got != "where" {
+		t.Errorf("the hosts' figures rest on %q", got)
+	}
+}
+
+// The exact cost of a point is what the planner is asked for, and a rate is written as it reads it.
+func TestAmountsForThePlanner(t *testing.T) {
+	for picoUSD, want := range map[int64]string{1: "0.000000000001", 66_712_345: "0.000066712345", 1_234_567_890_123: "1.234567890123"} {
+		if got := dollars(picoUSD); got != want {
+			t.Errorf("%d is written %s, want %s", picoUSD, got, want)
+		}
+	}
+	for rate, want := range map[int64]string{100_000: "0.1/h", 1_500_000: "1.5/h", 1_000_000_000: "1000/h"} {
+		if got := perHour(rate); got != want {
+			t.Errorf("%d is written %s, want %s", rate, got, want)
 		}
 	}
 }
 
-func TestComparison(t *testing.T) {
-	document := twoStages(solve.Warm)
-	if got := comparison(document); got != "20 % cheaper and 800 µs faster than one function" {
-		t.Errorf("got %q", got)
+// Keys lead from point to point and stop at the ends; from between two points they lead to the neighbours.
+func TestKeysOfTheFrontier(t *testing.T) {
+	for _, c := range []struct {
+		key       string
+		now       int
+		exact     bool
+		want      int
+		forgotten bool
+	}{
+		{"ArrowRight", 3, true, 4, false}, {"ArrowLeft", 3, true, 2, false}, {"ArrowLeft", 3, false, 3, false}, {"ArrowUp", 49, true, 49, false}, {"ArrowDown", 0, true, 0, false},
+		{"PageUp", 3, true, 8, false}, {"PageDown", 3, true, 0, false}, {"Home", 30, true, 0, false}, {"End", 30, true, 49, false}, {"a", 30, true, 0, true},
+	} {
+		if got, ok := keyed(c.key, c.now, 50, c.exact); got != c.want || ok == c.forgotten {
+			t.Errorf("%s leads from %d to %d, %v; want %d", c.key, c.now, got, ok, c.want)
+		}
 	}
-	document.Baselines[0].Status = "infeasible"
-	if got := comparison(document); got != "One function cannot serve this model within the limits" {
-		t.Errorf("got %q", got)
+	points := [][2]int64{{1000, 50}, {2000, 40}, {3000, 30}}
+	for us, want := range map[int64]int{1000: 0, 1999: 0, 2000: 1, 2500: 1, 9000: 2, 10: 0} {
+		if got := onFrontier(points, &plan.Plan{Status: plan.Optimal, LatencyUs: us}); got != want {
+			t.Errorf("a plan of %d is at %d, want %d", us, got, want)
+		}
 	}
-	document.Baselines[0] = plan.Baseline{Name: planner.OneFunction, Status: "feasible", LatencyUs: document.LatencyUs, CostPicoUSD: document.CostPicoUSD}
-	if got := comparison(document); got != "One function is the best there is" {
-		t.Errorf("got %q", got)
+	picture := newFrontierPicture(twoStages(solve.Warm), points, nil, 700)
+	for i, one := range points {
+		if x, y := picture.place(one[0], one[1]); picture.nearest(x+2, y-1) != i {
+			t.Errorf("near point %d is %d", i, picture.nearest(x, y))
+		}
 	}
 }
 
@@ -112,10 +169,14 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	model := twoLayers()
 	model.Layers[0].Name = `<script>"&`
 	for name, picture := range map[string]string{
-		"chart": chartSVG(document, points), "one point": chartSVG(twoStages(solve.Warm), points[:1]), "timeline": timelineSVG(document),
-		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, true),
-		"blocks": groundSVG(model, false, 0), "layers": groundSVG(model, true, 1),
-		"no plan": planSVG(model, &state.Answer{Plan: &plan.Plan{Status: plan.Infeasible}}, pins{}, mark{selected: -1}, false),
+		"chart": newFrontierPicture(document, points, document, 700).ground(document), "marks": newFrontierPicture(document, points, document, 300).marks(document, document),
+		"one point": newFrontierPicture(twoStages(solve.Warm), points[:1], nil, 0).ground(twoStages(solve.Warm)), "tip": newFrontierPicture(document, points, nil, 700).told(1),
+		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, 300),
+		"no time":  timelineSVG("", &report.Timeline{}, 700),
+		"months":   newMonthsPicture(someMonths(), 700).draw(), "rate": newMonthsPicture(someMonths(), 700).mark(2_000_000), "way": wayLine(3),
+		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, true, 700),
+		"blocks": groundSVG(model, false, []int64{48, 24}, 700), "layers": groundSVG(model, true, nil, 300),
+		"no plan": planSVG(model, &state.Answer{Plan: &plan.Plan{Status: plan.Infeasible}}, pins{}, mark{selected: -1}, false, 700),
 	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
 		for {
@@ -182,7 +243,7 @@ func TestStripOfALayerInParts(t *testing.T) {
 			t.Errorf("position %d is at layer %d, want %d", position, got, want)
 		}
 	}
-	if picture := planSVG(model, answer, pins{}, mark{selected: -1}, false); strings.Count(picture, `line class="cut"`) != 2 {
+	if picture := planSVG(model, answer, pins{}, mark{selected: -1}, false, 700); strings.Count(picture, `line class="cut"`) != 2 {
 		t.Errorf("the picture is %s", picture)
 	}
 	for i, want := range []string{"a … b (1 of 2) (2)", "b (2 of 2)", "b"} {
@@ -259,5 +320,31 @@ func TestBlocks(t *testing.T) {
 	}
 	if next != 1000 {
 		t.Errorf("blocks hold %d layers", next)
+	}
+}
+
+// Layers that Keras itself named belong to the next that somebody named; where two parts of a name make too many blocks, others are tried.
+func TestBlocksOfLargeModels(t *testing.T) {
+	inception, cells := &state.Model{}, &state.Model{}
+	for m := range 11 {
+		for i := range 20 {
+			inception.Layers = append(inception.Layers, state.Layer{Name: fmt.Sprintf("conv2d_%d", m*20+i), Class: "Conv2D"}, state.Layer{Name: fmt.Sprintf("batch_normalization_%d", m*20+i), Class: "BatchNormalization"})
+		}
+		inception.Layers = append(inception.Layers, state.Layer{Name: fmt.Sprintf("mixed%d", m), Class: "Concatenate"})
+	}
+	for c := range 18 {
+		for i := range 9 {
+			cells.Layers = append(cells.Layers, state.Layer{Name: fmt.Sprintf("activation_%d", c*9+i), Class: "Activation"},
+				state.Layer{Name: fmt.Sprintf("separable_conv_1_normal_left%d_%d", i, c), Class: "SeparableConv2D"}, state.Layer{Name: fmt.Sprintf("normal_add_%d_%d", i, c), Class: "Add"})
+		}
+	}
+	for name, c := range map[string]struct {
+		model *state.Model
+		count int
+		first block
+	}{"named joins": {inception, 11, block{"mixed0", 0, 40}}, "numbered cells": {cells, 18, block{"0", 0, 26}}} {
+		if got := blocksOf(c.model); len(got) != c.count || got[0] != c.first {
+			t.Errorf("%s: %d blocks, the first %v", name, len(got), got[0])
+		}
 	}
 }

@@ -72,6 +72,7 @@ func (p *Page) resume(kept *state.Kept) {
 	p.load(session.Opening, session.Request, func(next state.View) {
 		p.session = session
 		session.Show(next)
+		p.answerKept()
 	})
 	p.reading.failed = func() {
 		if kept.Link != "" {

@@ -20,62 +20,6 @@ const (
 
 const frontierStyle = ".grid{stroke:#e3e6eb}.edge{stroke:#5b6472;fill:none}.curve{stroke:#0072b2;stroke-width:2;fill:none}.limit{stroke:#b45309;stroke-dasharray:6 4}.mark{stroke:#fff;stroke-width:1.5}"
 
-// axis maps figures to pixels, in proportion or by their logarithms.
-type axis struct {
-	low, high    float64
-	from, to     int64 // pixels
-	logarithmic  bool
-	format       func(float64) string
-	ticksWritten []float64
-}
-
-// newAxis covers figures above zero with a margin. Figures that differ by more than a factor of eight stand by their
-// logarithms.
-func newAxis(figures []float64, from, to int64, format func(float64) string) *axis {
-	low, high := figures[0], figures[0]
-	for _, f := range figures {
-		low, high = min(low, f), max(high, f)
-	}
-	a := &axis{from: from, to: to, format: format, logarithmic: high > 8*low}
-	if a.logarithmic {
-		a.low, a.high = low/1.15, high*1.15
-		for decade := math.Floor(math.Log10(a.low)); decade <= math.Ceil(math.Log10(a.high)); decade++ {
-			for _, step := range []float64{1, 2, 5} {
-				a.tick(step * math.Pow(10, decade))
-			}
-		}
-		return a
-	}
-	margin := max(float64((high-low)*0.08), float64(high*0.02)) // no fused multiply-add: all processors draw the same
-	a.low, a.high = max(low-margin, 0), high+margin
-	step := math.Pow(10, math.Floor(math.Log10((a.high-a.low)/4)))
-	for _, factor := range []float64{5, 2} {
-		if (a.high-a.low)/(step*factor) >= 4 {
-			step *= factor
-			break
-		}
-	}
-	for n := math.Ceil(a.low / step); n*step <= a.high; n++ {
-		a.tick(n * step)
-	}
-	return a
-}
-
-func (a *axis) tick(v float64) {
-	if v >= a.low && v <= a.high {
-		a.ticksWritten = append(a.ticksWritten, v)
-	}
-}
-
-// at gives the place of a figure in tenths of a pixel.
-func (a *axis) at(v float64) int64 {
-	part := (v - a.low) / (a.high - a.low)
-	if a.logarithmic {
-		part = math.Log(v/a.low) / math.Log(a.high/a.low)
-	}
-	return a.from*10 + int64(math.Round(part*float64(a.to-a.from)*10))
-}
-
 // dot is a labelled point of the drawing.
 type dot struct {
 	latencyUs, costPicoUSD int64
@@ -111,8 +55,8 @@ func frontierSVG(p *plan.Plan) ([]byte, error) {
 	for _, d := range dots {
 		add(d.latencyUs, d.costPicoUSD)
 	}
-	x := newAxis(latencies, plotLeft, plotRight, func(v float64) string { return report.Duration(int64(math.Round(v))) })
-	y := newAxis(costs, plotBottom, plotTop, func(v float64) string { return report.Dollars(int64(math.Round(v)), report.Requests) })
+	x := report.NewAxis(latencies, plotLeft, plotRight)
+	y := report.NewAxis(costs, plotBottom, plotTop)
 
 	d := &drawing{}
 	first, last := p.Frontier[0], p.Frontier[len(p.Frontier)-1]
@@ -127,46 +71,46 @@ func frontierSVG(p *plan.Plan) ([]byte, error) {
 	return d.close(), nil
 }
 
-func (d *drawing) axes(x, y *axis) {
-	for _, v := range x.ticksWritten {
-		at := x.at(v)
+func (d *drawing) axes(x, y *report.Axis) {
+	for _, v := range x.Ticks {
+		at := x.At(v)
 		d.line(`<path class="grid" d="M%s %dV%d"/>`, tenths(at), plotTop, plotBottom)
-		d.text(at, (plotBottom+18)*10, "quiet", "middle", x.format(v))
+		d.text(at, (plotBottom+18)*10, "quiet", "middle", report.Duration(int64(math.Round(v))))
 	}
-	for _, v := range y.ticksWritten {
-		at := y.at(v)
+	for _, v := range y.Ticks {
+		at := y.At(v)
 		d.line(`<path class="grid" d="M%d %sH%d"/>`, plotLeft, tenths(at), plotRight)
-		d.text((plotLeft-8)*10, at+40, "quiet", "end", y.format(v))
+		d.text((plotLeft-8)*10, at+40, "quiet", "end", report.Dollars(int64(math.Round(v)), report.Requests))
 	}
 	d.text((plotLeft+plotRight)*5, (plotBottom+42)*10, "", "middle", "latency of a request"+scaleText(x))
 	d.line(`<text transform="translate(20 %d) rotate(-90)" text-anchor="middle">cost of 100,000 requests%s</text>`, (plotTop+plotBottom)/2, scaleText(y))
 }
 
-func scaleText(a *axis) string {
-	if a.logarithmic {
+func scaleText(a *report.Axis) string {
+	if a.Logarithmic {
 		return " (logarithmic)"
 	}
 	return ""
 }
 
 // limits draws the SLO and the budget where they lie in the picture.
-func (d *drawing) limits(p *plan.Plan, x, y *axis) {
-	if v := float64(p.Request.SLOUs); v >= x.low && v <= x.high && v > 0 {
-		d.line(`<path class="limit" d="M%s %dV%d"/>`, tenths(x.at(v)), plotTop, plotBottom)
-		d.text(x.at(v), (plotTop-6)*10, "quiet", "middle", "SLO "+report.Duration(p.Request.SLOUs))
+func (d *drawing) limits(p *plan.Plan, x, y *report.Axis) {
+	if v := float64(p.Request.SLOUs); v >= x.Low && v <= x.High && v > 0 {
+		d.line(`<path class="limit" d="M%s %dV%d"/>`, tenths(x.At(v)), plotTop, plotBottom)
+		d.text(x.At(v), (plotTop-6)*10, "quiet", "middle", "SLO "+report.Duration(p.Request.SLOUs))
 	}
-	if v := float64(p.Request.BudgetPicoUSD); v >= y.low && v <= y.high && v > 0 {
-		d.line(`<path class="limit" d="M%d %sH%d"/>`, plotLeft, tenths(y.at(v)), plotRight)
-		d.text((plotRight-4)*10, y.at(v)-50, "quiet", "end", "budget "+report.Dollars(p.Request.BudgetPicoUSD, report.Requests))
+	if v := float64(p.Request.BudgetPicoUSD); v >= y.Low && v <= y.High && v > 0 {
+		d.line(`<path class="limit" d="M%d %sH%d"/>`, plotLeft, tenths(y.At(v)), plotRight)
+		d.text((plotRight-4)*10, y.At(v)-50, "quiet", "end", "budget "+report.Dollars(p.Request.BudgetPicoUSD, report.Requests))
 	}
 }
 
 // staircase leaves out points that lie within half a pixel of the one before.
-func staircase(frontier []plan.Point, x, y *axis) string {
+func staircase(frontier []plan.Point, x, y *report.Axis) string {
 	var b strings.Builder
 	var lastX, lastY int64
 	for i, f := range frontier {
-		px, py := x.at(float64(max(f.LatencyUs, 1))), y.at(float64(max(f.CostPicoUSD, 1)))
+		px, py := x.At(float64(max(f.LatencyUs, 1))), y.At(float64(max(f.CostPicoUSD, 1)))
 		switch {
 		case i == 0:
 			fmt.Fprintf(&b, "M%s %s", tenths(px), tenths(py))
@@ -182,9 +126,9 @@ func staircase(frontier []plan.Point, x, y *axis) string {
 }
 
 // dots draws points with their labels beside them, none over another.
-func (d *drawing) dots(dots []dot, x, y *axis) {
+func (d *drawing) dots(dots []dot, x, y *report.Axis) {
 	for i := range dots {
-		dots[i].x, dots[i].y = x.at(float64(max(dots[i].latencyUs, 1))), y.at(float64(max(dots[i].costPicoUSD, 1)))
+		dots[i].x, dots[i].y = x.At(float64(max(dots[i].latencyUs, 1))), y.At(float64(max(dots[i].costPicoUSD, 1)))
 	}
 	order := make([]*dot, len(dots))
 	for i := range dots {

@@ -187,8 +187,8 @@ func WriteDiff(w io.Writer, d *Diff) error {
 	if d.Before.Stages > 0 && d.After.Stages > 0 {
 		page.Table([][]string{
 			{"", "before", "after", ""},
-			{"cost/100k", Dollars(d.Before.CostPicoUSD, Requests), Dollars(d.After.CostPicoUSD, Requests), percent(d.Before.CostPicoUSD, d.After.CostPicoUSD)},
-			{"latency", Duration(d.Before.LatencyUs), Duration(d.After.LatencyUs), percent(d.Before.LatencyUs, d.After.LatencyUs)},
+			{"cost/100k", Dollars(d.Before.CostPicoUSD, Requests), Dollars(d.After.CostPicoUSD, Requests), Percent(d.Before.CostPicoUSD, d.After.CostPicoUSD)},
+			{"latency", Duration(d.Before.LatencyUs), Duration(d.After.LatencyUs), Percent(d.Before.LatencyUs, d.After.LatencyUs)},
 			{"functions", strconv.Itoa(d.Before.Stages), strconv.Itoa(d.After.Stages), ""},
 		})
 	}
@@ -205,8 +205,9 @@ func WriteDiff(w io.Writer, d *Diff) error {
 	return page.Err()
 }
 
-func percent(before, after int64) string {
-	if before <= 0 {
+// Percent says by how much a figure has changed: "+1.5 %"; nothing where it has not, or there is nothing to compare with.
+func Percent(before, after int64) string {
+	if before <= 0 || before == after {
 		return ""
 	}
 	return fmt.Sprintf("%+.1f %%", 100*(float64(after)-float64(before))/float64(before))
@@ -227,6 +228,56 @@ func writeChanges(page *Page, title string, list []Change) {
 	}
 }
 
+// names of fields that their own words do not tell.
+var fieldNames = map[string]string{
+	"sloUs": "response time at most (SLO)", "budgetPicoUSD": "cost at most", "quantization": "precision of weights", "memoryMB": "memory", "microRequestsPerHour": "rate of requests",
+	"scenario": "starts", "objective": "aim", "minStages": "functions, at least", "maxStages": "functions, at most", "transportIn": "arrives", "initUs": "start", "weightBytes": "weights", "inputBytes": "bytes in",
+}
+
+// FieldName says for people what a field of a plan is: "memory needed" of memoryNeededMB.
+func FieldName(field string) string {
+	if name := fieldNames[field]; name != "" {
+		return name
+	}
+	for _, unit := range []string{"PicoUSD", "Us", "MB", "Bytes"} {
+		field = strings.TrimSuffix(field, unit)
+	}
+	var b strings.Builder
+	for i, r := range field {
+		switch {
+		case r == '.':
+			r = ' '
+		case r >= 'A' && r <= 'Z':
+			if i > 0 {
+				b.WriteByte(' ')
+			}
+			r += 'a' - 'A'
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// Texts shows the values of a change for people.
+func (c *Change) Texts() (before, after string) {
+	return valueText(c.Field, c.Before), valueText(c.Field, c.After)
+}
+
+// Percent says by how much a figure has changed: "+1.5 %".
+func (c *Change) Percent() string {
+	before, a := c.Before.(json.Number)
+	after, b := c.After.(json.Number)
+	if !a || !b {
+		return ""
+	}
+	x, errX := before.Int64()
+	y, errY := after.Int64()
+	if errX != nil || errY != nil {
+		return ""
+	}
+	return Percent(x, y)
+}
+
 // longestValue bounds what is shown of one value.
 const longestValue = 60
 
@@ -236,6 +287,9 @@ func valueText(field string, v any) string {
 	case nil:
 		return "-"
 	case string:
+		if field == "scenario" {
+			return Scenario(v)
+		}
 		return clip(v)
 	case json.Number:
 		n, err := v.Int64()
@@ -243,8 +297,10 @@ func valueText(field string, v any) string {
 			return clip(v.String())
 		}
 		switch {
+		case strings.HasSuffix(field, "microRequestsPerHour"):
+			return Rate(n)
 		case strings.HasSuffix(field, "PicoUSD"):
-			return Dollars(n, Requests) + "/100k"
+			return Price(n) + "/100k"
 		case strings.HasSuffix(field, "Us"):
 			return Duration(n)
 		case strings.HasSuffix(field, "Bytes"):

@@ -131,6 +131,33 @@ func Compared(other, ours int64) string {
 	return "the same cost"
 }
 
+// Versus says how a plan differs in cost and latency from another way: "23 % cheaper and 140 ms slower".
+func Versus(ourPicoUSD, ourUs, theirPicoUSD, theirUs int64) string {
+	cost := "as cheap"
+	if ourPicoUSD != theirPicoUSD && theirPicoUSD > 0 {
+		cost = Compared(ourPicoUSD, theirPicoUSD)
+	}
+	latency := "as fast"
+	switch us := ourUs - theirUs; {
+	case us > 0:
+		latency = Duration(us) + " slower"
+	case us < 0:
+		latency = Duration(-us) + " faster"
+	}
+	return cost + " and " + latency
+}
+
+// Price prints what Requests requests cost that cost so much each.
+func Price(picoUSD int64) string { return Dollars(picoUSD, Requests) }
+
+// Part prints a part of a whole as a percentage.
+func Part(part, whole int64) string {
+	if whole <= 0 {
+		return Share(0)
+	}
+	return Share(fraction(part, whole))
+}
+
 // Share prints millionths as a percentage with two figures.
 func Share(ppm int64) string {
 	percent := float64(ppm) / 1e4
