@@ -140,7 +140,7 @@ func dearest(p *solve.Problem, x, s *solve.Stage) bool {
 func TestOutlineAgreesWithProblem(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 8))
 	fewer, points := 0, 0
-	for round := range 120 {
+	for round := range 90 {
 		p := mustPlatform(t, platform.Names()[round%len(platform.Names())])
 		settings := anySettings(rng, p)
 		if rng.IntN(4) == 0 {

@@ -177,7 +177,9 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 		}
 		y := s.joined(list, x.entry, x.layer, x.at)
 		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse {
-			s.polish(p, q, list, d)
+			if s.hints == nil { // else enough is known
+				s.polish(p, q, list, d)
+			}
 		}
 		s.plans = append(s.plans, y)
 		if z == nil || x.value < d.value(z.time, z.cost) {

@@ -32,6 +32,7 @@ type sieve struct {
 	known      []item    // plans, by rising time; their costs with the gateway's
 	gatewayUSD float64   // pico-USD per us
 	margin     float64   // more than floating point loses
+	narrow     int       // windows of so many known plans are not divided
 
 	places        []Place
 	first, last   []float64 // by place: R of its first node and its last
@@ -62,6 +63,7 @@ func (o *Outline) sift(known []item, e Effort) (nodes []Place, wanted func(i int
 	places := o.parts(firstPart)
 	pairs := every(len(places))
 	for part := firstPart; ; {
+		s.narrow = max(1, len(s.known)*part/windows)
 		s.pass(places, pairs)
 		if part == 1 {
 			return s.survivors()
@@ -73,7 +75,8 @@ func (o *Outline) sift(known []item, e Effort) (nodes []Place, wanted func(i int
 
 const (
 	firstPart   = 16 // nodes of a place to begin with
-	partDivisor = 4
+	partDivisor = 2
+	windows     = 512 // of a pass over places of one node; the others have fewer
 )
 
 // parts divides the nodes into places of so many, with the nodes of a cut together.
@@ -341,7 +344,7 @@ func (s *sieve) window(lo, hi, a, b int) {
 		}
 		s.lists = append(s.lists, int32(i))
 	}
-	if b-a > 1 && len(s.lists)-start > fewStages {
+	if left := len(s.lists) - start; b-a > s.narrow && left > fewStages {
 		stop := len(s.lists)
 		slices.Reverse(s.lists[start:stop])
 		s.window(start, stop, a, (a+b)/2)
