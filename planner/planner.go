@@ -168,10 +168,10 @@ func (p *Problem) At(sloUs int64) (*plan.Plan, error) {
 // document can use.
 const fineSizes = 1000
 
-// resolutionUs says for which SLOs the frontier is wanted: every microsecond, or with very many memory sizes every
-// millisecond, unless the request itself asks for something between.
+// resolutionUs says for which SLOs the frontier is wanted: every microsecond, or with very many memory sizes, or functions side by
+// side, each of which has a size of its own, every millisecond, unless the request itself asks for something between.
 func (p *Problem) resolutionUs(r Request) int64 {
-	if len(p.outline.Sizes) > fineSizes && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
+	if (len(p.outline.Sizes) > fineSizes || p.table.Forks()) && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
 		return solve.Millisecond
 	}
 	return 1

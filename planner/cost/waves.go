@@ -3,6 +3,7 @@ package cost
 import (
 	"cmp"
 	"fmt"
+	"math"
 	"slices"
 
 	"partita/planner/graph"
@@ -156,6 +157,9 @@ func (w *Wave) Option() solve.Option {
 // WaveOf gives the nodes and the functions of a stage of the problem that Problem has made last, which is a wave.
 func (t *Table) WaveOf(s *solve.Stage) []Function { return t.waves[-1-s.Variant] }
 
+// Forks tells whether some layers may be computed side by side.
+func (t *Table) Forks() bool { return len(t.regions) > 0 }
+
 // IsWave tells whether a stage of the problem is a wave.
 func IsWave(s *solve.Stage) bool { return s.Variant < 0 }
 
@@ -226,25 +230,7 @@ func (b *builder) wavesFrom(i int, p *solve.Problem) {
 		if r == nil {
 			continue
 		}
-		menus := map[[2]int][]choice{}
-		for key, s := range r.sides {
-			menus[key] = b.menu(&s, i, j, p)
-		}
-		var all []wave
-		branches := len(r.bounds) - 1
-		for split := 1; split < 1<<(branches-1); split++ { // bit k: a function ends after branch k
-			var ends [][2]int
-			begin := 0
-			for k := range branches {
-				if k == branches-1 || split>>k&1 == 1 {
-					ends = append(ends, [2]int{begin, k + 1})
-					begin = k + 1
-				}
-			}
-			if len(ends) <= t.MaxStages {
-				all = t.together(r, ends, menus, i == 0, all)
-			}
-		}
+		all := b.together(r, i, j, p)
 		for _, w := range t.undominated(all) {
 			s := solve.Stage{I: int32(i), J: int32(j), Low: int32(len(t.sizes)), High: int32(len(t.sizes)) + 1, Variant: int32(-1 - len(t.waves)),
 				InitUs: w.readyUs - w.runUs, HopUs: w.runUs, FeesPicoUSD: w.costPicoUSD, FixedPicoUSD: w.costPicoUSD}
@@ -254,9 +240,35 @@ func (b *builder) wavesFrom(i int, p *solve.Problem) {
 	}
 }
 
-// together adds the waves of the functions that end after some branches: at each pace that one of them can set, the others are the
-// cheapest that keep it.
-func (t *Table) together(r *region, ends [][2]int, menus map[[2]int][]choice, first bool, all []wave) []wave {
+// ladder is how a function beside others can keep a pace: ways that are ever slower and cheaper.
+type ladder struct {
+	first, last int // branches
+	rungs       []choice
+	at          int // the cheapest that keeps the present pace; -1: none does
+}
+
+// climb sorts the ways to run a side into a ladder, by one of their two times.
+func climb(key [2]int, menu []choice, limit func(c *choice) int64) ladder {
+	slices.SortFunc(menu, func(a, b choice) int {
+		if d := cmp.Compare(limit(&a), limit(&b)); d != 0 {
+			return d
+		}
+		return cmp.Or(cmp.Compare(a.costPicoUSD, b.costPicoUSD), cmp.Compare(a.readyUs, b.readyUs), cmp.Compare(a.runUs, b.runUs),
+			cmp.Compare(a.variant, b.variant), cmp.Compare(a.memoryMB, b.memoryMB))
+	})
+	l := ladder{first: key[0], last: key[1], at: -1}
+	for n := range menu {
+		if k := len(l.rungs); k == 0 || menu[n].costPicoUSD < l.rungs[k-1].costPicoUSD {
+			l.rungs = append(l.rungs, menu[n])
+		}
+	}
+	return l
+}
+
+// together lists the waves of a region between two nodes: at each pace that one of the functions can set, the cheapest functions that
+// keep it, among all ways to give the branches to two functions at least and no more than there may be stages.
+func (b *builder) together(r *region, i, j int, p *solve.Problem) (all []wave) {
+	t := b.Table
 	by := []func(c *choice) int64{
 		func(c *choice) int64 { return c.runUs },
 		func(c *choice) int64 { return c.readyUs },
@@ -267,50 +279,123 @@ func (t *Table) together(r *region, ends [][2]int, menus map[[2]int][]choice, fi
 	case t.Scenario == solve.Warm && t.Arrivals == nil:
 		by = by[:1]
 	}
+	branches := len(r.bounds) - 1
+	var keys [][2]int
+	for first := range branches {
+		for last := first + 1; last <= branches; last++ {
+			if _, ok := r.sides[[2]int{first, last}]; ok {
+				keys = append(keys, [2]int{first, last})
+			}
+		}
+	}
+	menus := make([][]choice, len(keys))
+	for k, key := range keys {
+		side := r.sides[key]
+		menus[k] = b.menu(&side, i, j, p)
+	}
 	for _, limit := range by {
-		ladders := make([][]choice, len(ends)) // by function: ever slower and cheaper
+		var ladders []ladder
 		var paces []int64
-		fastest := int64(0)
-		for k, end := range ends {
-			menu := slices.Clone(menus[end])
-			if len(menu) == 0 {
-				return all
+		for k, key := range keys {
+			l := climb(key, menus[k], limit)
+			for n := range l.rungs {
+				paces = append(paces, limit(&l.rungs[n]))
 			}
-			slices.SortFunc(menu, func(a, b choice) int {
-				return cmp.Or(cmp.Compare(limit(&a), limit(&b)), cmp.Compare(a.costPicoUSD, b.costPicoUSD), cmp.Compare(a.readyUs, b.readyUs), cmp.Compare(a.runUs, b.runUs),
-					cmp.Compare(a.variant, b.variant), cmp.Compare(a.memoryMB, b.memoryMB))
-			})
-			for n := range menu {
-				if c := &menu[n]; len(ladders[k]) == 0 || c.costPicoUSD < ladders[k][len(ladders[k])-1].costPicoUSD {
-					ladders[k] = append(ladders[k], *c)
-					paces = append(paces, limit(c))
-				}
-			}
-			fastest = max(fastest, limit(&ladders[k][0]))
+			ladders = append(ladders, l)
 		}
 		slices.Sort(paces)
-		at := make([]int, len(ends))
+		cheapest := int64(math.MaxInt64)
+		d := newDivision(branches, min(branches, t.MaxStages))
 		for _, us := range slices.Compact(paces) {
-			if us < fastest {
-				continue
-			}
-			var w wave
-			for k := range ends {
-				for at[k]+1 < len(ladders[k]) && limit(&ladders[k][at[k]+1]) <= us {
-					at[k]++
+			for k := range ladders {
+				l := &ladders[k]
+				for l.at+1 < len(l.rungs) && limit(&l.rungs[l.at+1]) <= us {
+					l.at++
 				}
-				c := &ladders[k][at[k]]
-				w.runUs, w.readyUs, w.costPicoUSD = max(w.runUs, c.runUs), max(w.readyUs, c.readyUs), w.costPicoUSD+c.costPicoUSD
-				w.functions = append(w.functions, Function{r.bounds[ends[k][0]], r.bounds[ends[k][1]], int(c.variant), c.memoryMB})
 			}
-			w.costPicoUSD += t.otherGatewayPicoUSD(w.readyUs-w.runUs, w.runUs, first)
-			if first {
-				w.costPicoUSD += t.GatewayFees()
+			if sum, ok := d.divide(ladders); ok && sum < cheapest {
+				cheapest = sum
+				all = append(all, t.wave(r, d.chosen(ladders), i == 0))
 			}
-			all = append(all, w)
 		}
 	}
 	return all
+}
+
+// wave sums functions up.
+func (t *Table) wave(r *region, chosen []*ladder, first bool) wave {
+	var w wave
+	for _, l := range chosen {
+		c := &l.rungs[l.at]
+		w.runUs, w.readyUs, w.costPicoUSD = max(w.runUs, c.runUs), max(w.readyUs, c.readyUs), w.costPicoUSD+c.costPicoUSD
+		w.functions = append(w.functions, Function{r.bounds[l.first], r.bounds[l.last], int(c.variant), c.memoryMB})
+	}
+	w.costPicoUSD += t.otherGatewayPicoUSD(w.readyUs-w.runUs, w.runUs, first)
+	if first {
+		w.costPicoUSD += t.GatewayFees()
+	}
+	return w
+}
+
+// division divides the branches of a region among functions, as cheaply as can be.
+type division struct {
+	branches, most int
+	sum            []int64 // by number of functions, then of branches given to them
+	via            []int   // the ladder of the last of these functions
+}
+
+func newDivision(branches, most int) *division {
+	n := (most + 1) * (branches + 1)
+	return &division{branches, most, make([]int64, n), make([]int, n)}
+}
+
+// divide finds the cheapest way at the present rungs of the ladders, which are sorted by their first branch.
+func (d *division) divide(ladders []ladder) (sum int64, ok bool) {
+	width := d.branches + 1
+	for k := range d.sum {
+		d.sum[k] = math.MaxInt64
+	}
+	d.sum[0] = 0
+	for k := range ladders {
+		l := &ladders[k]
+		if l.at < 0 {
+			continue
+		}
+		price := l.rungs[l.at].costPicoUSD
+		for n := range d.most {
+			from, to := n*width+l.first, (n+1)*width+l.last
+			if d.sum[from] < math.MaxInt64 && d.sum[from]+price < d.sum[to] {
+				d.sum[to], d.via[to] = d.sum[from]+price, k
+			}
+		}
+	}
+	end := d.end()
+	return d.sum[end], d.sum[end] < math.MaxInt64
+}
+
+// end is where all branches are given away most cheaply.
+func (d *division) end() int {
+	width := d.branches + 1
+	best := width + d.branches
+	for n := 2; n <= d.most; n++ {
+		if at := n*width + d.branches; d.sum[at] < d.sum[best] {
+			best = at
+		}
+	}
+	return best
+}
+
+// chosen lists the ladders of the way found.
+func (d *division) chosen(ladders []ladder) []*ladder {
+	var list []*ladder
+	width := d.branches + 1
+	for at := d.end(); at > 0; {
+		l := &ladders[d.via[at]]
+		list = append(list, l)
+		at -= width + l.last - l.first
+	}
+	slices.Reverse(list)
+	return list
 }
 
 // undominated leaves out the waves that another is at least as good as in every respect that counts in the scenario, of equals all
