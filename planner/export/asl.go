@@ -2,7 +2,7 @@ package export
 
 import (
 	"fmt"
-	"slices"
+	"strings"
 
 	"partita/planner/cost"
 	"partita/planner/report"
@@ -12,12 +12,21 @@ import (
 // formats are written here as text: the planner knows nothing of the runtime.
 const eventFormat = "partita.event/1"
 
-// A state's input and output have at most 262,144 bytes (Step Functions quotas page, 2026). What the invocation's result
-// holds beside the tensors' text is far below the rest.
+// A state's input and output have at most 262,144 bytes (Step Functions quotas page, 2026). Beside the tensors' text they hold what
+// the service adds to an invocation's answer, and a line for every step so far, of which a stage has two where it is woken.
 const (
 	stateBytes = 262_144
-	stateRest  = 16_384
+	stateRest  = 2_048
+	stepBytes  = 450
 )
+
+// tensorBytes is what the tensors of a state may take as text.
+func (d *deployment) tensorBytes() int64 {
+	return max(stateBytes-stateRest-stepBytes*int64(2*len(d.stages)+1), stateBytes/4)
+}
+
+// tensorTextBytes is more than a tensor's name, type and shape take.
+const tensorTextBytes = 1024
 
 // maxExpressUs is how long an express workflow may run (Step Functions quotas page, 2026).
 const maxExpressUs = 300_000_000
@@ -39,175 +48,230 @@ func (d *deployment) handOver(i int) string {
 			}
 		}
 	}
-	if s.TransportOut != cost.Inline || (bytes+2)/3*4+stateRest > stateBytes {
+	if s.TransportOut != cost.Inline || (bytes+2)/3*4+tensorTextBytes > d.tensorBytes() {
 		return cost.S3
 	}
 	return cost.Inline
 }
 
-// machineDeletes tells whether the state machine has objects to remove: those of all hops but the last, whose are the
-// answer.
-func (d *deployment) machineDeletes() bool {
-	for i := range d.stages[:len(d.stages)-1] {
-		if d.handOver(i) == cost.S3 && !d.endsWith(i) {
-			return true
-		}
-	}
-	return false
-}
+// retryable are the failures of an invocation that may pass (Step Functions developer guide, Lambda service exceptions), and
+// crashed those of a function's environment, which is tried once more. A stage that runs again writes the same objects.
+var (
+	retryable = texts([]string{"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException"})
+	crashed   = texts([]string{"Runtime.ExitError", "Runtime.OutOfMemory"})
+)
 
-// endsWith tells whether a stage is of the last step, whose tensors are the answer.
-func (d *deployment) endsWith(i int) bool {
-	steps := d.plan.Waves()
-	return i >= steps[len(steps)-2]
-}
-
-// retryable are the failures of an invocation that may pass (Step Functions developer guide, Lambda service exceptions).
-// A stage that runs again writes the same objects.
-var retryable = texts([]string{"Lambda.ServiceException", "Lambda.AWSLambdaException", "Lambda.SdkClientException", "Lambda.TooManyRequestsException"})
+// Names of the states around the stages.
+const (
+	prepareState = "Prepare"
+	answerState  = "Answer"
+	cleanUpState = "Clean up"
+	failedState  = "Failed"
+)
 
 // stateMachine writes the Amazon States Language, with JSONata as its query language.
 func stateMachine(d *deployment) ([]byte, error) {
-	steps := d.plan.Waves()
-	deletes := d.machineDeletes()
-	overlap := d.wake && steps[1] < len(d.stages)
-	end := func(then string) []member {
-		if then == "" {
-			return []member{m("End", true)}
-		}
-		return []member{m("Next", then)}
-	}
-	stepState := func(k int) string {
-		if first, end := steps[k], steps[k+1]; end-first > 1 {
-			return fmt.Sprintf("Stages %d to %d", first+1, end)
-		}
-		return stageState(steps[k])
-	}
-	after := func(k int) string { // the state after a step
-		switch {
-		case k+2 < len(steps):
-			return stepState(k + 1)
-		case deletes:
-			return "Objects to remove?"
-		}
-		return ""
-	}
-
-	assign := object{m("prefix", "{% '"+d.runs()+"' & $states.context.Execution.Name & '/' %}")}
-	if deletes {
-		assign = append(assign, m("objects", list{}))
-	}
-	first := stepState(0)
-	if overlap {
-		first = "Start all stages"
-	}
-	states := object{m("Name the request", object{m("Type", "Pass"), m("Assign", assign), m("Next", first)})}
-	keep := func(from string, k int) []member { // remembers the objects that a step has written
-		if !deletes || k+2 == len(steps) || !slices.ContainsFunc(d.stages[steps[k]:steps[k+1]], func(f function) bool { return d.handOver(f.stage.Index-1) == cost.S3 }) {
-			return nil
-		}
-		return []member{m("Assign", object{m("objects", "{% [$append($objects, "+from+".tensors.object)] %}")})}
-	}
-	for k := range steps[:len(steps)-1] {
-		begin, until := steps[k], steps[k+1]
-		if until-begin == 1 && (k > 0 || !overlap) {
-			state := append(d.runState(begin), keep("$states.result.Payload", k)...)
-			states = append(states, m(stepState(k), append(state, end(after(k))...)))
-			continue
-		}
-		var branches list
-		alone := func(name string, state object) {
-			branches = append(branches, object{m("StartAt", name), m("States", object{m(name, append(state, m("End", true)))})})
-		}
-		for i := begin; i < until; i++ {
-			alone(stageState(i), d.runState(i))
-		}
-		parallel := object{m("Type", "Parallel")}
-		name, answers := stepState(k), "$states.result"
-		if k == 0 && overlap {
-			for w := until; w < len(d.stages); w++ {
-				alone(fmt.Sprintf("Wake stage %d", w+1), d.wakeState(w))
+	steps := len(d.plan.Waves()) - 1
+	first := d.stepState(0)
+	var chain object
+	if d.wake && steps > 1 {
+		first, chain = d.overlapped(steps-1, m("Next", answerState), toCleanUp())
+	} else {
+		for k := range steps {
+			then := m("Next", answerState)
+			if k+1 < steps {
+				then = m("Next", d.stepState(k+1))
 			}
-			name, answers = first, fmt.Sprintf("$states.result[[0..%d]]", until-1)
-			parallel = append(parallel, m("Comment", "The second stage runs when the first has answered and all are awake; the gateway waits only for the stage that it needs next."))
+			chain = append(chain, d.step(k, then, cleanUpState)...)
 		}
-		parallel = append(parallel, m("Branches", branches))
-		switch {
-		case until-begin == 1:
-			answers = "$states.result[0]"
-			parallel = append(parallel, m("Output", "{% $states.result[0] %}"))
-		case k+2 == len(steps):
-			parallel = append(parallel, m("Output", object{m("tensors", "{% ["+answers+".tensors] %}")}))
-		default: // what no branch takes is for later stages; each finds its own by name
-			parallel = append(parallel, m("Output", object{m("tensors", "{% [$append($states.input.tensors, "+answers+".tensors)] %}")}))
-		}
-		parallel = append(parallel, keep(answers, k)...)
-		states = append(states, m(name, append(parallel, end(after(k))...)))
 	}
-	if deletes {
-		states = append(states,
-			m("Objects to remove?", object{m("Type", "Choice"), m("Choices", list{object{m("Condition", "{% $count($objects) > 0 %}"), m("Next", "Remove objects")}}), m("Default", "Answer")}),
-			m("Remove objects", object{m("Type", "Task"), m("Resource", "arn:aws:states:::aws-sdk:s3:deleteObjects"),
-				m("Arguments", object{m("Bucket", d.bucket), m("Delete", object{m("Quiet", true), m("Objects", "{% [$objects.{'Key': key}] %}")})}),
-				m("Output", "{% $states.input %}"),
-				m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", "{% $states.input %}"), m("Next", "Answer")}}),
-				m("Next", "Answer")}),
-			m("Answer", object{m("Type", "Succeed")}))
-	}
+	states := object{m(prepareState, d.prepareState(first))}
+	states = append(states, chain...)
+	states = append(states, m(answerState, d.answerState()), m(cleanUpState, d.cleanUpState()), m(failedState, failState()))
 	return asJSON(object{
-		m("Comment", d.machineComment(overlap, deletes)),
-		m("QueryLanguage", "JSONata"), m("StartAt", "Name the request"), m("States", states),
+		m("Comment", d.machineComment()), m("QueryLanguage", "JSONata"), m("StartAt", prepareState), m("States", states),
 	}), nil
+}
+
+// stepState names the state of a step: that of its one stage, or one with a branch for each of those that run side by side.
+func (d *deployment) stepState(k int) string {
+	waves := d.plan.Waves()
+	if first, end := waves[k], waves[k+1]; end-first > 1 {
+		return fmt.Sprintf("Stages %d to %d", first+1, end)
+	}
+	return stageState(waves[k])
+}
+
+// step gives the states of a step, which lead on as then says, and to the state failed when something fails.
+func (d *deployment) step(k int, then member, failed string) object {
+	waves := d.plan.Waves()
+	first, end := waves[k], waves[k+1]
+	if end-first == 1 {
+		return object{m(stageState(first), d.runState(first, then, d.failing(&d.stages[first], failed)))}
+	}
+	var branches list
+	for i := first; i < end; i++ {
+		own := stageState(i) + " failed"
+		branches = append(branches, object{m("StartAt", stageState(i)), m("States", object{m(stageState(i), d.besideState(i, own)), m(own, failState())})})
+	}
+	tensors := "{% [$append($states.input.tensors, $states.result.tensors)] %}" // what no branch takes is for later stages; each finds its own by name
+	if k+2 == len(waves) {
+		tensors = "{% [$states.result.tensors] %}"
+	}
+	return object{m(d.stepState(k), object{m("Type", "Parallel"), m("Branches", branches),
+		m("Output", object{m("tensors", tensors), m("steps", "{% [$append($states.input.steps, $states.result.step)] %}")}),
+		m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", failure()), m("Next", failed)}}), then})}
+}
+
+// overlapped wakes the stages after the first step while those before them run: for each step a state with a branch for the steps up
+// to the one before and one for each wake, inside that of the next. So a step waits for its own start alone. It gives the states up to
+// step k and which begins; failing is what a state of several branches does that fails, nil inside of others, where it fails them too.
+func (d *deployment) overlapped(k int, then member, failing list) (start string, states object) {
+	name, failed := d.stepState(k), cleanUpState
+	if failing == nil {
+		failed = name + " failed"
+		states = object{m(failed, failState())}
+	}
+	states = append(d.step(k, then, failed), states...)
+	if k == 0 {
+		return name, states
+	}
+	before, chain := d.overlapped(k-1, m("End", true), nil)
+	branches := list{object{m("StartAt", before), m("States", chain)}}
+	waves := d.plan.Waves()
+	for i := waves[k]; i < waves[k+1]; i++ {
+		wake := fmt.Sprintf("Wake stage %d", i+1)
+		branches = append(branches, object{m("StartAt", wake), m("States", object{m(wake, d.wakeState(i, wake+" failed")), m(wake+" failed", failState())})})
+	}
+	parallel := object{m("Type", "Parallel"), m("Branches", branches),
+		m("Output", object{m("tensors", "{% [$states.result[0].tensors] %}"), m("steps", "{% [$append($states.result[0].steps, $states.result.step)] %}")})}
+	if failing != nil {
+		parallel = append(parallel, m("Catch", failing))
+	}
+	start = "Until " + strings.ToLower(name[:1]) + name[1:]
+	return start, append(object{m(start, append(parallel, m("Next", name)))}, states...)
 }
 
 func stageState(i int) string { return fmt.Sprintf("Stage %d", i+1) }
 
-// runState runs a stage on the tensors of its input.
-func (d *deployment) runState(i int) object {
-	f := &d.stages[i]
-	return object{
-		m("Type", "Task"), m("Comment", oneLine(f.stage.Layers)), m("Resource", "arn:aws:states:::lambda:invoke"),
-		m("Arguments", object{m("FunctionName", f.name), m("Payload", object{
-			m("format", eventFormat), m("kind", "run"), m("request", "{% $states.context.Execution.Name %}"), m("transportOut", d.handOver(i)), m("bucket", d.bucket),
-			m("keyPrefix", fmt.Sprintf("{%% $prefix & 'p0/s%d/' %%}", i)), m("tensors", "{% [$states.input.tensors] %}")})}),
-		m("TimeoutSeconds", f.timeoutSeconds), m("Retry", retry()),
-		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}")}),
-	}
+// execution names the request, and folder is an expression for a folder of its objects.
+const execution = "{% $states.context.Execution.Name %}"
+
+func (d *deployment) folder(below string) string {
+	return "{% '" + d.runs() + "' & $states.context.Execution.Name & '/" + below + "' %}"
 }
 
-// wakeState starts a stage, which loads its weights, and gives nothing.
-func (d *deployment) wakeState(i int) object {
-	f := &d.stages[i]
-	return object{
-		m("Type", "Task"), m("Resource", "arn:aws:states:::lambda:invoke"),
-		m("Arguments", object{m("FunctionName", f.name), m("Payload", object{
-			m("format", eventFormat), m("kind", "wake"), m("request", "{% $states.context.Execution.Name %}"), m("transportOut", cost.Inline), m("bucket", d.bucket),
-			m("keyPrefix", fmt.Sprintf("{%% $prefix & 'p0/s%d/' %%}", i))})}),
-		m("TimeoutSeconds", f.timeoutSeconds), m("Retry", retry()), m("Output", object{}),
+// traced is an expression for what a state did, for the trace. result is where its function's answer is.
+func traced(kind string, stage int, objects bool) string {
+	text := fmt.Sprintf("{'kind': '%s', 'stage': %d, 'enteredMs': $toMillis($states.context.State.EnteredTime), 'leftMs': $millis(), 'retries': $states.context.State.RetryCount, "+
+		"'cold': $states.result.Payload.cold, 'times': $states.result.Payload.times", kind, stage)
+	if objects {
+		text += ", 'objects': [$states.result.Payload.tensors.object]"
 	}
+	return text + "}"
+}
+
+// invoke is a state that invokes a function.
+func invoke(f *function, comment string, payload any, rest ...member) object {
+	state := object{m("Type", "Task")}
+	if comment != "" {
+		state = append(state, m("Comment", comment))
+	}
+	state = append(state, m("Resource", "arn:aws:states:::lambda:invoke"),
+		m("Arguments", object{m("FunctionName", f.name), m("Payload", payload)}),
+		m("TimeoutSeconds", min(f.timeoutSeconds, maxExpressUs/1_000_000)), m("Retry", retry()))
+	return append(state, rest...)
+}
+
+// prepareState has the gateway's function make the first stage's tensors of the execution's input.
+func (d *deployment) prepareState(next string) object {
+	payload := fmt.Sprintf("{%% $merge([$states.input, {'kind': 'prepare', 'request': $states.context.Execution.Name, "+
+		"'keyPrefix': '%s' & $states.context.Execution.Name & '/', 'tensorBytes': %d}]) %%}", d.runs(), d.tensorBytes())
+	return invoke(&d.gateway, "The gateway's function decodes and preprocesses the input.", payload,
+		m("Assign", object{m("top", "{% $states.result.Payload.top %}")}),
+		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("steps", "{% ["+traced("prepare", 0, true)+"] %}")}),
+		m("Catch", d.failing(&d.gateway, cleanUpState)), m("Next", next))
+}
+
+// runState runs a stage on the tensors of its input.
+func (d *deployment) runState(i int, then member, failing list) object {
+	return invoke(&d.stages[i], oneLine(d.stages[i].stage.Layers), d.runEvent(i),
+		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("steps", "{% [$append($states.input.steps, "+traced("run", i, true)+")] %}")}),
+		m("Catch", failing), then)
+}
+
+func (d *deployment) runEvent(i int) object {
+	return object{
+		m("format", eventFormat), m("kind", "run"), m("request", execution), m("transportOut", d.handOver(i)), m("bucket", d.bucket),
+		m("keyPrefix", d.folder(fmt.Sprintf("p0/s%d/", i))), m("tensorBytes", d.tensorBytes()), m("tensors", "{% [$states.input.tensors] %}")}
+}
+
+// besideState runs a stage beside others, on all tensors that there are.
+func (d *deployment) besideState(i int, failed string) object {
+	f := &d.stages[i]
+	return invoke(f, oneLine(f.stage.Layers), d.runEvent(i),
+		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("step", "{% "+traced("run", i, true)+" %}")}),
+		m("Catch", d.failing(f, failed)), m("End", true))
+}
+
+// wakeState starts a stage, which loads its weights.
+func (d *deployment) wakeState(i int, failed string) object {
+	f := &d.stages[i]
+	return invoke(f, "", object{m("format", eventFormat), m("kind", "wake"), m("request", execution)},
+		m("Output", object{m("step", "{% "+traced("wake", i, false)+" %}")}), m("Catch", d.failing(f, failed)), m("End", true))
+}
+
+// answerState has the gateway's function make the answer: the outputs, a ranking of classes and the trace.
+func (d *deployment) answerState() object {
+	return invoke(&d.gateway, "The gateway's function ranks the classes, and accounts for the stages.", object{
+		m("format", eventFormat), m("kind", "answer"), m("request", execution), m("keyPrefix", d.folder("")), m("tensorBytes", d.tensorBytes()),
+		m("startedMs", "{% $toMillis($states.context.Execution.StartTime) %}"), m("top", "{% $top %}"),
+		m("tensors", "{% [$states.input.tensors] %}"), m("steps", "{% [$states.input.steps] %}")},
+		m("Output", "{% $states.result.Payload %}"), m("Catch", d.failing(&d.gateway, cleanUpState)), m("End", true))
+}
+
+// cleanUpState removes what a failed execution has written.
+func (d *deployment) cleanUpState() object {
+	return invoke(&d.gateway, "What a failed request has written is removed.", object{
+		m("format", eventFormat), m("kind", "abandon"), m("request", execution), m("keyPrefix", d.folder(""))},
+		m("Output", "{% $states.input %}"), m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", "{% $states.input %}"), m("Next", failedState)}}), m("Next", failedState))
+}
+
+// failing leads from a state that invokes a function to another: the cause begins with the function's name, which a failure does not
+// tell otherwise.
+func (d *deployment) failing(f *function, next string) list {
+	return list{object{m("ErrorEquals", list{"States.ALL"}),
+		m("Output", object{m("Error", "{% $states.errorOutput.Error %}"), m("Cause", "{% '"+f.name+" ' & $states.errorOutput.Cause %}")}), m("Next", next)}}
+}
+
+// failure is what a state of several branches has to say of the one that failed.
+func failure() object {
+	return object{m("Error", "{% $states.errorOutput.Error %}"), m("Cause", "{% '' & $states.errorOutput.Cause %}")}
+}
+
+func toCleanUp() list {
+	return list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", failure()), m("Next", cleanUpState)}}
+}
+
+func failState() object {
+	return object{m("Type", "Fail"), m("Error", "{% $states.input.Error %}"), m("Cause", "{% $states.input.Cause %}")}
 }
 
 func retry() list {
-	return list{object{m("ErrorEquals", retryable), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(3)), m("BackoffRate", int64(2)), m("JitterStrategy", "FULL")}}
+	return list{
+		object{m("ErrorEquals", retryable), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(3)), m("BackoffRate", int64(2)), m("JitterStrategy", "FULL")},
+		object{m("ErrorEquals", crashed), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(1))},
+	}
 }
 
 // machineComment says what the state machine does, and what it cannot do that the gateway does.
-func (d *deployment) machineComment(overlap, deletes bool) string {
-	kind := "an express workflow"
-	if d.plan.LatencyUs > maxExpressUs {
-		kind = "a standard workflow"
+func (d *deployment) machineComment() string {
+	comment := fmt.Sprintf("%s in %s (plan %s). Create it as an express workflow and start it synchronously. ", oneLine(d.plan.Model.Name), report.Count(len(d.stages), "stage"), d.plan.Hash) +
+		"Its input is what the gateway takes, an event of " + eventFormat + " with the inputs; its output is the gateway's answer. " +
+		fmt.Sprintf("One execution is one pass of at most %d inputs; it does not divide a batch. ", max(d.plan.Request.Batch, 1)) +
+		"States hold at most 262,144 bytes, so larger inputs come as objects under " + d.runs() + ", and larger tensors go through S3. "
+	if d.plan.Workflow == nil {
+		comment += "The plan's latency and cost are those of the gateway; plan with orchestration step-functions for those of a workflow. "
 	}
-	comment := fmt.Sprintf("%s in %s (plan %s). Create it as %s. ", oneLine(d.plan.Model.Name), report.Count(len(d.stages), "stage"), d.plan.Hash, kind) +
-		`Its input is {"tensors":[{"name","dtype","shape","data" or "object"}]} as the first stage takes them: it decodes and preprocesses nothing. ` +
-		"Its answer is the last stage's tensors: it ranks no classes, and reports neither times nor costs. " +
-		fmt.Sprintf("One execution is one pass of at most %d inputs; it does not split batches. ", max(d.plan.Request.Batch, 1)) +
-		"States hold at most 262,144 bytes, so larger tensors go through S3 where the plan may say inline. " +
-		"The plan's latency and cost are those of the gateway; Step Functions has its own fees and delays. "
-	if overlap {
-		comment += "All stages are woken at the start. "
-	}
-	if deletes {
-		comment += "It removes what stages hand over, but not after a failure. "
-	}
-	return comment + "Inputs and answers in S3 are the caller's to remove; let objects under " + d.runs() + " expire after a day."
+	return comment + "What a request writes is removed, but for outputs that are too large for an answer, and what an execution leaves that is ended from outside: let objects under " + d.runs() + " expire after a day."
 }

@@ -3,10 +3,12 @@ package export
 import (
 	"bytes"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -29,7 +31,9 @@ func machines(t *testing.T) map[string]*plan.Plan {
 
 // TestStateMachineIsConnected follows every state to the end.
 func TestStateMachineIsConnected(t *testing.T) {
-	for name, p := range machines(t) {
+	all := machines(t)
+	maps.Copy(all, besides(t))
+	for name, p := range all {
 		var machine map[string]any
 		if err := json.Unmarshal(mustExport(t, p, "asl", Options{Name: "demo"}), &machine); err != nil {
 			t.Fatal(err)
@@ -50,7 +54,7 @@ func TestStateMachineIsConnected(t *testing.T) {
 				}
 				reached[state] = true
 				next, ends := s["Next"].(string)
-				if s["End"] != true && s["Type"] != "Succeed" && s["Type"] != "Choice" && !ends {
+				if s["End"] != true && s["Type"] != "Fail" && s["Type"] != "Choice" && !ends {
 					t.Errorf("%s: %q leads nowhere", name, state)
 				}
 				if ends {
@@ -118,70 +122,88 @@ func TestStateMachineValidates(t *testing.T) {
 	}
 }
 
-// TestStateMachineRuns runs the state machines with functions that record what they are sent: the stages must get events of
-// the wire format, in order, each with the tensors of the one before.
-func TestStateMachineRuns(t *testing.T) {
+// ran is what happened in a state machine.
+type ran struct {
+	Seen []struct {
+		Arguments struct {
+			FunctionName string
+			Payload      json.RawMessage
+		}
+	}
+	Output struct {
+		Outputs []wire.Tensor
+		Trace   struct {
+			Steps     []wire.WorkflowStep
+			Top       int
+			StartedMs int64
+		}
+	}
+	Failed *struct{ Error, Cause string }
+}
+
+func runMachine(t *testing.T, p *plan.Plan, failing ...string) ran {
+	t.Helper()
 	node, folder := checkers(t)
 	input := filepath.Join(t.TempDir(), "input.json")
-	if err := os.WriteFile(input, []byte(`{"tensors":[{"name":"image","dtype":"float32","shape":[1],"data":"AAAAAA=="}]}`), 0o600); err != nil {
+	if err := os.WriteFile(input, []byte(`{"format":"partita.event/1","inputs":[{"data":"AAAAAA=="}],"top":3}`), 0o600); err != nil {
 		t.Fatal(err)
 	}
+	var stderr bytes.Buffer
+	c := exec.CommandContext(t.Context(), node, append([]string{filepath.Join(folder, "run.mjs"), writeMachine(t, p), input}, failing...)...)
+	c.Stderr = &stderr
+	out, err := c.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s", err, stderr.String())
+	}
+	var r ran
+	if err := json.Unmarshal(out, &r); err != nil {
+		t.Fatal(err)
+	}
+	return r
+}
+
+// TestStateMachineRuns runs the state machines with functions that record what they are sent: the gateway's function and the stages
+// must get events of the wire format, in order, each with the tensors of the one before, and the answer the steps of all.
+func TestStateMachineRuns(t *testing.T) {
 	for name, p := range machines(t) {
-		var stderr bytes.Buffer
-		c := exec.CommandContext(t.Context(), node, filepath.Join(folder, "run.mjs"), writeMachine(t, p), input)
-		c.Stderr = &stderr
-		out, err := c.Output()
-		if err != nil {
-			t.Fatalf("%s: %v\n%s", name, err, stderr.String())
-		}
-		var ran struct {
-			Seen []struct {
-				Resource  string
-				Arguments struct {
-					FunctionName string
-					Payload      json.RawMessage
-					Bucket       string
-					Delete       struct{ Objects []struct{ Key string } }
-				}
-			}
-			Output struct{ Tensors []wire.Tensor }
-		}
-		if err := json.Unmarshal(out, &ran); err != nil {
-			t.Fatal(err)
-		}
-		var order, wakes, deleted, wantDeleted []string
-		before := []string{"image"}
-		for _, s := range ran.Seen {
-			if s.Resource == "arn:aws:states:::aws-sdk:s3:deleteObjects" {
-				for _, o := range s.Arguments.Delete.Objects {
-					deleted = append(deleted, o.Key)
-				}
-				if s.Arguments.Bucket != "my-bucket" {
-					t.Errorf("%s: deletes from %q", name, s.Arguments.Bucket)
-				}
-				continue
-			}
+		r := runMachine(t, p)
+		var order, wakes, objects, wantObjects []string
+		before := []string{}
+		for k, s := range r.Seen {
 			var event wire.StageEvent
-			d := json.NewDecoder(bytes.NewReader(s.Arguments.Payload))
-			d.DisallowUnknownFields()
-			if err := d.Decode(&event); err != nil || event.Format != wire.EventFormat || event.Bucket != "my-bucket" || event.Request != "e1" {
+			if err := json.Unmarshal(s.Arguments.Payload, &event); err != nil || event.Format != wire.EventFormat || event.Request != "e1" {
 				t.Fatalf("%s: %v: %s", name, err, s.Arguments.Payload)
 			}
-			if event.Kind == "wake" {
+			var step wire.WorkflowEvent
+			if err := json.Unmarshal(s.Arguments.Payload, &step); err != nil {
+				t.Fatal(err)
+			}
+			switch event.Kind {
+			case "wake":
 				wakes = append(wakes, s.Arguments.FunctionName)
+				continue
+			case wire.KindPrepare:
+				var whole wire.GatewayEvent
+				if err := json.Unmarshal(s.Arguments.Payload, &whole); err != nil || k != 0 || whole.Top != 3 || len(whole.Inputs) != 1 || step.KeyPrefix != "runs/demo/e1/" || s.Arguments.FunctionName != "partita-demo-gateway" {
+					t.Errorf("%s: prepares by %s %s", name, s.Arguments.FunctionName, s.Arguments.Payload)
+				}
+				before = []string{"image"}
+				continue
+			case wire.KindAnswer:
+				if k != len(r.Seen)-1 || !reflect.DeepEqual(tensorNames(step.Tensors), before) || step.Top != 5 || step.StartedMs != 1_795_478_400_000 || step.KeyPrefix != "runs/demo/e1/" {
+					t.Errorf("%s: answers %s", name, s.Arguments.Payload)
+				}
 				continue
 			}
 			i := len(order)
 			order = append(order, s.Arguments.FunctionName)
-			if !reflect.DeepEqual(tensorNames(event.Tensors), before) {
-				t.Errorf("%s: stage %d gets %v, want %v", name, i+1, tensorNames(event.Tensors), before)
+			if event.Bucket != "my-bucket" || event.TensorBytes < 200_000 || !reflect.DeepEqual(tensorNames(event.Tensors), before) {
+				t.Errorf("%s: stage %d gets %s, want %v", name, i+1, s.Arguments.Payload, before)
 			}
 			before = []string{"t"}
 			if event.TransportOut == wire.S3 {
 				before = []string{"t0", "t1"}
-				if i < len(p.Stages)-1 {
-					wantDeleted = append(wantDeleted, event.KeyPrefix+"0", event.KeyPrefix+"1")
-				}
+				wantObjects = append(wantObjects, event.KeyPrefix+"0", event.KeyPrefix+"1")
 			}
 		}
 		var want, wantWakes []string
@@ -192,19 +214,32 @@ func TestStateMachineRuns(t *testing.T) {
 				wantWakes = append(wantWakes, function)
 			}
 		}
+		slices.Sort(wakes)
 		if !reflect.DeepEqual(order, want) || !reflect.DeepEqual(wakes, wantWakes) {
 			t.Errorf("%s: ran %v, woke %v", name, order, wakes)
 		}
-		if !reflect.DeepEqual(deleted, wantDeleted) {
-			t.Errorf("%s: deleted %v, want %v", name, deleted, wantDeleted)
+		steps := r.Output.Trace.Steps
+		if len(steps) != 1+len(want)+len(wantWakes) || steps[0].Kind != wire.KindPrepare {
+			t.Errorf("%s: %d steps", name, len(steps))
 		}
-		if name != "inline" && name != "whole" && len(p.Stages) > 1 && len(deleted) == 0 {
+		for _, s := range steps {
+			if s.EnteredMs != 1_795_478_401_500 || s.LeftMs < 1_000_000_000_000 || s.Times.ComputeUs != 2000 || s.Cold != (s.Kind != "run") {
+				t.Errorf("%s: %+v", name, s)
+			}
+			for _, o := range s.Objects {
+				objects = append(objects, o.Key)
+			}
+		}
+		if !reflect.DeepEqual(objects, wantObjects) {
+			t.Errorf("%s: objects %v, want %v", name, objects, wantObjects)
+		}
+		if name != "inline" && name != "whole" && len(p.Stages) > 1 && len(objects) == 0 {
 			t.Errorf("%s: nothing went through S3: this shows less than it should", name)
 		}
-		if !reflect.DeepEqual(tensorNames(ran.Output.Tensors), before) {
-			t.Errorf("%s: answers %v", name, tensorNames(ran.Output.Tensors))
+		if !reflect.DeepEqual(tensorNames(r.Output.Outputs), before) {
+			t.Errorf("%s: answers %v", name, tensorNames(r.Output.Outputs))
 		}
-		for _, key := range wantDeleted {
+		for _, key := range wantObjects {
 			if !strings.HasPrefix(key, "runs/demo/e1/p0/s") {
 				t.Errorf("%s: key %s", name, key)
 			}
@@ -212,8 +247,32 @@ func TestStateMachineRuns(t *testing.T) {
 	}
 }
 
+// Wherever a function fails, what was written is removed, and the execution fails with the function's error and its name.
+func TestStateMachineFails(t *testing.T) {
+	for name, p := range machines(t) {
+		if name != "sample" && name != "sequential" {
+			continue
+		}
+		functions := []string{"partita-demo-gateway"}
+		for i := range p.Stages {
+			functions = append(functions, "partita-demo-stage-"+string(rune('1'+i)))
+		}
+		for _, f := range functions {
+			r := runMachine(t, p, f, "tensor.wrong-shape")
+			if r.Failed == nil || r.Failed.Error != "tensor.wrong-shape" || r.Failed.Cause != f+` {"errorMessage":"broken"}` {
+				t.Errorf("%s: %s fails with %+v", name, f, r.Failed)
+			}
+			var event wire.WorkflowEvent
+			last := r.Seen[len(r.Seen)-1].Arguments
+			if err := json.Unmarshal(last.Payload, &event); err != nil || event.Kind != wire.KindAbandon || event.KeyPrefix != "runs/demo/e1/" || last.FunctionName != "partita-demo-gateway" {
+				t.Errorf("%s: after %s failed came %s", name, f, last.Payload)
+			}
+		}
+	}
+}
+
 func tensorNames(tensors []wire.Tensor) []string {
-	var names []string
+	names := []string{}
 	for i := range tensors {
 		names = append(names, tensors[i].Name)
 	}
@@ -245,44 +304,20 @@ func besides(t *testing.T) map[string]*plan.Plan {
 
 // Functions side by side run in one state, each on all tensors there are, and what they make joins these.
 func TestStateMachineSideBySide(t *testing.T) {
-	node, folder := checkers(t)
-	input := filepath.Join(t.TempDir(), "input.json")
-	if err := os.WriteFile(input, []byte(`{"tensors":[{"name":"image","dtype":"float32","shape":[1],"data":"AAAAAA=="}]}`), 0o600); err != nil {
-		t.Fatal(err)
-	}
 	for name, p := range besides(t) {
-		machine := writeMachine(t, p)
-		c := exec.CommandContext(t.Context(), node, filepath.Join(folder, "run.mjs"), machine, input)
-		out, err := c.Output()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		var ran struct {
-			Seen []struct {
-				Resource  string
-				Arguments struct {
-					FunctionName string
-					Payload      wire.StageEvent
-					Delete       struct{ Objects []struct{ Key string } }
-				}
-			}
-			Output struct{ Tensors []wire.Tensor }
-		}
-		if err := json.Unmarshal(out, &ran); err != nil {
-			t.Fatal(err)
-		}
+		r := runMachine(t, p)
 		given := []string{"image"}
-		var joined, wantDeleted, deleted, order []string
+		var joined, objects, wantObjects, order []string
 		wakes := 0
-		for _, s := range ran.Seen {
-			switch {
-			case s.Resource == "arn:aws:states:::aws-sdk:s3:deleteObjects":
-				for _, o := range s.Arguments.Delete.Objects {
-					deleted = append(deleted, o.Key)
-				}
-				continue
-			case s.Arguments.Payload.Kind == "wake":
+		for _, s := range r.Seen {
+			var event wire.StageEvent
+			if err := json.Unmarshal(s.Arguments.Payload, &event); err != nil {
+				t.Fatal(err)
+			}
+			if event.Kind == "wake" {
 				wakes++
+			}
+			if event.Kind != "run" {
 				continue
 			}
 			i := len(order)
@@ -291,15 +326,13 @@ func TestStateMachineSideBySide(t *testing.T) {
 			if stage.Branch <= 1 && joined != nil {
 				given, joined = joined, nil
 			}
-			if got := tensorNames(s.Arguments.Payload.Tensors); !reflect.DeepEqual(got, given) {
+			if got := tensorNames(event.Tensors); !reflect.DeepEqual(got, given) {
 				t.Errorf("%s: stage %d gets %v, want %v", name, i+1, got, given)
 			}
 			made := []string{"t"}
-			if s.Arguments.Payload.TransportOut == wire.S3 {
+			if event.TransportOut == wire.S3 {
 				made = []string{"t0", "t1"}
-				if w := p.Waves(); i < w[len(w)-2] {
-					wantDeleted = append(wantDeleted, s.Arguments.Payload.KeyPrefix+"0", s.Arguments.Payload.KeyPrefix+"1")
-				}
+				wantObjects = append(wantObjects, event.KeyPrefix+"0", event.KeyPrefix+"1")
 			}
 			switch last := p.Waves()[len(p.Waves())-2]; {
 			case stage.Branch == 0:
@@ -310,14 +343,26 @@ func TestStateMachineSideBySide(t *testing.T) {
 				joined = append(joined, made...)
 			}
 		}
-		if len(order) != len(p.Stages) || !reflect.DeepEqual(tensorNames(ran.Output.Tensors), joined) {
-			t.Errorf("%s: ran %v and answers %v, want %v", name, order, tensorNames(ran.Output.Tensors), joined)
+		if len(order) != len(p.Stages) || !reflect.DeepEqual(tensorNames(r.Output.Outputs), joined) {
+			t.Errorf("%s: ran %v and answers %v, want %v", name, order, tensorNames(r.Output.Outputs), joined)
 		}
-		if !reflect.DeepEqual(deleted, wantDeleted) || (len(deleted) == 0) != (name == "middle") {
-			t.Errorf("%s: deleted %v, want %v", name, deleted, wantDeleted)
+		for _, s := range r.Output.Trace.Steps {
+			for _, o := range s.Objects {
+				objects = append(objects, o.Key)
+			}
+		}
+		slices.Sort(objects)
+		if !reflect.DeepEqual(objects, wantObjects) || (len(objects) == 0) != (name == "middle") {
+			t.Errorf("%s: objects %v, want %v", name, objects, wantObjects)
+		}
+		if len(r.Output.Trace.Steps) != 1+len(order)+wakes {
+			t.Errorf("%s: %d steps", name, len(r.Output.Trace.Steps))
 		}
 		if want := len(p.Stages) - p.Waves()[1]; p.Request.Scenario == "cold-overlapped" && wakes != want {
 			t.Errorf("%s: %d stages were woken, want %d", name, wakes, want)
+		}
+		if failed := runMachine(t, p, "partita-demo-stage-2", "stage.run-failed").Failed; failed == nil || failed.Error != "stage.run-failed" || !strings.HasPrefix(failed.Cause, "partita-demo-stage-2 ") {
+			t.Errorf("%s: fails with %+v", name, failed)
 		}
 	}
 }

@@ -89,22 +89,25 @@ func (d *deployment) functionPolicy() policy {
 	}, d.fetchWeights()...)
 }
 
-// machinePolicy is what the state machine needs that takes the gateway's place.
+// machinePolicy is what the state machine needs: the stages, and the gateway's function before and after them.
 func (d *deployment) machinePolicy() policy {
-	var stages []string
-	for _, f := range d.stages {
-		stages = append(stages, d.functionARN(f.name))
+	var functions []string
+	for _, f := range d.all() {
+		functions = append(functions, d.functionARN(f.name))
 	}
-	all := policy{{sid: "DriveStages", actions: []string{"lambda:InvokeFunction"}, resources: stages}}
-	if d.machineDeletes() {
-		all = append(all, statement{sid: "RemoveTensors", actions: []string{"s3:DeleteObject"}, resources: []string{d.objectsARN(d.runs())}})
-	}
-	return all
+	return policy{{sid: "DriveStages", actions: []string{"lambda:InvokeFunction"}, resources: functions}}
 }
+
+func (d *deployment) machineARN() string {
+	return "arn:{partition}:states:{region}:{account}:stateMachine:" + d.machineName()
+}
+
+// machineName names the state machine that drives the stages, as the server's deployer names it.
+func (d *deployment) machineName() string { return d.functions() + "workflow" }
 
 // deployerPolicy is what the server needs to deploy and destroy: the calls that it makes, on what is the deployment's.
 func (d *deployment) deployerPolicy() policy {
-	return policy{
+	all := policy{
 		{sid: "ManageFunctions", actions: []string{"lambda:CreateFunction", "lambda:DeleteFunction", "lambda:GetFunction", "lambda:InvokeFunction", "lambda:ListTags", "lambda:TagResource"},
 			resources: []string{d.functionARN(d.functions() + "*")}},
 		{sid: "ListFunctions", actions: []string{"lambda:ListFunctions"}, resources: []string{"*"}}, // it knows no resources
@@ -113,23 +116,40 @@ func (d *deployment) deployerPolicy() policy {
 		{sid: "ManageObjects", actions: []string{"s3:DeleteObject", "s3:GetObject", "s3:PutObject"},
 			resources: []string{d.objectsARN("deployments/"), d.objectsARN(d.runs()), d.objectsARN("uploads/")}},
 	}
+	if d.plan.Workflow != nil {
+		all = append(all,
+			statement{sid: "ManageWorkflow", actions: []string{"states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine", "states:ListTagsForResource", "states:StartSyncExecution", "states:TagResource"},
+				resources: []string{d.machineARN()}},
+			statement{sid: "PassWorkflowRole", actions: []string{"iam:PassRole"}, resources: []string{d.roleARN(d.machineRole())}, condition: &condition{"StringEquals", "iam:PassedToService", serviceStates}},
+			statement{sid: "ListWorkflows", actions: []string{"states:ListStateMachines"}, resources: []string{"*"}}) // it knows no resources
+	}
+	return all
 }
 
 // infrastructurePolicy is what applying the SAM, CloudFormation or Terraform form needs, changes and removal included.
 func (d *deployment) infrastructurePolicy() policy {
 	roles := []string{d.roleARN(d.gatewayRole()), d.roleARN(d.stageRole())}
-	return policy{
+	managed := roles
+	var workflow policy
+	if d.plan.Workflow != nil {
+		managed = append(managed, d.roleARN(d.machineRole()))
+		workflow = policy{{sid: "ManageWorkflow", actions: []string{"states:CreateStateMachine", "states:DeleteStateMachine", "states:DescribeStateMachine", "states:ListStateMachineVersions", "states:ListTagsForResource",
+			"states:TagResource", "states:UntagResource", "states:UpdateStateMachine"}, resources: []string{d.machineARN()}},
+			{sid: "PassWorkflowRole", actions: []string{"iam:PassRole"}, resources: []string{d.roleARN(d.machineRole())}, condition: &condition{"StringEquals", "iam:PassedToService", serviceStates}},
+			{sid: "CheckWorkflow", actions: []string{"states:ValidateStateMachineDefinition"}, resources: []string{"*"}}} // it knows no resources
+	}
+	return append(policy{
 		{sid: "ManageFunctions", actions: []string{"lambda:CreateFunction", "lambda:DeleteFunction", "lambda:GetFunction", "lambda:GetFunctionCodeSigningConfig", "lambda:GetFunctionConfiguration",
 			"lambda:ListTags", "lambda:ListVersionsByFunction", "lambda:TagResource", "lambda:UntagResource", "lambda:UpdateFunctionCode", "lambda:UpdateFunctionConfiguration"},
 			resources: []string{d.functionARN(d.functions() + "*")}},
 		{sid: "ManageRoles", actions: []string{"iam:CreateRole", "iam:DeleteRole", "iam:DeleteRolePolicy", "iam:GetRole", "iam:GetRolePolicy", "iam:ListAttachedRolePolicies", "iam:ListInstanceProfilesForRole",
-			"iam:ListRolePolicies", "iam:PutRolePolicy", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy"}, resources: roles},
+			"iam:ListRolePolicies", "iam:PutRolePolicy", "iam:TagRole", "iam:UntagRole", "iam:UpdateAssumeRolePolicy"}, resources: managed},
 		{sid: "PassRoles", actions: []string{"iam:PassRole"}, resources: roles, condition: &condition{"StringEquals", "iam:PassedToService", serviceLambda}},
 		{sid: "ManageLogs", actions: []string{"logs:CreateLogGroup", "logs:DeleteLogGroup", "logs:DeleteRetentionPolicy", "logs:ListTagsForResource", "logs:PutRetentionPolicy", "logs:TagResource", "logs:UntagResource"},
 			resources: []string{d.logARN(d.functions() + "*"), strings.TrimSuffix(d.logARN(d.functions()+"*"), ":*")}},
 		{sid: "FindLogs", actions: []string{"logs:DescribeLogGroups"}, resources: []string{"*"}}, // it is given no single group
 		{sid: "ReadPackages", actions: []string{"s3:GetObject"}, resources: []string{d.objectsARN(d.packages() + "/")}},
-	}
+	}, workflow...)
 }
 
 // places fills the places in a resource's name.
@@ -199,7 +219,7 @@ func iamDocument(d *deployment) ([]byte, error) {
 			role(d.functionRole(), "all functions that the server deploys (partita serve --role)", serviceLambda, d.functionPolicy()),
 			role(d.gatewayRole(), "the gateway in the SAM, CloudFormation and Terraform forms", serviceLambda, d.gatewayPolicy()),
 			role(d.stageRole(), "the stages in the SAM, CloudFormation and Terraform forms", serviceLambda, d.stagePolicy()),
-			role(d.machineRole(), "the state machine of the ASL form", serviceStates, d.machinePolicy()),
+			role(d.machineRole(), "the state machine, of the ASL form or of a plan with orchestration step-functions", serviceStates, d.machinePolicy()),
 		}),
 	}), nil
 }

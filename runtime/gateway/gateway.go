@@ -62,6 +62,13 @@ func New(manifest *wire.GatewayManifest, invoker Invoker, store Store, memoryMB 
 // defaultTop is how many classes are ranked when the request does not say.
 const defaultTop = 5
 
+func topOf(event *wire.GatewayEvent) int {
+	if event.Top == 0 {
+		return defaultTop
+	}
+	return event.Top
+}
+
 // Handle answers one event of the platform.
 func (g *Gateway) Handle(ctx context.Context, r *lambda.Request) (lambda.Reply, error) {
 	ctx, cancel := withMargin(ctx)
@@ -69,6 +76,9 @@ func (g *Gateway) Handle(ctx context.Context, r *lambda.Request) (lambda.Reply, 
 	var event wire.GatewayEvent
 	if err := wire.Unmarshal(r.Body, &event); err != nil {
 		return lambda.Reply{}, err
+	}
+	if event.Kind != "" {
+		return g.handleStep(ctx, &event, r)
 	}
 	run := g.newRun(ctx, requestID(event.Request, r.ID), r.Received)
 	reply, err := g.answer(run, &event, r)
@@ -94,10 +104,7 @@ func (g *Gateway) answer(run *run, event *wire.GatewayEvent, r *lambda.Request) 
 	if err != nil {
 		return nil, err
 	}
-	top := event.Top
-	if top == 0 {
-		top = defaultTop
-	}
+	top := topOf(event)
 	reply := wire.GatewayReply{Format: wire.ReplyFormat, Outputs: outputs, Top: rank(outputs, top)}
 	if err := run.keep(reply.Outputs); err != nil {
 		return nil, err

@@ -77,3 +77,12 @@ func microseconds(text string) int64 {
 	}
 	return int64(math.Round(v * 1000))
 }
+
+// BilledMs is what a step bills, as it has measured itself: its phases, and its init when that came first.
+func (s *WorkflowStep) BilledMs() int64 {
+	us := s.Times.InputUs + s.Times.ComputeUs + s.Times.OutputUs
+	if s.Cold {
+		us += s.Times.InitUs
+	}
+	return max((us+999)/1000, 1)
+}

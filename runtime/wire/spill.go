@@ -13,9 +13,16 @@ const (
 
 // Spill chooses the tensors of a message that go through the store: all when the hop is planned so, else the largest,
 // as many as keep the message within PayloadLimit. Those that are in the store already and stay there count nothing.
-func Spill(tensors []Tensor, all bool) []*Tensor {
+func Spill(tensors []Tensor, all bool) []*Tensor { return SpillBeyond(tensors, all, 0) }
+
+// SpillBeyond is Spill where the text of the tensors may take so many bytes; 0 is what fits into a payload.
+func SpillBeyond(tensors []Tensor, all bool, most int64) []*Tensor {
+	limit := PayloadLimit - messageRoom
+	if most > 0 && most < int64(limit) {
+		limit = int(most)
+	}
 	order := make([]*Tensor, 0, len(tensors))
-	total := messageRoom
+	total := 0
 	for i := range tensors {
 		t := &tensors[i]
 		total += tensorRoom + t.EncodedBytes()
@@ -28,7 +35,7 @@ func Spill(tensors []Tensor, all bool) []*Tensor {
 	}
 	slices.SortStableFunc(order, func(a, b *Tensor) int { return cmp.Compare(b.EncodedBytes(), a.EncodedBytes()) })
 	for i, t := range order {
-		if total <= PayloadLimit {
+		if total <= limit {
 			return order[:i]
 		}
 		total -= t.EncodedBytes()

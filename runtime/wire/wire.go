@@ -90,6 +90,15 @@ type GatewayManifest struct {
 	OutputNames []string       `json:"outputNames"`
 	Stages      []GatewayStage `json:"stages"`
 	Cost        FunctionCost   `json:"cost"` // of the gateway itself
+	// Workflow is set where a workflow drives the stages, and the gateway's function only prepares inputs and answers.
+	Workflow *WorkflowCost `json:"workflow,omitempty"`
+}
+
+// WorkflowCost prices an execution of a workflow: a fee, and its time in whole steps.
+type WorkflowCost struct {
+	PicoUSDPerRun int64 `json:"picoUSDPerRun"`
+	PicoUSDPerMs  int64 `json:"picoUSDPerMs"`
+	StepMs        int64 `json:"stepMs"`
 }
 
 // GatewayStage is one stage as the gateway sees it.
@@ -147,7 +156,8 @@ type StageEvent struct {
 	Request      string   `json:"request"`
 	TransportOut string   `json:"transportOut"` // a reply over the payload limit goes through S3 whatever this says
 	Bucket       string   `json:"bucket"`
-	KeyPrefix    string   `json:"keyPrefix"` // of objects this stage writes
+	KeyPrefix    string   `json:"keyPrefix"`             // of objects this stage writes
+	TensorBytes  int64    `json:"tensorBytes,omitempty"` // most that the reply's tensors may take as text; 0: what fits into the platform's payload
 	Tensors      []Tensor `json:"tensors,omitempty"`
 }
 
@@ -157,6 +167,7 @@ type StageReply struct {
 	Environment string     `json:"environment"` // identifies the function's environment (process)
 	Cold        bool       `json:"cold"`        // this is the environment's first invocation
 	Times       PhaseTimes `json:"times"`
+	Top         int        `json:"top,omitempty"` // of a gateway that has prepared inputs: the classes wanted
 	Tensors     []Tensor   `json:"tensors,omitempty"`
 }
 
@@ -181,10 +192,44 @@ const (
 // GatewayEvent is what a gateway is invoked with.
 type GatewayEvent struct {
 	Format     string  `json:"format"`
+	Kind       string  `json:"kind,omitempty"` // "": drive the stages; else what a workflow asks for, see WorkflowEvent
 	Request    string  `json:"request,omitempty"`
 	Inputs     []Input `json:"inputs"`
 	Preprocess string  `json:"preprocess,omitempty"` // overrides the manifest's
 	Top        int     `json:"top,omitempty"`        // classes wanted per item; 0 means 5
+}
+
+// WorkflowEvent is what a workflow invokes a gateway's function with: before the first stage to prepare the inputs of the
+// GatewayEvent whose members it has as well, after the last to make the answer, and after a failure to remove what was written.
+type WorkflowEvent struct {
+	Format      string         `json:"format"`
+	Kind        string         `json:"kind"` // KindPrepare, KindAnswer or KindAbandon
+	Request     string         `json:"request"`
+	KeyPrefix   string         `json:"keyPrefix"` // of the request's objects
+	TensorBytes int64          `json:"tensorBytes,omitempty"`
+	StartedMs   int64          `json:"startedMs,omitempty"` // when the execution began, in Unix milliseconds
+	Top         int            `json:"top,omitempty"`
+	Tensors     []Tensor       `json:"tensors,omitempty"`
+	Steps       []WorkflowStep `json:"steps,omitempty"`
+}
+
+// Kinds of a WorkflowEvent.
+const (
+	KindPrepare = "prepare"
+	KindAnswer  = "answer"
+	KindAbandon = "abandon"
+)
+
+// WorkflowStep is a state of a workflow that has run: KindPrepare, or "run" or "wake" of a stage.
+type WorkflowStep struct {
+	Kind      string     `json:"kind"`
+	Stage     int        `json:"stage"` // from 0
+	EnteredMs int64      `json:"enteredMs"`
+	LeftMs    int64      `json:"leftMs"`
+	Retries   int        `json:"retries"`
+	Cold      bool       `json:"cold"`
+	Times     PhaseTimes `json:"times"`
+	Objects   []Object   `json:"objects,omitempty"` // that it names in its answer
 }
 
 // Class is one entry of a ranking of a model's output.
@@ -203,14 +248,22 @@ type GatewayReply struct {
 
 // Trace is what one request was measured to take and cost.
 type Trace struct {
-	Request         string       `json:"request"`
-	LatencyUs       int64        `json:"latencyUs"` // in the gateway: from event to reply
-	DecodeUs        int64        `json:"decodeUs"`  // decoding and preprocessing of the inputs
-	GatewayBilledMs int64        `json:"gatewayBilledMs"`
-	CostPicoUSD     int64        `json:"costPicoUSD"`
-	Passes          int          `json:"passes"`              // times the pipeline ran, for a batch
-	Pipelines       int          `json:"pipelines,omitempty"` // that shared the passes
-	Stages          []StageTrace `json:"stages"`              // per stage and pass, in the order in which they finished
+	Request         string `json:"request"`
+	LatencyUs       int64  `json:"latencyUs"` // in the gateway: from event to reply
+	DecodeUs        int64  `json:"decodeUs"`  // decoding and preprocessing of the inputs
+	GatewayBilledMs int64  `json:"gatewayBilledMs"`
+	CostPicoUSD     int64  `json:"costPicoUSD"`
+	Passes          int    `json:"passes"`              // times the pipeline ran, for a batch
+	Pipelines       int    `json:"pipelines,omitempty"` // that shared the passes
+	// Workflow is what drove the stages, where that was not the gateway, which then is billed for its work before and after them.
+	Workflow *WorkflowTrace `json:"workflow,omitempty"`
+	Stages   []StageTrace   `json:"stages"` // per stage and pass, in the order in which they finished
+}
+
+// WorkflowTrace is what the execution of a workflow is billed for.
+type WorkflowTrace struct {
+	BilledMs    int64 `json:"billedMs"`
+	CostPicoUSD int64 `json:"costPicoUSD"`
 }
 
 // StageTrace is one invocation of one stage. QueueUs is what the caller waited beyond the stage's own phases. After a

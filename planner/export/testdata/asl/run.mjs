@@ -24,40 +24,58 @@ async function value(template, states, variables) {
   return template;
 }
 
-function answer(resource, args) {
-  seen.push({ resource, arguments: args });
-  if (resource === "arn:aws:states:::aws-sdk:s3:deleteObjects") return {};
+const times = { initUs: 1000, inputUs: 100, computeUs: 2000, outputUs: 300 };
+
+// A function fails when its name is given as the third argument, with the error type of the fourth.
+function answer(args) {
+  seen.push({ arguments: args });
   const event = args.Payload;
-  if (event.kind === "wake") return { Payload: { format: "partita.reply/1", cold: true } };
+  if (args.FunctionName === process.argv[4] && event.kind !== "abandon") throw { Error: process.argv[5], Cause: '{"errorMessage":"broken"}' };
+  if (event.kind === "abandon") return { Payload: {} };
+  if (event.kind === "answer") return { Payload: { format: "partita.reply/1", outputs: event.tensors, top: [], trace: { steps: event.steps, top: event.top, startedMs: event.startedMs } } };
+  const reply = { format: "partita.reply/1", cold: event.kind !== "run", times };
+  if (event.kind === "wake") return { Payload: reply };
+  if (event.kind === "prepare") return { Payload: { ...reply, top: 5, tensors: [{ name: "image", dtype: "float32", shape: [1], data: "AAAAAA==" }] } };
   // A stage with two outputs in S3, or one in its answer.
   const tensors = event.transportOut === "s3"
     ? [0, 1].map((n) => ({ name: "t" + n, dtype: "float32", shape: [1], object: { bucket: event.bucket, key: event.keyPrefix + n, bytes: 4 } }))
     : [{ name: "t", dtype: "float32", shape: [1], data: "AACAPw==" }];
-  return { Payload: { format: "partita.reply/1", cold: false, tensors } };
+  return { Payload: { ...reply, tensors } };
 }
 
 async function run(states, name, input, outer) {
   const variables = { ...outer };
   for (;;) {
     const state = states[name];
-    const context = { input, context: { Execution: { Name: "e1" } } };
+    const context = { input, context: { Execution: { Name: "e1", StartTime: "2026-11-24T00:00:00.000Z" }, State: { EnteredTime: "2026-11-24T00:00:01.500Z", Name: name, RetryCount: 0 } } };
+    let output = input;
     let next = state.Next;
-    if (state.Type === "Succeed") return input;
-    if (state.Type === "Choice") {
-      next = state.Default;
-      for (const choice of state.Choices) if (await value(choice.Condition, context, variables)) { next = choice.Next; break; }
+    try {
+      if (state.Type === "Fail") throw { Error: await value(state.Error, context, variables), Cause: await value(state.Cause, context, variables) };
+      if (state.Type === "Task") context.result = answer(await value(state.Arguments, context, variables));
+      if (state.Type === "Parallel") context.result = await Promise.all(state.Branches.map((b) => run(b.States, b.StartAt, input, variables)));
+      output = state.Output === undefined ? context.result ?? input : await value(state.Output, context, variables);
+      if (state.Assign) Object.assign(variables, await value(state.Assign, context, variables));
+    } catch (failure) {
+      if (failure.Error === undefined || !state.Catch) throw failure;
+      context.errorOutput = failure;
+      output = await value(state.Catch[0].Output, context, variables);
+      next = state.Catch[0].Next;
+      input = output;
       name = next;
       continue;
     }
-    if (state.Type === "Task") context.result = answer(state.Resource, await value(state.Arguments, context, variables));
-    if (state.Type === "Parallel") context.result = await Promise.all(state.Branches.map((b) => run(b.States, b.StartAt, input, variables)));
-    const output = state.Output === undefined ? context.result ?? input : await value(state.Output, context, variables);
-    if (state.Assign) Object.assign(variables, await value(state.Assign, context, variables));
     if (state.End) return output;
     input = output;
     name = next;
   }
 }
 
-const output = await run(machine.States, machine.StartAt, request, {});
-process.stdout.write(JSON.stringify({ seen, output }));
+let output, failed;
+try {
+  output = await run(machine.States, machine.StartAt, request, {});
+} catch (failure) {
+  if (failure.Error === undefined) throw failure;
+  failed = failure;
+}
+process.stdout.write(JSON.stringify({ seen, output, failed }));
