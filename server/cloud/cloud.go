@@ -18,6 +18,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
 	"github.com/aws/aws-sdk-go-v2/service/lambda"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/sfn"
 
 	"partita/planner/diag"
 )
@@ -28,6 +29,8 @@ type Config struct {
 	Region   string // "" is the default of the environment
 	Bucket   string
 	RoleARN  string // the role that functions run under; the local cloud takes any
+	// WorkflowRoleARN is the role that workflows run under; "" is RoleARN, which states.amazonaws.com must then be able to assume.
+	WorkflowRoleARN string
 }
 
 // localRole is what a cloud without roles is given, because the API demands one.
@@ -44,6 +47,7 @@ type Cloud struct {
 	s3     *s3.Client
 	lambda *lambda.Client
 	ecr    *ecr.Client
+	states *sfn.Client
 
 	mu   sync.Mutex
 	next time.Time // when the next control call may be made
@@ -112,6 +116,7 @@ func Open(ctx context.Context, c Config) (*Cloud, error) {
 			o.BaseEndpoint = aws.String(c.Endpoint)
 		}
 	})
+	cloud.states = workflows(loaded, c.Endpoint)
 	return cloud, nil
 }
 

@@ -63,11 +63,11 @@ func explainAPI(err error, api smithy.APIError, doing string) error {
 		return diag.New(kind, code, doing, what, fix)
 	}
 	switch api.ErrorCode() {
-	case "NoSuchKey", "NotFound", "NoSuchBucket", "ResourceNotFoundException", "RepositoryNotFoundException":
+	case "NoSuchKey", "NotFound", "NoSuchBucket", "ResourceNotFoundException", "RepositoryNotFoundException", "StateMachineDoesNotExist", "ResourceNotFound":
 		return found(diag.NotFound, CodeNotFound, "it is absent: "+message, "")
 	case "PreconditionFailed", "ConditionalRequestConflict":
 		return found(diag.Conflict, CodeChanged, "another version is there", "")
-	case "ResourceConflictException", "BucketAlreadyExists", "OperationAborted", "RepositoryAlreadyExistsException":
+	case "ResourceConflictException", "BucketAlreadyExists", "OperationAborted", "RepositoryAlreadyExistsException", "StateMachineAlreadyExists", "StateMachineDeleting":
 		return found(diag.Conflict, CodeConflict, message, "wait for the other operation, or take another name")
 	case "AccessDenied", "AccessDeniedException", "Forbidden", "AllAccessDisabled":
 		return found(diag.Limit, CodeDenied, "the credentials may not do this: "+message, "allow the action "+action(err))
@@ -83,6 +83,8 @@ func explainAPI(err error, api smithy.APIError, doing string) error {
 		return found(diag.Limit, "cloud.full", message, "free some space, for example with partita destroy, and try again")
 	case "RequestEntityTooLargeException", "RequestTooLargeException", "EntityTooLarge":
 		return found(diag.Limit, "cloud.too-large", message, "")
+	case "InvalidDefinition", "InvalidExecutionInput", "InvalidName", "InvalidArn", "StateMachineTypeNotSupported":
+		return found(diag.Invalid, "cloud.refused", message, "")
 	case "InvalidParameterValueException", "ValidationException", "InvalidRequestContentException", "InvalidParameterException", "InvalidTagParameterException":
 		if strings.Contains(strings.ToLower(message), "memorysize") {
 			return found(diag.Limit, "cloud.memory-refused", message, "plan with the memory sizes the account may use, as in --memory 512,1024,2048,3008")

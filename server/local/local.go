@@ -27,6 +27,7 @@ import (
 	"partita/server/local/lambda"
 	"partita/server/local/s3"
 	"partita/server/local/sandbox"
+	"partita/server/local/states"
 )
 
 // Options configure a Cloud. Zero values of the last group mean the defaults of package lambda.
@@ -52,6 +53,7 @@ type Cloud struct {
 	objects http.Handler
 	images  *ecr.Store
 	service *lambda.Service
+	states  *states.Service
 	host    *sandbox.Host
 	once    sync.Once
 }
@@ -106,7 +108,13 @@ func New(o Options) (*Cloud, error) {
 	c.service, err = lambda.New(lambda.Options{Dir: filepath.Join(o.Dir, "lambda"), Region: o.Region, EndpointURL: o.EndpointURL,
 		Host: c.host, Objects: c.store, Images: c.images, Logger: o.Logger, IdleTimeout: o.IdleTimeout, InitTimeout: o.InitTimeout,
 		MaxEnvironments: o.MaxEnvironments, AsyncRetryDelays: o.AsyncRetryDelays})
+	if err == nil {
+		c.states, err = states.Open(states.Options{Dir: filepath.Join(o.Dir, "states"), Region: o.Region, Account: lambda.Account, Functions: c.service, Logger: o.Logger})
+	}
 	if err != nil {
+		if c.service != nil {
+			_ = c.service.Close()
+		}
 		_ = c.host.Close()
 		lock.Close()
 		return nil, failed(err)
@@ -122,19 +130,24 @@ func (c *Cloud) Handler() http.Handler {
 			registry.ServeHTTP(w, r) // which asks for a password itself
 			return
 		}
-		isLambda, isECR := lambda.Paths(r.URL.Path), strings.HasPrefix(r.Header.Get("X-Amz-Target"), ecr.TargetPrefix)
+		target := r.Header.Get("X-Amz-Target")
+		isLambda, isECR, isStates := lambda.Paths(r.URL.Path), strings.HasPrefix(target, ecr.TargetPrefix), strings.HasPrefix(target, states.TargetPrefix)
 		problem := unsigned(r)
 		switch {
 		case problem != "" && isLambda:
 			lambda.WriteDenied(w, problem)
 		case problem != "" && isECR:
 			ecr.WriteDenied(w, problem)
+		case problem != "" && isStates:
+			states.WriteDenied(w, problem)
 		case problem != "":
 			s3.WriteDenied(w, r, problem)
 		case isLambda:
 			c.service.ServeHTTP(w, r)
 		case isECR:
 			c.images.ServeHTTP(w, r)
+		case isStates:
+			c.states.ServeHTTP(w, r)
 		default:
 			c.objects.ServeHTTP(w, r)
 		}
@@ -156,7 +169,7 @@ func (c *Cloud) Environments(function string) (all, idle int) {
 func (c *Cloud) Close() error {
 	var err error
 	c.once.Do(func() {
-		err = errors.Join(c.service.Close(), c.host.Close(), c.lock.Close())
+		err = errors.Join(c.states.Close(), c.service.Close(), c.host.Close(), c.lock.Close())
 	})
 	return err
 }
