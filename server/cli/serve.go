@@ -124,7 +124,7 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 		baseImage = deploy.DefaultBaseImage
 	}
 	deployer := deploy.New(deploy.Options{
-		Store: c, Functions: c, Images: c, BaseImage: baseImage, Native: native, Foreign: foreign, MeasureErrors: c.Local(), Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(), Region: region,
+		Store: c, Functions: c, Workflows: c, Images: c, BaseImage: baseImage, Native: native, Foreign: foreign, MeasureErrors: c.Local(), Folder: filepath.Join(data, "tmp"), Exclusive: c.Local(), AnyArchitecture: c.Local(), Region: region,
 		Concurrency: concurrency, MaxUploadBytes: maxUpload << 20, Logger: log,
 		SecondReader: libhdf5.Reader{Folder: filepath.Join(data, "tmp")}.Open,
 	})

@@ -14,6 +14,7 @@ type Blueprint struct {
 	Architecture string // of the processor the functions need; "" is the cloud's default
 	Stages       []Part
 	Gateway      Part
+	Workflow     *Workflow // nil where the gateway drives
 	LatencyUs    int64
 	CostPicoUSD  int64
 	Inputs       []wire.TensorSpec
@@ -54,6 +55,9 @@ type Part struct {
 func (b *Blueprint) manifest(name string, created time.Time) *Deployment {
 	m := &Deployment{Format: DeploymentFormat, Name: name, State: Ready, Created: created, Plan: b.Plan.Hash, Model: b.Plan.Model, Platform: b.Plan.Platform, Architecture: b.Architecture,
 		LatencyUs: b.LatencyUs, CostPicoUSD: b.CostPicoUSD, Gateway: b.Gateway.Function, Inputs: b.Inputs, Outputs: b.Outputs, Preprocess: b.Preprocess, OutputError: b.OutputError}
+	if w := b.Workflow; w != nil {
+		m.Workflow = &DeployedWorkflow{Name: w.Name, PicoUSDPerRun: w.Cost.PicoUSDPerRun, PicoUSDPerMs: w.Cost.PicoUSDPerMs}
+	}
 	for _, p := range b.Stages {
 		m.Stages = append(m.Stages, DeployedStage{Function: p.Function, Layers: p.Layers, MemoryMB: p.MemoryMB, WeightBytes: p.WeightBytes, TransportIn: p.TransportIn, Branch: p.Branch,
 			Packaging: p.Packaging, Image: p.Image, Precision: p.Precision, WeightError: p.weightError()})

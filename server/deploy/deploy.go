@@ -47,6 +47,7 @@ type Functions interface {
 type Options struct {
 	Store     Store
 	Functions Functions
+	Workflows Workflows    // nil: only gateways drive
 	Images    Images       // nil: no stage can be a container image
 	BaseImage string       // of the images of stages; "" is image.Scratch
 	Native    split.Native // what each package carries beside its stage

@@ -38,6 +38,7 @@ type Deployment struct {
 	LatencyUs    int64               `json:"latencyUs,omitempty" doc:"as planned"`
 	CostPicoUSD  int64               `json:"costPicoUSD,omitempty" doc:"of one request, as planned"`
 	Gateway      string              `json:"gateway,omitempty" doc:"the function that takes requests"`
+	Workflow     *DeployedWorkflow   `json:"workflow,omitempty" doc:"what takes requests in the gateway's place, where a workflow drives the stages"`
 	Stages       []DeployedStage     `json:"stages,omitempty"`
 	Inputs       []wire.TensorSpec   `json:"inputs,omitempty"`
 	Outputs      []wire.TensorSpec   `json:"outputs,omitempty"`
@@ -52,6 +53,13 @@ type ModelSummary struct {
 	Digest     string `json:"digest,omitempty"`
 	Layers     int    `json:"layers,omitempty"`
 	Parameters int64  `json:"parameters,omitempty"`
+}
+
+// DeployedWorkflow is the state machine that drives a deployment's stages. Its input and output are the gateway's.
+type DeployedWorkflow struct {
+	Name          string `json:"name" doc:"of the state machine"`
+	PicoUSDPerRun int64  `json:"picoUSDPerRun" doc:"what the start of an execution costs"`
+	PicoUSDPerMs  int64  `json:"picoUSDPerMs" doc:"what it costs for each millisecond that it is billed"`
 }
 
 // DeployedStage is one stage of a deployment.

@@ -19,6 +19,7 @@ const DestroyedFormat = "partita.destroyed/1"
 type Destroyed struct {
 	Format     string   `json:"format"`
 	Name       string   `json:"name"`
+	Workflow   string   `json:"workflow,omitempty" doc:"the state machine that was deleted"`
 	Functions  []string `json:"functions" doc:"functions that were deleted"`
 	Repository string   `json:"repository,omitempty" doc:"the repository of container images that was deleted with all that was in it"`
 	Objects    int      `json:"objects" doc:"objects that were deleted from the bucket"`
@@ -130,6 +131,17 @@ func (d *Deployer) remove(ctx context.Context, j *journal, feed *Feed) (*Destroy
 
 // removeFound deletes what a journal and the deployment's name lead to at this moment, and adds it to the report.
 func (d *Deployer) removeFound(ctx context.Context, j *journal, feed *Feed, report *Destroyed) error {
+	workflow, err := d.ownWorkflow(ctx, j.doc.Name, j.names(workflowKind))
+	if err != nil {
+		return err
+	}
+	if workflow != "" {
+		step := feed.Start("delete", "workflow "+workflow, 0)
+		if err := step.End(d.options.Workflows.DeleteWorkflow(ctx, workflow)); err != nil {
+			return err
+		}
+		report.Workflow = workflow
+	}
 	functions, err := d.ownFunctions(ctx, j.doc.Name, j.resources())
 	if err != nil {
 		return err
@@ -244,6 +256,13 @@ func (d *Deployer) remaining(ctx context.Context, name string, images bool) ([]s
 	left := make([]string, 0, len(functions))
 	for _, f := range functions {
 		left = append(left, "function "+f)
+	}
+	workflow, err := d.ownWorkflow(ctx, name, false)
+	if err != nil {
+		return nil, err
+	}
+	if workflow != "" {
+		left = append(left, "workflow "+workflow)
 	}
 	repository, err := d.ownRepository(ctx, name, images)
 	if err != nil {

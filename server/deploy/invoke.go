@@ -42,16 +42,16 @@ func (d *Deployer) Invoke(ctx context.Context, name string, in Invocation) (*wir
 	if one.State != Ready {
 		return nil, diag.New(diag.Conflict, "deploy.not-ready", "invoking "+name, "the deployment is "+one.State, "wait until it is ready, or deploy it again")
 	}
-	reply, err := d.send(ctx, name, one.Gateway, in)
+	reply, err := d.send(ctx, one, in)
 	if err != nil {
 		return nil, d.unlessDestroyed(ctx, name, err)
 	}
 	return reply, nil
 }
 
-// send sends inputs through a gateway, which reads and writes under the name of its deployment.
-func (d *Deployer) send(ctx context.Context, name, gateway string, in Invocation) (*wire.GatewayReply, error) {
-	request := newID()
+// send sends inputs through a deployment's gateway, or its workflow, which reads and writes under its name.
+func (d *Deployer) send(ctx context.Context, one *Deployment, in Invocation) (*wire.GatewayReply, error) {
+	request, name := newID(), one.Name
 	var written []string
 	defer func() {
 		if len(written) > 0 {
@@ -80,24 +80,17 @@ func (d *Deployer) send(ctx context.Context, name, gateway string, in Invocation
 		}
 		event.Inputs = append(event.Inputs, w)
 	}
-	objects, err := d.shorten(ctx, name, &event)
+	room := wire.PayloadLimit
+	if one.Workflow != nil {
+		room = workflowEventBytes
+	}
+	objects, err := d.shorten(ctx, name, &event, room)
 	written = append(written, objects...)
 	if err != nil {
 		return nil, err
 	}
-	payload, err := wire.Marshal(event)
+	reply, err := d.answer(ctx, one, &event)
 	if err != nil {
-		return nil, err
-	}
-	answer, err := d.options.Functions.Invoke(ctx, gateway, payload)
-	if err == nil && answer.Failed != "" {
-		err = wire.ParseFailure(gateway, answer.Payload)
-	}
-	if err != nil {
-		return nil, err
-	}
-	reply := &wire.GatewayReply{}
-	if err := wire.Unmarshal(answer.Payload, reply); err != nil {
 		return nil, err
 	}
 	for i := range reply.Outputs {
@@ -114,6 +107,26 @@ func (d *Deployer) send(ctx context.Context, name, gateway string, in Invocation
 	return reply, nil
 }
 
+// answer has an event answered.
+func (d *Deployer) answer(ctx context.Context, one *Deployment, event *wire.GatewayEvent) (*wire.GatewayReply, error) {
+	if one.Workflow != nil {
+		return d.execute(ctx, one, event)
+	}
+	payload, err := wire.Marshal(event)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := d.options.Functions.Invoke(ctx, one.Gateway, payload)
+	if err == nil && answer.Failed != "" {
+		err = wire.ParseFailure(one.Gateway, answer.Payload)
+	}
+	if err != nil {
+		return nil, err
+	}
+	reply := &wire.GatewayReply{}
+	return reply, wire.Unmarshal(answer.Payload, reply)
+}
+
 // unlessDestroyed gives the reason why an invocation failed: a deployment that is removed meanwhile fails in ways that
 // look like faults of its own.
 func (d *Deployer) unlessDestroyed(ctx context.Context, name string, cause error) error {
@@ -124,8 +137,8 @@ func (d *Deployer) unlessDestroyed(ctx context.Context, name string, cause error
 	return cause
 }
 
-// shorten moves inputs, the longest first, into the bucket until the event fits into an invocation.
-func (d *Deployer) shorten(ctx context.Context, name string, event *wire.GatewayEvent) (keys []string, err error) {
+// shorten moves inputs, the longest first, into the bucket until the event fits into so many bytes.
+func (d *Deployer) shorten(ctx context.Context, name string, event *wire.GatewayEvent, room int) (keys []string, err error) {
 	order := make([]int, len(event.Inputs))
 	total := 4096 // what is not data
 	for i := range order {
@@ -137,7 +150,7 @@ func (d *Deployer) shorten(ctx context.Context, name string, event *wire.Gateway
 	})
 	for _, i := range order {
 		input := &event.Inputs[i]
-		if total <= wire.PayloadLimit || len(input.Data) == 0 {
+		if total <= room || len(input.Data) == 0 {
 			break
 		}
 		key := fmt.Sprintf("%s%s/input-%d", runsOf(name), event.Request, i+1)
@@ -164,4 +177,5 @@ func (d *Deployer) copyObject(ctx context.Context, from, to string, size int64) 
 var (
 	_ Store     = (*cloud.Cloud)(nil)
 	_ Functions = (*cloud.Cloud)(nil)
+	_ Workflows = (*cloud.Cloud)(nil)
 )

@@ -29,7 +29,7 @@ type Journal struct {
 
 // Resource is something in the cloud that belongs to a deployment.
 type Resource struct {
-	Kind string `json:"kind"` // "object", "function", "repository" or "prefix" (all objects under it)
+	Kind string `json:"kind"` // "object", "function", "workflow", "repository" or "prefix" (all objects under it)
 	Name string `json:"name"`
 }
 
@@ -39,6 +39,7 @@ const (
 	functionKind   = "function"
 	repositoryKind = "repository"
 	prefixKind     = "prefix"
+	workflowKind   = "workflow"
 )
 
 // A journal's owner renews it every heartbeat while it works; a journal that has not been renewed for a lease belongs to

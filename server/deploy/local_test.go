@@ -32,8 +32,15 @@ func TestMain(m *testing.M) {
 // startCloud runs a local cloud for the length of a test.
 func startCloud(t testing.TB) *cloud.Cloud {
 	t.Helper()
+	c, _ := startCloudAt(t)
+	return c
+}
+
+// startCloudAt tells where it is as well.
+func startCloudAt(t testing.TB) (c *cloud.Cloud, address string) {
+	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
-	address := "http://" + server.Listener.Addr().String()
+	address = "http://" + server.Listener.Addr().String()
 	l, err := local.New(local.Options{Dir: t.TempDir(), EndpointURL: address})
 	if err != nil {
 		t.Fatal(err)
@@ -46,14 +53,14 @@ func startCloud(t testing.TB) *cloud.Cloud {
 		}
 		server.Close()
 	})
-	c, err := cloud.Open(t.Context(), cloud.Config{Endpoint: address, Bucket: "partita"})
+	c, err = cloud.Open(t.Context(), cloud.Config{Endpoint: address, Bucket: "partita"})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if err := c.EnsureBucket(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	return c
+	return c, address
 }
 
 // failing is a cloud of which one change fails.
@@ -150,7 +157,7 @@ func realDeployer(t testing.TB, store Store, functions Functions) *Deployer {
 	t.Helper()
 	native := fixture.Native(t)
 	images, _ := functions.(Images)
-	return New(Options{Store: store, Functions: functions, Images: images, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, MeasureErrors: true, Concurrency: 2,
+	return New(Options{Store: store, Functions: functions, Workflows: workflowsOf(functions), Images: images, Folder: t.TempDir(), Exclusive: true, AnyArchitecture: true, MeasureErrors: true, Concurrency: 2,
 		Native: split.Native{Bootstrap: filepath.Join(native, "bootstrap"), Library: filepath.Join(native, "libonnxruntime.so")}})
 }
 

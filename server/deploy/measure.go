@@ -128,7 +128,7 @@ func (d *Deployer) measure(ctx context.Context, r Request, w Weights, b *Bluepri
 	var refused error
 	for _, sample := range samples {
 		in := Invocation{Inputs: sample, Top: 1}
-		want, err := d.send(ctx, name, exact.Gateway.Function, in)
+		want, err := d.send(ctx, &Deployment{Name: name, Gateway: exact.Gateway.Function}, in)
 		if err != nil && found.MadeUp && ctx.Err() == nil {
 			refused = err // a made-up input may be none that this model takes
 			continue
@@ -136,7 +136,7 @@ func (d *Deployer) measure(ctx context.Context, r Request, w Weights, b *Bluepri
 		if err != nil {
 			return nil, err
 		}
-		got, err := d.send(ctx, r.Name, b.Gateway.Function, in)
+		got, err := d.send(ctx, &Deployment{Name: r.Name, Gateway: b.Gateway.Function}, in)
 		if err != nil {
 			return nil, err
 		}

@@ -36,9 +36,6 @@ func (o *Options) readPlan(document []byte) (*plan.Plan, error) {
 	if p.Status == plan.Infeasible {
 		return nil, diag.New(diag.Infeasible, "deploy.infeasible-plan", "reading the plan", "no plan satisfies what was asked: "+p.Reason, "change the request and plan again")
 	}
-	if p.Request.Orchestration != "" {
-		return nil, diag.New(diag.Usage, "deploy.orchestration", "reading the plan", "its stages are driven by "+quote(p.Request.Orchestration)+", which is not deployed", "plan with orchestration gateway")
-	}
 	if bought, err := platform.Get(p.Platform); err == nil && bought.PlanningOnly {
 		return nil, diag.New(diag.Usage, "deploy.planning-only", "reading the plan", "it is for "+p.Platform+", which plans can be made for but nothing is deployed to",
 			"plan for an aws-lambda platform or for local")
@@ -165,6 +162,17 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 			Predicted: wire.PhaseTimes{InitUs: s.InitUs, InputUs: s.InputUs, ComputeUs: s.ComputeUs, OutputUs: s.OutputUs},
 			Branch:    s.Branch, Takes: takes(stage, branched),
 		})
+	}
+	if p.Workflow != nil {
+		by, err := platform.Orchestration(p.Request.Orchestration, p.Platform)
+		if err != nil {
+			return nil, err
+		}
+		cost := wire.WorkflowCost{PicoUSDPerRun: by.RequestPicoUSD, PicoUSDPerMs: by.PicoUSDPerMs(), StepMs: by.GranularityUs / 1000}
+		if b.Workflow, err = d.workflow(p, r.Name, cost); err != nil {
+			return nil, err
+		}
+		manifest.Workflow = &cost
 	}
 	b.Gateway = Part{
 		Name: "gateway", Function: gatewayName(r.Name), MemoryMB: p.Gateway.MemoryMB,

@@ -146,6 +146,9 @@ func (d *Deployer) deploy(ctx context.Context, r Request, upload *upload, j *jou
 	if err := d.wake(ctx, &blueprint.Gateway, feed); err != nil {
 		return err
 	}
+	if err := d.createWorkflow(ctx, r.Name, blueprint, j, feed); err != nil {
+		return err
+	}
 
 	if blueprint.OutputError, err = d.measured(ctx, r, weights, blueprint, j, feed); err != nil {
 		return err
