@@ -9,6 +9,7 @@ package planner
 
 import (
 	"cmp"
+	"math"
 	"slices"
 
 	"partita/planner/cost"
@@ -207,6 +208,34 @@ func (p *Problem) answer(r Request) *plan.Plan {
 	}
 	document.Baselines = p.familyBaselines(r, document, member)
 	return document
+}
+
+// best finds what choose does without the frontier, where there is one problem to solve and none is solved.
+func (p *Problem) best(r Request) (best solve.Point, feasible bool) {
+	if p.members != nil || p.result != nil || p.explainManyInputs() != nil {
+		point, why := p.choose(r)
+		if why != nil {
+			return best, false
+		}
+		return p.result.Frontier[point], true
+	}
+	slo, budget := p.platform.RequestTimeoutUs(), r.BudgetPicoUSD
+	if r.SLOUs > 0 && r.SLOUs < slo {
+		slo = r.SLOUs
+	}
+	if budget == 0 {
+		budget = math.MaxInt64
+	}
+	aim := solve.Aim{SLOUs: slo}
+	if r.Objective == LeastLatency {
+		aim = solve.Aim{BudgetPicoUSD: budget}
+	}
+	_, result := p.outline.Best(aim, solve.Effort{ResolutionUs: p.resolutionUs(r), MaxLabels: p.labels})
+	if len(result.Frontier) == 0 {
+		return best, false
+	}
+	best = result.Frontier[0]
+	return best, best.LatencyUs <= slo && best.CostPicoUSD <= budget
 }
 
 // choose finds the point of the frontier that a request wants. What drives the stages, the gateway's function or a workflow, has a

@@ -87,11 +87,7 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 		return best, false
 	}
 	changed.labels = triedLabels
-	point, why := changed.choose(r)
-	if why != nil {
-		return best, false
-	}
-	return changed.result.Frontier[point], true
+	return changed.best(r)
 }
 
 // tooSlow tells soon that no plan meets an SLO: every stage is fastest at the largest size, so the sizes below it can be left out.

@@ -153,7 +153,9 @@ func TestOutlineAgreesWithProblem(t *testing.T) {
 		if want.Status == solve.Stopped {
 			continue // some have a hundred thousand points
 		}
-		problem, got := table.Outline().Solve(effort)
+		outline := table.Outline()
+		checkAims(t, outline, whole, want, effort, rng)
+		problem, got := outline.Solve(effort)
 		if len(problem.Stages) < len(whole.Stages) {
 			fewer++
 		}
@@ -175,7 +177,48 @@ func TestOutlineAgreesWithProblem(t *testing.T) {
 			}
 		}
 	}
-	if fewer < 40 || points < 1000 {
+	if fewer < 20 || points < 1000 {
 		t.Errorf("only %d problems lost stages, and had %d points", fewer, points)
+	}
+}
+
+// checkAims compares answers to single questions with lookups in the whole frontier.
+func checkAims(t *testing.T, o *solve.Outline, whole *solve.Problem, all *solve.Result, e solve.Effort, rng *rand.Rand) {
+	t.Helper()
+	for range 6 {
+		a := solve.Aim{SLOUs: rng.Int64N(1000) * 1000}
+		if n := len(all.Frontier); n > 0 {
+			x := all.Frontier[rng.IntN(n)]
+			a.SLOUs = (x.LatencyUs + rng.Int64N(3)*500) / e.ResolutionUs * e.ResolutionUs
+			if rng.IntN(3) == 0 {
+				a = solve.Aim{BudgetPicoUSD: x.CostPicoUSD + rng.Int64N(3)}
+			}
+		}
+		if n := len(all.Frontier); n > 0 && rng.IntN(6) == 0 { // nothing is so fast, or so cheap
+			a = []solve.Aim{{SLOUs: all.Frontier[0].LatencyUs/e.ResolutionUs*e.ResolutionUs - e.ResolutionUs}, {BudgetPicoUSD: all.Frontier[n-1].CostPicoUSD - 1}}[rng.IntN(2)]
+		}
+		want, found := all.Cheapest(a.SLOUs)
+		if a.BudgetPicoUSD > 0 {
+			want, found = all.Fastest(a.BudgetPicoUSD)
+		}
+		problem, got := o.Best(a, e)
+		if !found {
+			if len(got.Frontier) > 0 {
+				t.Fatalf("%+v: %v where no plan is", a, got.Frontier)
+			}
+			continue
+		}
+		if got.Status != solve.Optimal || len(got.Frontier) != 1 || got.Frontier[0] != all.Frontier[want] {
+			t.Fatalf("%s, %+v: %s %v, the frontier has %v", o.Scenario, a, got.Status, got.Frontier, all.Frontier[want])
+		}
+		if total, err := problem.Evaluate(got.Stages(0)); err != nil || total != got.Frontier[0] {
+			t.Fatalf("%s, %+v: the plan of %v takes %v (%v)", o.Scenario, a, got.Frontier[0], total, err)
+		}
+		x, y := got.Stages(0), all.Stages(want)
+		for k := range x {
+			if len(x) != len(y) || x[k].Option != y[k].Option || problem.Stages[x[k].Segment] != whole.Stages[y[k].Segment] {
+				t.Fatalf("%s, %+v: %v has another plan than in the frontier", o.Scenario, a, got.Frontier[0])
+			}
+		}
 	}
 }

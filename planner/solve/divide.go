@@ -142,11 +142,12 @@ func (s *solver) rehearse(p, q *plan, lo, hi, depth int) {
 			s.entries = append(s.entries, e)
 		}
 	}
-	s.rehearseWindow(p, q, start, len(s.entries), depth)
+	s.rehearseWindow(p, q, start, len(s.entries), depth, nil)
 	s.entries = s.entries[:start]
 }
 
-func (s *solver) rehearseWindow(p, q *plan, lo, hi, depth int) {
+// rehearseWindow goes to where an aim is, or everywhere.
+func (s *solver) rehearseWindow(p, q *plan, lo, hi, depth int, a *Aim) {
 	if lo == hi || q.time-p.time <= s.clock.step {
 		return
 	}
@@ -156,8 +157,17 @@ func (s *solver) rehearseWindow(p, q *plan, lo, hi, depth int) {
 	if depth == 0 || z == nil || !s.splits(z, p, q, d) {
 		return
 	}
-	s.rehearseWindow(p, z, lo, hi, depth-1)
-	s.rehearseWindow(z, q, lo, hi, depth-1)
+	total := s.in.total(z.time, z.cost)
+	within := a != nil && total.LatencyUs <= a.SLOUs
+	if a != nil && a.BudgetPicoUSD > 0 {
+		within = total.CostPicoUSD > a.BudgetPicoUSD
+	}
+	if a == nil || !within {
+		s.rehearseWindow(p, z, lo, hi, depth-1, a)
+	}
+	if a == nil || within {
+		s.rehearseWindow(z, q, lo, hi, depth-1, a)
+	}
 }
 
 // sparseNodes is the distance of the nodes that a rehearsal looks at.

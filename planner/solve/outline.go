@@ -114,11 +114,11 @@ const fewNodes = 24
 // solve finds the frontier among the stages that a sieve leaves. It gives nil when there is no plan to begin with, or when
 // the number of stages was left free and a plan broke the limits.
 func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
-	known := o.scout(e, layered)
+	known := o.scout(e, layered, nil)
 	if len(known) == 0 {
 		return nil, nil
 	}
-	p := o.among(o.sift(known, e))
+	p := o.among(o.sift(known, nil))
 	s := p.compact(e)
 	s.layered(layered)
 	s.hints = known
@@ -150,8 +150,8 @@ func (p *Problem) compact(e Effort) *solver {
 }
 
 // scout finds plans to hold others against, among the stages between few nodes: of every so many the one that takes least to
-// cut at.
-func (o *Outline) scout(e Effort, layered bool) []item {
+// cut at. With an aim they are those near to it.
+func (o *Outline) scout(e Effort, layered bool, a *Aim) []item {
 	n := len(o.Nodes) - 2
 	best := make([]int, scouts)
 	for v := 1; v <= n; v++ {
@@ -171,7 +171,7 @@ func (o *Outline) scout(e Effort, layered bool) []item {
 	}
 	s.known.settle()
 	s.list(fastest, cheapest)
-	s.rehearseWindow(fastest, cheapest, 0, len(s.entries), 4)
+	s.rehearseWindow(fastest, cheapest, 0, len(s.entries), 4, a)
 	return s.known.points
 }
 

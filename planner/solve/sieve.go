@@ -30,6 +30,7 @@ type sieve struct {
 	haste      float64   // least time that a us of work takes
 	work       float64   // R(end)
 	known      []item    // plans, by rising time; their costs with the gateway's
+	aim        *aim      // nil: the whole frontier
 	gatewayUSD float64   // pico-USD per us
 	margin     float64   // more than floating point loses
 	narrow     int       // windows of so many known plans are not divided
@@ -48,9 +49,10 @@ type sieve struct {
 // slopeCount is the number of slopes of a sieve.
 const slopeCount = 16
 
-// sift gives the nodes that are left of an outline, and the pairs of them that have stages.
-func (o *Outline) sift(known []item, e Effort) (nodes []Place, wanted func(i int) []bool) {
-	s := &sieve{Outline: o, law: newLaw(&o.Problem), rule: o.rule()}
+// sift gives the nodes that are left of an outline, and the pairs of them that have stages: for the whole frontier, or for what
+// meets an aim.
+func (o *Outline) sift(known []item, aim *aim) (nodes []Place, wanted func(i int) []bool) {
+	s := &sieve{Outline: o, aim: aim, law: newLaw(&o.Problem), rule: o.rule()}
 	s.work = float64(o.RunNs[len(o.Nodes)-1]) / 1000
 	s.gatewayUSD = float64(o.GatewayPicoUSDPerMs) / 1000
 	for _, x := range known {
@@ -224,6 +226,12 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 		all = append(all, int32(k))
 	}
 	s.lists = all
+	if s.aim != nil {
+		for _, i := range s.within(0, len(all), 0, float64(s.aim.time), float64(s.aim.cost)+s.margin) {
+			s.left[i] = true
+		}
+		return
+	}
 	s.window(0, len(all), -1, 0)
 	if len(s.known) > 1 {
 		s.window(0, len(all), 0, len(s.known)-1)
@@ -286,7 +294,6 @@ func (s *sieve) ends(x *Stage, i int) float64 {
 // window marks the stages of lists[lo:hi] that a plan may have that is slower than the known plan a, as fast as b, and no dearer
 // than a. Beyond the ends of the known plans there is no such limit.
 func (s *sieve) window(lo, hi, a, b int) {
-	m := slopeCount
 	begin, end, ceiling := 0.0, math.Inf(1), math.Inf(1)
 	if a >= 0 {
 		begin, ceiling = float64(s.known[a].time), float64(s.known[a].cost)+s.margin
@@ -294,6 +301,25 @@ func (s *sieve) window(lo, hi, a, b int) {
 	if b < len(s.known) {
 		end = float64(s.known[b].time)
 	}
+	start := len(s.lists)
+	left := s.within(lo, hi, begin, end, ceiling)
+	if b-a > s.narrow && len(left) > fewStages {
+		stop := len(s.lists)
+		slices.Reverse(left)
+		s.window(start, stop, a, (a+b)/2)
+		s.window(start, stop, (a+b)/2, b)
+	} else {
+		for _, i := range left {
+			s.left[i] = true
+		}
+	}
+	s.lists = s.lists[:start]
+}
+
+// within appends to the stack, last first, the stages of lists[lo:hi] that a plan may have that takes from begin to end and costs no
+// more than a ceiling.
+func (s *sieve) within(lo, hi int, begin, end, ceiling float64) []int32 {
+	m := slopeCount
 	slack := float64(end - float64(s.haste*s.work))
 	for k := range s.behind {
 		s.behind[k] = math.Inf(1)
@@ -344,17 +370,7 @@ func (s *sieve) window(lo, hi, a, b int) {
 		}
 		s.lists = append(s.lists, int32(i))
 	}
-	if left := len(s.lists) - start; b-a > s.narrow && left > fewStages {
-		stop := len(s.lists)
-		slices.Reverse(s.lists[start:stop])
-		s.window(start, stop, a, (a+b)/2)
-		s.window(start, stop, (a+b)/2, b)
-	} else {
-		for _, i := range s.lists[start:] {
-			s.left[i] = true
-		}
-	}
-	s.lists = s.lists[:start]
+	return s.lists[start:]
 }
 
 // fewStages is a number of stages that are not worth a narrower window.
