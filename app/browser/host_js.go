@@ -95,6 +95,13 @@ func (*Host) OnResize(resized func()) {
 	}))
 }
 
+// Focus puts the keyboard into an element.
+func (*Host) Focus(elementID string) {
+	if element := js.Global().Get("document").Call("getElementById", elementID); !element.IsNull() {
+		element.Call("focus")
+	}
+}
+
 // Draw fills an element with markup.
 func (*Host) Draw(elementID, markup string) {
 	if element := js.Global().Get("document").Call("getElementById", elementID); !element.IsNull() {
@@ -123,14 +130,19 @@ func (*Host) ReadFile(ctx context.Context, file state.File) ([]byte, error) {
 	return bytesOf(buffer), nil
 }
 
-// OnShortcut calls back when the user types the keys for "undo" or "redo" outside a text field, which has its own.
+// OnShortcut calls back when the user types the keys for "undo", "redo" or "find" outside a text field, which has its own.
 func (*Host) OnShortcut(do func(what string)) {
 	js.Global().Call("addEventListener", "keydown", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		event := args[0]
-		if !event.Get("ctrlKey").Bool() && !event.Get("metaKey").Bool() || event.Get("altKey").Bool() || typing(event.Get("target")) {
+		control := event.Get("ctrlKey").Bool() || event.Get("metaKey").Bool()
+		if event.Get("altKey").Bool() || typing(event.Get("target")) {
 			return nil
 		}
 		switch key := event.Get("key").String(); {
+		case key == "/" && !control:
+			do("find")
+		case !control:
+			return nil
 		case key == "z" && !event.Get("shiftKey").Bool():
 			do("undo")
 		case key == "y", key == "z", key == "Z":

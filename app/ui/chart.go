@@ -10,6 +10,7 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
+	"partita/app/state"
 	"partita/planner/plan"
 	"partita/planner/report"
 )
@@ -52,6 +53,23 @@ func (a *area) axes(b *strings.Builder, x, y *report.Axis, xLabel, yLabel string
 		fmt.Fprintf(b, `<line class="axis" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="middle">%s</text>`, at, at, a.top, a.bottom, at, a.bottom+18, html.EscapeString(xText(v)))
 	}
 	fmt.Fprintf(b, `<text x="%d" y="%d" text-anchor="end">%s</text><text x="0" y="12">%s</text>`, a.right, a.height-4, html.EscapeString(xLabel), html.EscapeString(yLabel))
+}
+
+// drawn is a drawing that is made anew only when what it shows has changed: the page is drawn at every step of a slider.
+type drawn struct {
+	of  any
+	svg string
+}
+
+// once gives the drawing of something, made before or now.
+func (p *Page) once(name string, of any, draw func() string) app.UI {
+	if p.drawn == nil {
+		p.drawn = map[string]drawn{}
+	}
+	if p.drawn[name].of != of {
+		p.drawn[name] = drawn{of, draw()}
+	}
+	return app.Raw(p.drawn[name].svg)
 }
 
 // pixel gives the place of a figure on an axis.
@@ -105,6 +123,22 @@ func (p *frontierPicture) nearest(x, y float64) int {
 		}
 	}
 	return best
+}
+
+// frontierGround is what the ground shows.
+type frontierGround struct {
+	frontier  *state.Frontier
+	room      int64
+	low, high [2]float64
+	others    string
+}
+
+func (p *frontierPicture) groundOf(document *plan.Plan, frontier *state.Frontier) frontierGround {
+	g := frontierGround{frontier: frontier, room: p.width, low: [2]float64{p.x.Low, p.y.Low}, high: [2]float64{p.x.High, p.y.High}}
+	for _, o := range others(document) {
+		g.others += fmt.Sprint(o.LatencyUs, o.CostPicoUSD, o.Name, " ")
+	}
+	return g
 }
 
 // ground draws what the plan chosen does not change.
@@ -255,7 +289,7 @@ func (p *Page) chart() app.UI {
 			On("pointerleave", func(ctx app.Context, _ app.Event) { ctx.PreventUpdate(); p.host.Draw(hoverID, "") }).
 			Body(
 				app.Raw(picture.limits(document)),
-				app.Raw(picture.ground(document)),
+				p.once("frontier", picture.groundOf(document, frontier), func() string { return picture.ground(document) }),
 				app.Raw(picture.marks(document, kept)),
 				app.Div().ID(hoverID).Class("hover"),
 			),

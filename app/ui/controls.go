@@ -109,14 +109,15 @@ type group struct {
 }
 
 // prime are the options that are always on the screen; the SLO has a slider besides. The others are one click away.
-var prime = []string{"scenario", "rate", "platform", "region", "max-stages", "min-stages"}
+var prime = []string{"scenario", "rate", "platform", "max-stages", "precision"}
 
 // groups order the options that are not prime; one that none names is in the last.
 var groups = []group{
 	{"Aim", []string{"objective", "slo", "budget"}},
 	{"Inputs", []string{"inputs", "batch", "pipelines"}},
-	{"Functions", []string{"memory", "packaging", "precision", "transport", "branches", "split-layers", "gateway-memory", "idle"}},
+	{"Functions", []string{"min-stages", "memory", "packaging", "transport", "branches", "split-layers"}},
 	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"}},
+	{"More", []string{"region", "orchestration", "gateway-memory", "idle"}},
 }
 
 // labels are what people call options; another option is called by its name.
@@ -124,12 +125,12 @@ var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "region": "Region", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "inputs": "Inputs in a request", "batch": "Inputs that pass together", "pipelines": "Pipelines at the same time", "transport": "Tensors travel",
 	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
-	"rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
+	"orchestration": "Driven by", "rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
 
 // words are what people call the choices of options; another choice is called by its value.
 var words = map[string]string{
-	"region default": "the platform's own",
+	"region default": "the platform's own", "orchestration gateway": "the gateway", "orchestration step-functions": "a Step Functions workflow",
 	"objective cost": "the cost, within the SLO", "objective latency": "the latency, within the budget",
 	"transport auto": "whichever is better at each cut", "transport inline": "in the payload of the call", "transport s3": "through S3",
 	"packaging auto": "whichever is better for each function", "packaging zip": "in each function's package", "packaging s3": "in S3, fetched at the start",

@@ -111,7 +111,7 @@ func (p *Page) model() app.UI {
 						p.selectLayer(n-1, true)
 					}
 				}).OnKeyDown(p.layerKey),
-			app.Small().ID("layer-help").Text("Arrow keys go from layer to layer. C ends a function after the layer, X forbids that, F leaves it to the planner. A cut can be dragged in the drawing."),
+			app.Small().ID("layer-help").Text("Arrow keys go from layer to layer. [ and ] go along its edges, / finds. C ends a function after the layer, X forbids that, F leaves it to the planner. A cut can be dragged in the drawing."),
 		),
 		p.layerDetails(),
 	)
@@ -191,6 +191,14 @@ func (p *Page) layerKey(_ app.Context, e app.Event) {
 		p.pin(func(now pins) pins { return now.forbid(layer) })
 	case "f":
 		p.pin(func(now pins) pins { return now.free(layer) })
+	case "[":
+		if from := p.session.Model.Layers[p.view.selected].From; len(from) > 0 {
+			p.selectLayer(from[0], true)
+		}
+	case "]":
+		if to := readers(p.session.Model, p.view.selected); len(to) > 0 {
+			p.selectLayer(to[len(to)-1], true)
+		}
 	default:
 		return
 	}
@@ -300,14 +308,32 @@ func (p *Page) layerDetails() app.UI {
 		app.Dl().Class("facts pairs").Body(app.Range(facts).Slice(func(i int) app.UI {
 			return app.Div().Body(app.Dt().Text(facts[i][0]), app.Dd().Text(facts[i][1]))
 		})),
-		app.If(len(l.From) > 0, func() app.UI {
-			return app.Div().Class("actions").Body(app.Span().Text("Takes the results of"), app.Range(l.From).Slice(func(i int) app.UI {
-				from := l.From[i]
-				return app.Button().Type("button").Class("small").Text(m.Layers[from].Name).OnClick(func(app.Context, app.Event) { p.selectLayer(from, true) }, app.EventScope(from))
-			}))
-		}),
+		p.edges("takes-from", "Takes the results of", l.From),
+		p.edges("gives-to", "Gives its result to", readers(m, v.selected)),
 		p.cutMenu(number),
 	)
+}
+
+// readers lists the layers that take the result of one.
+func readers(m *state.Model, layer int) []int {
+	var all []int
+	for i := range m.Layers {
+		if slices.Contains(m.Layers[i].From, layer) {
+			all = append(all, i)
+		}
+	}
+	return all
+}
+
+// edges has a button for each layer at the other end of an edge, which leads there.
+func (p *Page) edges(id, title string, ends []int) app.UI {
+	if len(ends) == 0 {
+		return app.Div()
+	}
+	return app.Div().Class("actions").ID(id).Body(app.Span().Text(title), app.Range(ends).Slice(func(i int) app.UI {
+		end := ends[i]
+		return app.Button().Type("button").Class("small").Text(p.session.Model.Layers[end].Name).OnClick(func(app.Context, app.Event) { p.selectLayer(end, true) }, app.EventScope(end))
+	}))
 }
 
 // cutMenu is what can be done about a cut after a layer.

@@ -57,6 +57,12 @@ func (p *monthsPicture) place(microRequestsPH, microUSD int64) (x, y float64) {
 	return pixel(p.x, float64(microRequestsPH)), pixel(p.y, math.Min(math.Max(float64(microUSD), 1), dearest))
 }
 
+// monthsGround is what the drawing shows, but for the rate that is set.
+type monthsGround struct {
+	months *report.Months
+	room   int64
+}
+
 // draw draws the lines, the first last so that it lies on top, and where others cross it.
 func (p *monthsPicture) draw() string {
 	b := &strings.Builder{}
@@ -160,7 +166,7 @@ func (p *Page) monthsCard() app.UI {
 			On("pointermove", func(ctx app.Context, e app.Event) { ctx.PreventUpdate(); p.tellMonths(e) }).
 			On("pointerleave", func(ctx app.Context, _ app.Event) { ctx.PreventUpdate(); p.host.Draw(monthsHoverID, "") }).
 			Body(
-				app.Raw(picture.draw()),
+				p.once("months", monthsGround{m, p.room}, picture.draw),
 				app.Raw(picture.mark(rate)),
 				app.Div().ID(monthsHoverID).Class("hover"),
 			),

@@ -23,7 +23,7 @@ type Host interface {
 	MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error)
 	// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away.
 	OnDrop(drop func([]state.File), over func(bool))
-	// OnShortcut calls back when the user types the keys for "undo" or "redo".
+	// OnShortcut calls back when the user types the keys for "undo", "redo" or "find".
 	OnShortcut(do func(what string))
 	// Chosen gives the files chosen in a file input.
 	Chosen(elementID string) []state.File
@@ -33,6 +33,8 @@ type Host interface {
 	Extent(elementID string) (left, top, width float64)
 	// OnResize calls back when the window has another size.
 	OnResize(resized func())
+	// Focus puts the keyboard into an element.
+	Focus(elementID string)
 	// Draw fills an element, which the page itself leaves empty, with markup.
 	Draw(elementID, markup string)
 	// ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
@@ -86,8 +88,9 @@ type Page struct {
 	deployed deployment
 	reasons  reasons
 	outlook  outlook
-	room     int64 // width of the charts, in pixels
-	sliding  bool  // along the frontier, with a pointer
+	drawn    map[string]drawn // drawings, by what they are of
+	room     int64            // width of the charts, in pixels
+	sliding  bool             // along the frontier, with a pointer
 	view     modelView
 	keeping  keeping
 	sharing  sharing
@@ -113,10 +116,13 @@ func (p *Page) OnMount(ctx app.Context) {
 	p.host.OnDrop(p.open, func(over bool) { p.dispatch(func() { p.dropping = over }) })
 	p.host.OnShortcut(func(what string) {
 		p.dispatch(func() {
-			if what == "undo" {
+			switch what {
+			case "undo":
 				p.undo()
-			} else {
+			case "redo":
 				p.redo()
+			case "find":
+				p.host.Focus("search")
 			}
 		})
 	})

@@ -24,7 +24,7 @@ func (b *browser) axe(where string) {
 	if b.evaluate("typeof window.axe") == "undefined" {
 		b.do("load axe", chromedp.Evaluate[chromedp.Void](string(script)+"; undefined"))
 	}
-	b.evaluate(`void (window.axed = undefined, axe.run(document, {resultTypes: ["violations"]}).then((r) => {
+	b.evaluate(`void (window.axed = undefined, axe.run(document, {resultTypes: ["violations"], rules: {"target-size": {enabled: true}}}).then((r) => {
 		window.axed = JSON.stringify(r.violations.map((v) => ({id: v.id, help: v.help, nodes: v.nodes.map((n) => n.html.slice(0, 200) + " " + n.failureSummary)})));
 	}, (e) => { window.axed = JSON.stringify([{id: "broken", help: String(e)}]); }))`)
 	b.until("axe", "window.axed !== undefined")
@@ -76,6 +76,9 @@ func TestPageIsAccessible(t *testing.T) {
 	b.wait("what can be done about a cut", "cut-menu")
 	b.evaluate(`document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
 	look("planned")
+	b.media("forced-colors", "active")
+	b.axe("planned, forced colours")
+	b.screenshot("planned-forced")
 	b.click("zoom")
 	b.axe("zoomed")
 	b.screenshot("zoomed")
@@ -83,9 +86,27 @@ func TestPageIsAccessible(t *testing.T) {
 	b.until("no plan", `document.querySelector("#answer.problem") !== null`)
 	b.until("what would help", `document.querySelector("#why[aria-busy=false] button") !== null`)
 	look("infeasible")
-	b.size(390, 844)
+	b.size(360, 800)
+	look("infeasible-phone")
+	narrow := func() {
+		t.Helper()
+		if wide := b.number("document.documentElement.scrollWidth"); wide > 360 {
+			t.Errorf("on a phone of 360 pixels the page is %v pixels wide", wide)
+		}
+	}
+	narrow()
+	b.set("slo-exact", "none", "change")
+	b.wait("a plan", "cost")
+	b.settled()
+	b.until("the months", `document.querySelector("#months[aria-busy=false]") !== null`)
+	b.click("keep")
+	b.set("min-stages", "2", "change")
+	b.settled()
+	b.wait("the comparison", "compared")
 	look("phone")
-	if wide := b.number("document.documentElement.scrollWidth"); wide > 390 {
-		t.Errorf("on a phone the page is %v pixels wide", wide)
+	narrow()
+	order := b.evaluate(`[...document.querySelectorAll("main section.card[id]")].map((e) => [e.id, e.getBoundingClientRect().top]).every((e, i, all) => i === 0 || e[1] >= all[i - 1][1])`)
+	if order != "true" {
+		t.Error("on a phone the parts of the page are not in the order in which they are read")
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -96,6 +97,19 @@ func TestPageMovesCuts(t *testing.T) {
 	b.until("the layer", `document.querySelector("#layer-details h3")?.innerText.startsWith("108 ")`)
 	b.evaluate(`[...document.querySelectorAll("#layer-details button")].find((e) => e.innerText === "block_10_project_BN").click()`)
 	b.until("the layer that it takes", `document.querySelector("#layer-details h3").innerText.endsWith(" block_10_project_BN")`)
+	b.evaluate(`document.querySelector("#gives-to button").click()`)
+	b.until("the layer that takes its result", `document.querySelector("#takes-from button")?.innerText === "block_10_project_BN"`)
+	b.typed("layer", "[")
+	b.until("the layer before", `document.querySelector("#layer-details h3").innerText.endsWith(" block_10_project_BN")`)
+	b.typed("layer", "]")
+	b.until("the last that takes its result", `document.querySelector("#layer-details h3").innerText === "108 block_11_add"`)
+	b.evaluate(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "/", bubbles: true, cancelable: true}))`)
+	b.until("the search field to have the keyboard", `document.activeElement.id === "search"`)
+	for _, measure := range []struct{ value, says string }{{"2", "time on one vCPU"}, {"3", "memory"}, {"4", "cost"}} {
+		before := b.evaluate(`document.querySelector("#picture .bars").getAttribute("d")`)
+		b.set("measure", measure.value, "change")
+		b.until("other bars", fmt.Sprintf(`document.querySelector("#picture .bars").getAttribute("d") !== %q && document.querySelector("#model-view h2").textContent.includes(%q)`, before, measure.says))
+	}
 	b.click("zoom")
 	b.until("the drawing to be scrolled", `document.getElementById("picture").scrollLeft > 500`)
 	b.set("cut", "nobody", "change")
@@ -138,6 +152,18 @@ func TestPageSaysWhatHoldsBack(t *testing.T) {
 	b.settled()
 	if after := b.number(`parseFloat(document.getElementById("cost").innerText.slice(1))`); after >= before {
 		t.Errorf("what would be saved is not: $%v after $%v", after, before)
+	}
+}
+
+// TestPageSaysWhatIsUsed tells what a plan does out of the ordinary, and what that saves.
+func TestPageSaysWhatIsUsed(t *testing.T) {
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.builtIn("ResNet50")
+	b.set("packaging", "auto", "change")
+	b.set("precision", "auto", "change")
+	b.until("what the plan uses", `document.getElementById("uses") !== null`)
+	if text := b.text("uses"); !regexp.MustCompile(`with weights in less than float32: saves \$[0-9.]+ per 100,000 requests`).MatchString(text) {
+		t.Errorf("the page says of what the plan uses: %q", text)
 	}
 }
 
