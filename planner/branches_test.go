@@ -111,7 +111,9 @@ func TestBranchesAsRemedy(t *testing.T) {
 		t.Fatalf("%s within %s", d.Status, slo)
 	}
 	p.Explain(d)
-	if !slices.ContainsFunc(d.Reasons, func(r plan.Reason) bool { return r.Option == "branches" && r.Value == auto && r.LatencyUs <= best.LatencyUs+1000 }) {
+	if !slices.ContainsFunc(d.Reasons, func(r plan.Reason) bool {
+		return r.Option == "branches" && r.Value == auto && r.LatencyUs <= best.LatencyUs+1000
+	}) {
 		t.Errorf("reasons %+v", d.Reasons)
 	}
 }

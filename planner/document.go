@@ -21,7 +21,7 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	}
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
-		MemoryMB: p.table.MemoryMB, Inputs: inputs, Batch: batch, Pipelines: r.Pipelines, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches,
+		MemoryMB: p.table.MemoryMB, Inputs: inputs, Batch: batch, Pipelines: r.Pipelines, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches, Temporary: r.Temporary,
 		GatewayMemoryMB: p.table.GatewayMemoryMB, Orchestration: r.Orchestration, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: max(r.LayerCap, 0), EvenLayers: r.LayerCap == EvenLayers,
 	}
 	if p.table.Arrivals != nil {
@@ -87,7 +87,7 @@ func (p *Problem) fill(document *plan.Plan, point int) {
 				MemoryNeededMB: s.MemoryNeededMB, WeightBytes: s.WeightBytes, PackageBytes: s.PackageBytes, InputBytes: s.InputBytes, OutputBytes: s.OutputBytes,
 				TransportIn: s.TransportIn, TransportOut: s.TransportOut, Packaging: s.Variant.Packaging, Precision: stored(s.Variant), InitUs: s.InitUs, InputUs: s.InputUs,
 				ComputeUs: s.ComputeUs, OutputUs: s.OutputUs, BilledUs: s.BilledUs, Invocations: s.Invocations, FeesPicoUSD: s.FeesPicoUSD, CostPicoUSD: s.CostPicoUSD,
-				LastPass: lastPass(s),
+				LastPass: lastPass(s), TemporaryMB: s.TemporaryMB,
 			})
 			sum += s.CostPicoUSD
 		}

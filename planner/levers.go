@@ -19,6 +19,15 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	if r.Packaging != "" {
 		set("packaging", auto, "let each function have its weights the better way")
 	}
+	if r.Inputs > 1 && r.Batch > 0 {
+		set("batch", auto, "let as many inputs pass together as is best")
+	}
+	if r.Inputs > 1 && r.Pipelines > 0 {
+		set("pipelines", auto, "let as many pipelines share the inputs as is best")
+	}
+	if r.Temporary == included {
+		set("temporary", auto, "give functions the temporary storage that their weights need")
+	}
 	if r.SplitLayers == off {
 		set("split-layers", auto, "compute layers that fit no function in parts")
 	}
@@ -146,6 +155,15 @@ func (e *explainer) used() []plan.Lever {
 	}
 	if d.Workflow != nil {
 		try("orchestration", gateway, "a Step Functions workflow drives the functions")
+	}
+	if n := count(func(s *plan.Stage) bool { return s.TemporaryMB > 0 }); n > 0 {
+		try("temporary", included, report.Count(n, "function")+of+" with more temporary storage than the price includes")
+	}
+	if b := d.Batching; b != nil && b.Batch > 1 && e.request.Batch == 0 {
+		try("batch", "1", fmt.Sprintf("%d inputs in passes of up to %d", b.Inputs, b.Batch))
+	}
+	if b := d.Batching; b != nil && b.Pipelines > 1 && e.request.Pipelines == 0 {
+		try("pipelines", "1", fmt.Sprintf("%d passes over %d pipelines", b.Passes, b.Pipelines))
 	}
 	for _, s := range d.Model.Splits {
 		try("split-layers", off, fmt.Sprintf("%s in %d parts", s.Layer, s.Parts))

@@ -186,3 +186,40 @@ func TestLeverOptions(t *testing.T) {
 		t.Errorf("%+v", v)
 	}
 }
+
+// Weights of more than the 512 MB of temporary storage that a function's price includes are fetched into more of it, which the
+// plan pays for; a platform or a request without it has to do otherwise.
+func TestTemporaryStorage(t *testing.T) {
+	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
+	base := []string{"packaging=s3", "split-layers=off", "max-stages=1", "scenario=cold-sequential", "memory=3072"}
+	p := mustProblem(t, m, base...)
+	d := mustPlan(t, p)
+	whole(t, p, d)
+	s := d.Stages[0]
+	if s.TemporaryMB <= 512 || s.TemporaryMB < s.WeightBytes>>20+16 || s.TemporaryMB > s.WeightBytes>>20+20 {
+		t.Fatalf("%d MB of temporary storage for %d bytes", s.TemporaryMB, s.WeightBytes)
+	}
+	// By hand: the excess in MB / 1,024 GB at 30.9 nano-dollars per GB-s, beside the memory's price.
+	seconds := float64(s.BilledUs) / 1e6
+	want := seconds*(3*16_666_700+float64(s.TemporaryMB-512)/1024*30_900) + float64(s.FeesPicoUSD)
+	if apart := float64(s.CostPicoUSD) - want; apart < -2 || apart > 2 {
+		t.Errorf("costs %d, not %.1f", s.CostPicoUSD, want)
+	}
+	p.Explain(d)
+	if !slices.ContainsFunc(d.Levers, func(l plan.Lever) bool { return l.Lever == "temporary" && l.Needed }) {
+		t.Errorf("levers %+v", d.Levers)
+	}
+	if d := mustPlan(t, mustProblem(t, m, append(base, "temporary=included")...)); d.Status != plan.Infeasible || d.Request.Temporary != "included" {
+		t.Errorf("without: %s", d.Status)
+	}
+	if d := mustPlan(t, mustProblem(t, m, append(slices.Clone(base[:4]), "platform=aws-lambda-2020")...)); d.Status != plan.Infeasible {
+		t.Errorf("in 2020: %s", d.Status)
+	}
+	// With images and free choice the cheapest is found as before; it never costs more than with images or included storage alone.
+	free := mustPlan(t, mustProblem(t, m, "max-stages=2", "scenario=cold-sequential"))
+	for _, narrower := range []string{"temporary=included", "packaging=zip", "packaging=s3"} {
+		if d := mustPlan(t, mustProblem(t, m, "max-stages=2", "scenario=cold-sequential", narrower)); d.Status == plan.Optimal && d.CostPicoUSD < free.CostPicoUSD {
+			t.Errorf("%s costs %d, all ways %d", narrower, d.CostPicoUSD, free.CostPicoUSD)
+		}
+	}
+}

@@ -93,7 +93,7 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB,
 		Batch: r.leastBatch(), Inputs: r.inputs(),
 		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
-		Variants: r.variants(p),
+		Variants: r.variants(p), IncludedTemporary: r.Temporary == included,
 	}
 	if settings.GatewayMemoryMB == 0 {
 		settings.GatewayMemoryMB = p.GatewayMemoryMB

@@ -28,7 +28,15 @@ func (e *explainer) remedies() {
 	}
 	e.stages(set)
 	e.sizes(set)
-	if r.Batch > 1 {
+	if r.Inputs > 1 {
+		k := sort.Search(int(r.Inputs-1), func(k int) bool {
+			_, ok := e.try(change{option: "inputs", value: strconv.FormatInt(r.Inputs-1-int64(k), 10)})
+			return ok
+		})
+		if most := strconv.FormatInt(r.Inputs-1-int64(k), 10); most != "0" {
+			set("inputs", most, "send "+most+" inputs in a request")
+		}
+	} else if r.Batch > 1 {
 		// The largest batch that does: larger ones take more of everything.
 		k := sort.Search(int(r.Batch-1), func(k int) bool {
 			_, ok := e.try(change{option: "batch", value: strconv.FormatInt(r.Batch-1-int64(k), 10)})
@@ -46,7 +54,7 @@ func (e *explainer) remedies() {
 		set("scenario", string(solve.ColdOverlapped), "wake all functions at once")
 	}
 	e.unpin()
-	if r.LayerCap > 0 {
+	if r.LayerCap > 0 { // an even one has been given up already
 		all := len(p.model.graph.Layers)
 		k := sort.Search(all-r.LayerCap, func(k int) bool {
 			_, ok := e.try(change{option: "layer-cap", value: strconv.Itoa(r.LayerCap + 1 + k)})

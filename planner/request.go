@@ -38,6 +38,7 @@ type Request struct {
 
 	Packaging   string                // plan.PackagingZip, plan.PackagingS3, or "" for whichever is better for each function
 	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
+	Temporary   string                // included: no function has more temporary storage than its price includes
 	SplitLayers string                // off: no layer is computed in parts, though it fits no function
 
 	Branches string // off: no functions run side by side; allBranches: however little a branch takes; "": where it takes long enough
@@ -194,6 +195,8 @@ func (r *Request) checkLevers(p *platform.Platform) error {
 		return bad(fmt.Sprintf("the packaging is %.40q", r.Packaging), "use auto, zip or s3")
 	case r.Packaging == plan.PackagingS3 && p.PlanningOnly:
 		return bad("the packaging is s3 on "+p.Name, "use zip: weights are fetched by functions of AWS Lambda and of the local cloud")
+	case r.Temporary != "" && r.Temporary != included:
+		return bad(fmt.Sprintf("temporary is %.40q", r.Temporary), "use auto or included")
 	case r.SplitLayers != "" && r.SplitLayers != off:
 		return bad(fmt.Sprintf("split-layers is %.40q", r.SplitLayers), "use auto or off")
 	}

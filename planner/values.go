@@ -144,6 +144,9 @@ func parseCount(text string, most int) (int, error) {
 	return n, nil
 }
 
+// included is the temporary storage that functions have in any case.
+const included = "included"
+
 // even is the layer cap EvenLayers.
 const even = "even"
 

@@ -115,7 +115,7 @@ var prime = []string{"scenario", "rate", "platform", "max-stages", "precision"}
 var groups = []group{
 	{"Aim", []string{"objective", "slo", "budget"}},
 	{"Inputs", []string{"inputs", "batch", "pipelines"}},
-	{"Functions", []string{"min-stages", "memory", "packaging", "transport", "branches", "split-layers"}},
+	{"Functions", []string{"min-stages", "memory", "packaging", "transport", "branches", "split-layers", "temporary"}},
 	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"}},
 	{"More", []string{"region", "orchestration", "gateway-memory", "idle"}},
 }
@@ -124,7 +124,7 @@ var groups = []group{
 var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "region": "Region", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "inputs": "Inputs in a request", "batch": "Inputs that pass together", "pipelines": "Pipelines at the same time", "transport": "Tensors travel",
-	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
+	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "temporary": "Temporary storage", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
 	"orchestration": "Driven by", "rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
 
@@ -135,6 +135,7 @@ var words = map[string]string{
 	"transport auto": "whichever is better at each cut", "transport inline": "in the payload of the call", "transport s3": "through S3",
 	"packaging auto": "whichever is better for each function", "packaging zip": "in each function's package", "packaging s3": "in S3, fetched at the start",
 	"branches auto": "run side by side where they take long", "branches all": "run side by side where that helps", "branches off": "run one after another",
+	"temporary auto": "as much as their weights need", "temporary included": "no more than the price includes",
 	"split-layers auto": "are computed in parts by several", "split-layers off": "make it infeasible",
 }
 

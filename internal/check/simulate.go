@@ -277,7 +277,7 @@ func (s *simulation) charge(k int, us int64) {
 	p, b := s.platform, &s.bills[k]
 	b.invocations++
 	b.billedUs += billed(p, us)
-	b.picoUSD = price(p, b.billedUs, s.plan.Stages[k].MemoryMB) + b.invocations*p.RequestPicoUSD
+	b.picoUSD = priceOf(p, b.billedUs, s.plan.Stages[k].MemoryMB, s.plan.Stages[k].TemporaryMB) + b.invocations*p.RequestPicoUSD
 }
 
 // billed is what the platform makes of a time: no less than its least, in whole steps.
@@ -289,10 +289,17 @@ func billed(p *platform.Platform, us int64) int64 {
 	return us
 }
 
-// price is that of a time at a size, in exact fractions and rounded at the end, half up.
-func price(p *platform.Platform, us, memoryMB int64) int64 {
+// price is that of a time at a size.
+func price(p *platform.Platform, us, memoryMB int64) int64 { return priceOf(p, us, memoryMB, 0) }
+
+// priceOf is that of a time at a size, and with more temporary storage than comes with it, in exact fractions and rounded at the
+// end, half up.
+func priceOf(p *platform.Platform, us, memoryMB, temporaryMB int64) int64 {
 	perSecond := new(big.Rat).SetFrac(big.NewInt(memoryMB*p.PicoUSDPerGBs), big.NewInt(1024))
 	perSecond.Add(perSecond, new(big.Rat).SetFrac(big.NewInt(p.MilliVCPU(memoryMB)*p.PicoUSDPerVCPUs), big.NewInt(1000)))
+	if temporaryMB > p.TemporaryMB {
+		perSecond.Add(perSecond, new(big.Rat).SetFrac(big.NewInt((temporaryMB-p.TemporaryMB)*p.TemporaryPicoUSDPerGBs), big.NewInt(1024)))
+	}
 	exact := perSecond.Mul(perSecond, new(big.Rat).SetFrac(big.NewInt(us), big.NewInt(1_000_000)))
 	exact.Add(exact, big.NewRat(1, 2))
 	return new(big.Int).Quo(exact.Num(), exact.Denom()).Int64()

@@ -81,17 +81,22 @@ func (t *Table) price(s *solve.Stage) {
 		}
 		return b.Pipelines * us, b.Passes()
 	}
+	// The floor of what is added to the price of time: all passes are billed, those that follow each other are among them.
+	addedPerMs := s.AddedPicoUSDPer1024s / msPer1024s
 	if t.Arrivals == nil {
 		us, count := fixed(t.Cold())
 		s.FeesPicoUSD += count * p.RequestPicoUSD
-		s.FixedUs, s.FixedPicoUSD, s.RunPicoUSDPerMs = us, s.FeesPicoUSD, 0
+		s.FixedUs, s.FixedPicoUSD, s.RunPicoUSDPerMs = us, s.FeesPicoUSD+us/1000*addedPerMs, addedPerMs
+		if b.Turns() > 1 {
+			s.RunPicoUSDPerMs = 0 // the time of the passes has the dispatches between them, which are not billed
+		}
 		return
 	}
 	cold, coldCount := fixed(true)
 	warm, warmCount := fixed(false)
 	share := t.Arrivals.ColdPpm
 	s.FixedUs = (share*cold + (million-share)*warm) / million
-	s.FixedPicoUSD = s.FeesPicoUSD + (share*coldCount+(million-share)*warmCount)*p.RequestPicoUSD/million + max(t.otherGatewayPicoUSD(s.InitUs, 0, first)-1, 0)
+	s.FixedPicoUSD = s.FeesPicoUSD + (share*coldCount+(million-share)*warmCount)*p.RequestPicoUSD/million + max(t.otherGatewayPicoUSD(s.InitUs, 0, first)-1, 0) + s.FixedUs/1000*addedPerMs
 	s.RunPicoUSDPerMs = t.drivingPicoUSDPerMs() * (million - t.trackedPpm()) / million
 }
 
@@ -103,7 +108,7 @@ func (t *Table) runPicoUSD(in *solve.Problem) func(s *solve.Stage, runUs int64, 
 		// What is billed apart is in whole milliseconds already. Nothing here is negative, and unsigned numbers divide faster.
 		return func(s *solve.Stage, runUs int64, z *solve.Size) int64 {
 			ms := max((uint64(s.FixedUs)+uint64(runUs)+999)/1000, 1)
-			return int64((ms*uint64(z.PicoUSDPer1024s) + msPer1024s/2) / msPer1024s)
+			return int64((ms*uint64(z.PicoUSDPer1024s+s.AddedPicoUSDPer1024s) + msPer1024s/2) / msPer1024s)
 		}
 	}
 	bill := func(s *solve.Stage, runUs int64, z *solve.Size, cold bool) int64 {
@@ -113,7 +118,7 @@ func (t *Table) runPicoUSD(in *solve.Problem) func(s *solve.Stage, runUs int64, 
 				lastUs = in.LastPassUs(s, z)
 			}
 		}
-		return computePicoUSD(t.invoked(cold, s.I == 0, s.InitUs, runUs, lastUs).billedUs, z.PicoUSDPer1024s)
+		return computePicoUSD(t.invoked(cold, s.I == 0, s.InitUs, runUs, lastUs).billedUs, z.PicoUSDPer1024s+s.AddedPicoUSDPer1024s)
 	}
 	cold := t.Cold()
 	if t.Arrivals == nil {

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"partita/planner/cost"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 	"partita/planner/solve"
@@ -19,6 +20,11 @@ func TestProblemAgreesWithInstance(t *testing.T) {
 		settings := cost.Settings{
 			Scenario: scenarios[rng.IntN(3)], Batch: 1 + rng.Int64N(40), MinStages: 1 + rng.IntN(2), MaxStages: 2 + rng.IntN(4),
 			Transport: []string{"", cost.Inline, cost.S3}[rng.IntN(3)],
+		}
+		if rng.IntN(4) == 0 { // temporary storage that costs as much as a third of the memory does
+			dear := *p
+			dear.TemporaryMB, dear.MaxTemporaryMB, dear.TemporaryPicoUSDPerGBs = 16, 10240, 5_000_000
+			p, settings.Variants = &dear, []cost.Variant{cost.Plain, {Packaging: plan.PackagingS3, Precision: precision.Float32}}
 		}
 		if rng.IntN(3) == 0 {
 			settings.Arrivals = &cost.Arrivals{ColdPpm: rng.Int64N(1_000_001)}

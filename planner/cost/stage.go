@@ -16,6 +16,7 @@ type Stage struct {
 	MemoryNeededMB int64
 	WeightBytes    int64
 	PackageBytes   int64
+	TemporaryMB    int64 // 0: what every function has
 	InputBytes     int64
 	OutputBytes    int64
 	TransportIn    string
@@ -93,10 +94,14 @@ func (t *Table) account(s Stage, first bool, peakBytes, textIn, textOut int64) S
 	if t.Cold() {
 		s.InitUs = initUs
 	}
+	added := t.temporaryPicoUSDPer1024s(s.Variant.packing(), &weights)
+	if added > 0 || t.temporaryMB(s.Variant.packing(), &weights) > t.Platform.TemporaryMB {
+		s.TemporaryMB = t.temporaryMB(s.Variant.packing(), &weights)
+	}
 	price := func(cold bool) (billed invocations, fees, picoUSD int64) {
 		billed = t.invoked(cold, first, initUs, run, lastUs)
 		fees = s.FeesPicoUSD + billed.count*t.Platform.RequestPicoUSD
-		return billed, fees, computePicoUSD(billed.billedUs, t.Platform.PicoUSDPer1024s(s.MemoryMB)) + fees
+		return billed, fees, computePicoUSD(billed.billedUs, t.Platform.PicoUSDPer1024s(s.MemoryMB)+added) + fees
 	}
 	billed, fees, picoUSD := price(t.Cold())
 	if t.Arrivals != nil {

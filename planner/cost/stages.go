@@ -30,7 +30,8 @@ type candidate struct {
 	variant      int32
 	initUs, fees int64
 	needMB       int64
-	low          int // the first of the sizes to choose from that gives it that memory
+	added        int64 // to the price of 1,024 seconds
+	low          int   // the first of the sizes to choose from that gives it that memory
 }
 
 func newBuilder(t *Table) *builder {
@@ -118,7 +119,7 @@ func (b *builder) stagesFrom(places []place, i int, wanted []bool, out []solve.S
 		best := b.offers(&want, peak, from.text, to.text)
 		for k := range best {
 			if c := &best[k]; t.fit(&s, c, want.memoryMB) {
-				s.Variant, s.InitUs = c.variant, c.initUs
+				s.Variant, s.InitUs, s.AddedPicoUSDPer1024s = c.variant, c.initUs, c.added
 				s.FeesPicoUSD = passes*(from.input.feePicoUSD+to.output.feePicoUSD) + t.batching().Pipelines*c.fees
 				t.price(&s)
 				out = append(out, s)
@@ -151,11 +152,11 @@ func (b *builder) offers(want *wish, peak, textIn, textOut int64) []candidate {
 			continue
 		}
 		if !b.waits && b.stored[v] == stored || !t.offered(kind, h) {
-			continue // warm, packaging makes no difference
+			continue // warm, packaging makes no difference to what is not dearer
 		}
 		c := candidate{
 			variant: int32(v), initUs: b.initUs(kind, h), fees: t.fetchPicoUSD(kind, h),
-			needMB: t.memoryNeededMB(h, peak, textIn, textOut),
+			needMB: t.memoryNeededMB(h, peak, textIn, textOut), added: t.temporaryPicoUSDPer1024s(kind, h),
 		}
 		if c.initUs > t.Platform.InitTimeoutUs {
 			continue
@@ -167,7 +168,9 @@ func (b *builder) offers(want *wish, peak, textIn, textOut int64) []candidate {
 		for c.low < len(t.MemoryMB) && t.MemoryMB[c.low] < c.needMB {
 			c.low++
 		}
-		b.low[v], stored = c.low, b.stored[v]
+		if b.low[v] = c.low; c.added == 0 {
+			stored = b.stored[v]
+		}
 		b.candidates = append(b.candidates, c)
 	}
 	return b.best(b.candidates)
@@ -209,7 +212,7 @@ func (t *Table) inTime(s *solve.Stage, size int) bool {
 // better tells whether one variant of a stage is at least as good as another at every size. A cold start's time counts where
 // there are cold starts, and outweighs fees where it is billed: least at the smallest size that the other can have.
 func (b *builder) better(c, o *candidate) bool {
-	if c.needMB > o.needMB || b.waits && c.initUs > o.initUs {
+	if c.needMB > o.needMB || c.added > o.added || b.waits && c.initUs > o.initUs {
 		return false
 	}
 	dearer := c.fees - o.fees

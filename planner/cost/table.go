@@ -35,7 +35,9 @@ type Settings struct {
 	Variants        []Variant // ways to package and store a stage; nil: Plain alone
 	Arrivals        *Arrivals // nil: every request is as the scenario says
 	Pins            Pins
-	Regions         [][]int // layers that fall into branches, which functions may run side by side: branch k of a region r is the layers [r[k], r[k+1])
+	// IncludedTemporary says that no function may have more temporary storage than its price includes.
+	IncludedTemporary bool
+	Regions           [][]int // layers that fall into branches, which functions may run side by side: branch k of a region r is the layers [r[k], r[k+1])
 }
 
 // Table is what the law needs to know about a graph on a platform at a batch size.

@@ -168,9 +168,27 @@ func (t *Table) packageLimit(k packing) int64 {
 }
 
 // offered tells whether a variant can be had at all for a stage: weights that are fetched need room in the temporary
-// storage that every function has.
+// storage that a function can have.
 func (t *Table) offered(k packing, h *held) bool {
-	return k != fetched || add(h.apart, temporaryRoomBytes) <= t.Platform.TemporaryMB<<20
+	most := t.Platform.MaxTemporaryMB
+	if t.IncludedTemporary {
+		most = t.Platform.TemporaryMB
+	}
+	return t.temporaryMB(k, h) <= most
+}
+
+// temporaryMB is the temporary storage that a stage needs.
+func (t *Table) temporaryMB(k packing, h *held) int64 {
+	if k != fetched {
+		return 0
+	}
+	return scale(add(h.apart, temporaryRoomBytes), 1, 1<<20)
+}
+
+// temporaryPicoUSDPer1024s is the price of a stage's temporary storage beyond what is included, for 1,024 seconds: of a MB it is
+// that of a GB for a second.
+func (t *Table) temporaryPicoUSDPer1024s(k packing, h *held) int64 {
+	return max(t.temporaryMB(k, h)-t.Platform.TemporaryMB, 0) * t.Platform.TemporaryPicoUSDPerGBs
 }
 
 // temporaryRoomBytes is what is left of a function's temporary storage for other files than its weights.

@@ -199,7 +199,7 @@ func (b *builder) menu(s *side, i, j int, p *solve.Problem) []choice {
 		if !t.fit(&stage, c, want.memoryMB) {
 			continue
 		}
-		stage.Variant, stage.InitUs = c.variant, c.initUs
+		stage.Variant, stage.InitUs, stage.AddedPicoUSDPer1024s = c.variant, c.initUs, c.added
 		stage.FeesPicoUSD = in.feePicoUSD + out.feePicoUSD + c.fees
 		t.price(&stage)
 		for n := stage.Low; n < stage.High; n++ {

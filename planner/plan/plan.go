@@ -96,6 +96,7 @@ type Request struct {
 	Packaging       string  `json:"packaging"`             // "auto", or a list of "zip", "s3" and "image"
 	Quantization    string  `json:"quantization"`          // how weights may be stored: "none", "auto", or a list of precisions
 	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
+	Temporary       string  `json:"temporary,omitempty"`   // "included": no function has more temporary storage than its price includes
 	Branches        string  `json:"branches,omitempty"`    // "off": no functions run side by side; "all": however little there is to compute in a branch
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
 	Orchestration   string  `json:"orchestration,omitempty"` // StepFunctions; absent: the gateway drives

@@ -104,6 +104,8 @@ var fields = []field{
 	{"limit.package", "B", 0, func(p *Platform) *int64 { return &p.PackageLimitBytes }},
 	{"limit.image", "B", 0, func(p *Platform) *int64 { return &p.ImageLimitBytes }},
 	{"limit.temporaryStorageMB", "MB", 0, func(p *Platform) *int64 { return &p.TemporaryMB }},
+	{"limit.temporaryMaxMB", "MB", 0, func(p *Platform) *int64 { return &p.MaxTemporaryMB }},
+	{"price.temporary", "USD/GB-s", 12, func(p *Platform) *int64 { return &p.TemporaryPicoUSDPerGBs }},
 	{"limit.timeout", "s", 6, func(p *Platform) *int64 { return &p.TimeoutUs }},
 	{"limit.init", "s", 6, func(p *Platform) *int64 { return &p.InitTimeoutUs }},
 	{"environment.idle", "s", 6, func(p *Platform) *int64 { return &p.IdleUs }},
@@ -294,6 +296,8 @@ func (p *Platform) check() error {
 		return errors.New("price.cpu is not in whole thousandths of a micro-dollar per million vCPU-s")
 	case p.PicoUSDPerGBs > 1<<26 || p.PicoUSDPerVCPUs > 1<<26 || p.PicoUSDPer1024s(p.MaxMemoryMB) > 1<<39:
 		return errors.New("a price is too high: the arithmetic of cost assumes 67 USD per million GB-s and less")
+	case p.MaxTemporaryMB < p.TemporaryMB || p.MaxTemporaryMB > 1<<15 || p.TemporaryPicoUSDPerGBs > p.PicoUSDPerGBs:
+		return errors.New("limit.temporaryMaxMB is out of range, or price.temporary above that of memory")
 	case p.Slowdown(p.MinMemoryMB) > 1<<20:
 		return errors.New("the smallest size has less than a sixteenth of a vCPU: the arithmetic of cost assumes more")
 	case !p.Sells(p.GatewayMemoryMB):

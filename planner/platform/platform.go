@@ -40,10 +40,13 @@ type Platform struct {
 	PayloadLimitBytes int64 // text of one invocation or answer
 	PackageLimitBytes int64 // of a zip, unzipped
 	ImageLimitBytes   int64 // of a container image, uncompressed; 0 where functions are not made of images
-	TemporaryMB       int64
-	TimeoutUs         int64
-	InitTimeoutUs     int64
-	IdleUs            int64 // after which an unused environment is ended
+	TemporaryMB       int64 // of temporary storage, included in the price
+	MaxTemporaryMB    int64 // that a function can have of it; what is beyond TemporaryMB costs TemporaryPicoUSDPerGBs
+
+	TemporaryPicoUSDPerGBs int64
+	TimeoutUs              int64
+	InitTimeoutUs          int64
+	IdleUs                 int64 // after which an unused environment is ended
 
 	// Hand-over of tensors.
 	NetworkBytesPerSecond                         int64

@@ -27,7 +27,11 @@ func Summary(p *plan.Plan) string {
 		}
 		sizes += Grouped(s.MemoryMB)
 	}
-	return fmt.Sprintf("%s on %s: %s of %s MB, %s per 100,000 requests, %s per request (%s)", p.Model.Name, p.Platform, functions, sizes,
+	sent := ""
+	if p.Batching != nil {
+		sent = ", " + Sending(p.Batching)
+	}
+	return fmt.Sprintf("%s on %s: %s of %s MB%s, %s per 100,000 requests, %s per request (%s)", p.Model.Name, p.Platform, functions, sizes, sent,
 		Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), Scenario(p.Request.Scenario))
 }
 
@@ -43,6 +47,9 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 	page.Line("%s per 100,000 requests, %s per request (%s)", Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), p.Times)
 	if p.Status == plan.Stopped {
 		page.Line("the search was stopped at its limit: the best plan is at most %s cheaper per 100,000 requests", Dollars(p.GapPicoUSD, Requests))
+	}
+	if b := p.Batching; b != nil {
+		page.Line("%s: %s per 100,000 inputs", Sending(b), Dollars(p.CostPicoUSD/b.Inputs, Requests))
 	}
 	if t := p.Traffic; t != nil {
 		page.Line("%s", Traffic(p))
@@ -65,6 +72,25 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 	page.Line("")
 	page.Line("plan %s, one of %d that no other beats in both cost and latency", p.Hash, len(p.Frontier))
 	return page.Err()
+}
+
+// Sending says how the inputs of a request go through the pipeline.
+func Sending(b *plan.Batching) string {
+	inputs := Count(int(b.Inputs), "input")
+	switch {
+	case b.Inputs == 1:
+		return inputs
+	case b.Passes == 1:
+		return inputs + " together"
+	}
+	text := fmt.Sprintf("%s in %d passes of %d", inputs, b.Passes, b.Batch)
+	if b.LastBatch() < b.Batch {
+		text += fmt.Sprintf(", the last of %d,", b.LastBatch())
+	}
+	if b.Pipelines == 1 {
+		return text + " one after another"
+	}
+	return fmt.Sprintf("%s over %d pipelines at the same time", text, b.Pipelines)
 }
 
 // Traffic says in words what a plan's rate of requests means.

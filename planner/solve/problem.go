@@ -45,7 +45,8 @@ type Stage struct {
 
 	LastHopUs, LastRun1Ns int64 // the same of the last pass, where the Passes tell of one that has fewer inputs
 
-	FeesPicoUSD int64 // exact, whatever the size
+	FeesPicoUSD          int64 // exact, whatever the size
+	AddedPicoUSDPer1024s int64 // to the price of every size, for Cost
 
 	// A floor of the cost, close below it: FixedPicoUSD (which includes FeesPicoUSD) + price x (FixedUs + run of all passes) + run x
 	// RunPicoUSDPerMs.
