@@ -76,6 +76,15 @@ func TestWorkflowRefusals(t *testing.T) {
 	if _, err := New(tiny(t), r); diag.CodeOf(err) != "platform.unknown-orchestrator" {
 		t.Error(err)
 	}
+	r.Platform = "local"
+	for code, change := range map[string]func(*Request){"planner.workflow-branches": func(r *Request) { r.Branches = allBranches }, "planner.workflow-batch": func(r *Request) { r.Inputs, r.Batch = 4, 2 }} {
+		asked := DefaultRequest()
+		asked.Platform, asked.Orchestration = "local", plan.StepFunctions
+		change(&asked)
+		if _, err := New(tiny(t), asked); diag.CodeOf(err) != code {
+			t.Errorf("want %s: %v", code, err)
+		}
+	}
 	// An express workflow ends after five minutes.
 	p := mustProblem(t, tiny(t), "orchestration=step-functions")
 	slow := *p.platform

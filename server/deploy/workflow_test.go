@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"partita/internal/fixture"
 	"partita/planner"
@@ -146,9 +147,7 @@ func TestWorkflowDeployment(t *testing.T) {
 					t.Errorf("top: %v", reply.Top)
 				}
 			}
-			if runs := under(t, local, "runs/"); len(runs) != 0 {
-				t.Errorf("left after the requests: %v", runs)
-			}
+			emptied(t, local, "runs/")
 			report, err := d.Destroy(t.Context(), "flow")
 			if err != nil || report.Workflow != "partita-flow-workflow" {
 				t.Fatalf("%+v, %v", report, err)
@@ -160,13 +159,22 @@ func TestWorkflowDeployment(t *testing.T) {
 	}
 }
 
-func under(t testing.TB, c *cloud.Cloud, prefix string) []cloud.ObjectInfo {
+// emptied waits until nothing is under a prefix: what requests have written is removed when they have been answered.
+func emptied(t testing.TB, c *cloud.Cloud, prefix string) {
 	t.Helper()
-	all, err := c.List(t.Context(), prefix)
-	if err != nil {
-		t.Fatal(err)
+	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
+		all, err := c.List(t.Context(), prefix)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(all) == 0 {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Errorf("left under %s: %v", prefix, all)
+			return
+		}
 	}
-	return all
 }
 
 // checkTrace holds a trace against the plan: every stage is there with its times, the bill is that of its parts.
@@ -231,9 +239,7 @@ func TestWorkflowFailures(t *testing.T) {
 	if diag.CodeOf(err) != "invoke.no-function" || !strings.Contains(err.Error(), "stage 2 of 2 (partita-flow-stage-2)") {
 		t.Errorf("%v", err)
 	}
-	if runs := under(t, local, "runs/"); len(runs) != 0 {
-		t.Errorf("left after failures: %v", runs)
-	}
+	emptied(t, local, "runs/")
 	if _, err := d.Destroy(t.Context(), "flow"); err != nil {
 		t.Fatal(err)
 	}

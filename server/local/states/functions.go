@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"math"
-	"slices"
 	"strconv"
 	"time"
 	"unicode/utf8"
@@ -44,17 +43,6 @@ func init() { // calls lead back to the table
 		}},
 		"not": {1, 1, func(_ *scope, a []any) (any, error) {
 			return unless(a[0], func() (any, error) { return !truth(a[0]), nil })
-		}},
-		"keys": {1, 1, func(_ *scope, a []any) (any, error) {
-			o, ok := a[0].(map[string]any)
-			if !ok {
-				return nothing{}, nil
-			}
-			var keys []any
-			for _, k := range slices.Sorted(maps.Keys(o)) {
-				keys = append(keys, k)
-			}
-			return mapped(keys, func(k any) (any, error) { return k, nil })
 		}},
 		"length": {1, 1, func(_ *scope, a []any) (any, error) {
 			return unless(a[0], func() (any, error) {
