@@ -32,6 +32,9 @@ func (p *Page) answer() app.UI {
 		app.Ul().Class("facts").Body(
 			app.Li().ID("latency").Text(report.Duration(document.LatencyUs)+" "+startWords(document.Request.Scenario)),
 			app.Li().ID("stage-count").Text(stages),
+			app.If(document.Batching != nil, func() app.UI {
+				return app.Li().ID("sending").Text(capital(report.Sending(document.Batching)) + ": " + report.Price(document.CostPicoUSD/document.Batching.Inputs) + " per 100,000 inputs")
+			}),
 			app.If(document.Traffic != nil, func() app.UI { return app.Li().ID("traffic").Text(capital(report.Traffic(document)) + ".") }),
 			app.If(document.Status == plan.Stopped, func() app.UI {
 				return app.Li().Text("The search was stopped at its limit: the best plan is at most " + report.Price(document.GapPicoUSD) + " cheaper.")

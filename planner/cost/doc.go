@@ -77,6 +77,22 @@
 // stage is billed twice: for the wake (init, if the platform bills it, + platform.WakeUs) and for its run, each rounded
 // up, with two request fees.
 //
+// # Several inputs
+//
+// A request of several inputs goes through the pipeline in passes of a batch each, the last of which may have fewer inputs, shared
+// among pipelines that run at the same time with environments of their own (Batching). Pass n is pipeline n mod c's, and a pipeline
+// sends all its passes through a stage before the next stage has its turn. With q passes of the whole batch and q' (0 or 1) of the
+// rest on the pipeline that ends last, a stage there takes
+//
+//	run     = q x run(batch) + q' x run(rest) + (q + q' - 1) x dispatch
+//
+// which takes the run's place in the rule of every scenario: stages that are woken at once have the passes of all stages before them to
+// start in. The first pass of each pipeline may be cold, the others are warm; billed are the passes of all pipelines, each rounded
+// up, and a wake and the fetching of weights for every pipeline. The gateway decodes all inputs first, holds what is on its way in
+// messages in a third of its memory, and reads and leaves objects where inputs or outputs are too long for one message.
+//
+// Temporary storage beyond what the price includes, for weights that are fetched, adds to the price of every second billed.
+//
 // # The gateway
 //
 // Every deployment has a gateway, a function that decodes the input, drives the stages and is billed while it waits for
@@ -115,5 +131,5 @@
 // An option exists when the unzipped package fits the platform's limit, the memory needed fits m (the runtime, the
 // weights and their packed copies, the peak of the activations that are live at once, the text of the messages in and
 // out), init and run stay within their timeouts. Packages run from their read-only folder; only weights that are fetched
-// need temporary storage, and no more than every function has.
+// need temporary storage, no more than functions can have.
 package cost

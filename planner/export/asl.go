@@ -268,7 +268,7 @@ func retry() list {
 func (d *deployment) machineComment() string {
 	comment := fmt.Sprintf("%s in %s (plan %s). Create it as an express workflow and start it synchronously. ", oneLine(d.plan.Model.Name), report.Count(len(d.stages), "stage"), d.plan.Hash) +
 		"Its input is what the gateway takes, an event of " + eventFormat + " with the inputs; its output is the gateway's answer. " +
-		fmt.Sprintf("One execution is one pass of at most %d inputs; it does not divide a batch. ", max(d.plan.Request.Batch, 1)) +
+		fmt.Sprintf("One execution is one pass of at most %d inputs; it does not divide a batch. ", d.plan.Sending().Inputs) +
 		"States hold at most 262,144 bytes, so larger inputs come as objects under " + d.runs() + ", and larger tensors go through S3. "
 	if d.plan.Workflow == nil {
 		comment += "The plan's latency and cost are those of the gateway; plan with orchestration step-functions for those of a workflow. "

@@ -37,6 +37,7 @@ type FunctionInfo struct {
 	Tags     map[string]string // not known from a listing
 	// Architecture is the processor's, "x86_64" or "arm64"; not known from a listing.
 	Architecture string
+	TemporaryMB  int64 // not known from a listing
 }
 
 // Invoked is the answer to an invocation that reached its function.
@@ -145,6 +146,9 @@ func (c *Cloud) Function(ctx context.Context, name string) (*FunctionInfo, error
 		info.State, info.Reason, info.MemoryMB = string(k.State), aws.ToString(k.StateReason), int64(aws.ToInt32(k.MemorySize))
 		if len(k.Architectures) > 0 {
 			info.Architecture = string(k.Architectures[0])
+		}
+		if k.EphemeralStorage != nil {
+			info.TemporaryMB = int64(aws.ToInt32(k.EphemeralStorage.Size))
 		}
 	}
 	return info, nil

@@ -167,3 +167,28 @@ func relative(t testing.TB, dtype string, a, b []byte) float64 {
 	}
 	return math.Sqrt(apart / size)
 }
+
+// TestTemporaryStorage deploys a function with more temporary storage than is included, as a plan may have it for weights that
+// are fetched: the platform is asked for it, and the function starts and answers.
+func TestTemporaryStorage(t *testing.T) {
+	m := openTrained(t)
+	c := startCloud(t)
+	d := realDeployer(t, c, c)
+	document := m.plan(t, 1, func(p *plan.Plan) { p.Stages[0].Packaging, p.Stages[0].TemporaryMB = "s3", 700 })
+	feed, err := start(d, "roomy", document, string(m.weights))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := outcome(t, feed); err != nil {
+		t.Fatal(err)
+	}
+	if away := m.distance(t, d, "roomy"); away > 1e-4 {
+		t.Errorf("the answers are %g away", away)
+	}
+	if f, err := c.Function(t.Context(), functionsOf("roomy")+"stage-1"); err != nil || f.TemporaryMB != 700 {
+		t.Errorf("the function is %+v, %v", f, err)
+	}
+	if _, err := d.Destroy(t.Context(), "roomy"); err != nil {
+		t.Fatal(err)
+	}
+}
