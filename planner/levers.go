@@ -16,8 +16,10 @@ import (
 // exact first.
 func (e *explainer) levers(set func(option, value, words string) bool) {
 	r := e.request
-	if r.Packaging != "" {
-		set("packaging", auto, "let each function have its weights the better way")
+	for _, packaging := range packagings(e.problem.platform) {
+		if now := r.packagings(e.problem.platform); !slices.Contains(now, packaging) {
+			set("packaging", printAuto(packagingOf(append(now, packaging))), allowed[packaging])
+		}
 	}
 	if r.Inputs > 1 && r.Batch > 0 {
 		set("batch", auto, "let as many inputs pass together as is best")
@@ -41,14 +43,14 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	}
 	e.lowerAlone(set)
 	for _, w := range precision.All[1:] {
-		allowed := r.Precisions
-		if len(allowed) == 0 {
-			allowed = precision.All[:1]
+		now := r.Precisions
+		if len(now) == 0 {
+			now = precision.All[:1]
 		}
-		if slices.Contains(allowed, w) {
+		if slices.Contains(now, w) {
 			continue
 		}
-		wider, err := parsePrecisions(printPrecisions(append(slices.Clone(allowed), w)))
+		wider, err := parsePrecisions(printPrecisions(append(slices.Clone(now), w)))
 		if err == nil && set("precision", printPrecisions(wider), "allow weights in "+string(w)) && e.document.Status == plan.Infeasible {
 			break
 		}
@@ -113,6 +115,13 @@ func (e *explainer) otherProcessor(set func(option, value, words string) bool) {
 	}
 }
 
+// allowed says in words that a packaging may be used.
+var allowed = map[string]string{
+	plan.PackagingZip:   "allow zip packages",
+	plan.PackagingS3:    "allow weights in S3",
+	plan.PackagingImage: "allow container images",
+}
+
 // used lists the levers that a plan uses. What each is worth is found by planning without it.
 func (e *explainer) used() []plan.Lever {
 	var all []plan.Lever
@@ -140,8 +149,18 @@ func (e *explainer) used() []plan.Lever {
 		return n
 	}
 	of := fmt.Sprintf(" of %d", len(d.Stages))
+	without := func(packaging string) string { // the request's packagings less one
+		left := slices.DeleteFunc(e.request.packagings(e.problem.platform), func(other string) bool { return other == packaging })
+		if len(left) == 0 { // it alone was allowed
+			return plan.PackagingZip
+		}
+		return strings.Join(left, ",")
+	}
 	if n := count((*plan.Stage).FetchesWeights); n > 0 {
-		try("packaging", plan.PackagingZip, report.Count(n, "function")+of+" with weights in S3")
+		try("packaging", without(plan.PackagingS3), report.Count(n, "function")+of+" with weights in S3")
+	}
+	if n := count(func(s *plan.Stage) bool { return s.Packaging == plan.PackagingImage }); n > 0 {
+		try("packaging", without(plan.PackagingImage), report.Count(n, "function")+of+" in container images")
 	}
 	if n := count(func(s *plan.Stage) bool { return s.Precision != "" }); n > 0 {
 		option, without := "precision", string(precision.Float32)

@@ -98,7 +98,7 @@ func TestUsedLevers(t *testing.T) {
 	d = mustPlan(t, p)
 	p.Explain(d)
 	for _, l := range d.Levers {
-		change := map[string]string{"packaging": "zip", "precision": "float32", "split-layers": "off"}[l.Lever]
+		change := map[string]string{"packaging": "zip,s3", "precision": "float32", "split-layers": "off"}[l.Lever]
 		without := mustPlan(t, mustProblem(t, m, append(base, "precision=float32,int8", l.Lever+"="+change)...))
 		if l.Needed != (without.Status == plan.Infeasible) || !l.Needed && l.SavesPicoUSD != without.CostPicoUSD-d.CostPicoUSD {
 			t.Errorf("%+v; without it %s at %d, with it %d", l, without.Status, without.CostPicoUSD, d.CostPicoUSD)
@@ -164,6 +164,17 @@ func TestLeverOptions(t *testing.T) {
 			t.Errorf("%s is read as %v and printed %s: %v", text, list, printPrecisions(list), err)
 		}
 	}
+	for text, want := range map[string]string{"auto": "auto", "zip": "zip", "image, s3": "s3,image", "s3,zip,s3": "zip,s3", "image,zip,s3": "auto"} {
+		packaging, err := parsePackaging(text)
+		if err != nil || printAuto(packaging) != want {
+			t.Errorf("%s is read as %q: %v", text, packaging, err)
+		}
+	}
+	for _, text := range []string{"", "zip,", "tar", "auto,zip", "ZIP"} {
+		if _, err := parsePackaging(text); err == nil {
+			t.Errorf("%q is read", text)
+		}
+	}
 	for _, text := range []string{"", "int4", "float32,", "none"} {
 		if _, err := parsePrecisions(text); err == nil {
 			t.Errorf("%q is read", text)
@@ -171,8 +182,10 @@ func TestLeverOptions(t *testing.T) {
 	}
 	base := DefaultRequest()
 	for _, c := range []func(r *Request){
-		func(r *Request) { r.Packaging = "image" }, func(r *Request) { r.SplitLayers = "on" }, func(r *Request) { r.Precisions = []precision.Precision{"int2"} },
+		func(r *Request) { r.Packaging = "s3,zip" }, func(r *Request) { r.Packaging = "tar" }, func(r *Request) { r.SplitLayers = "on" }, func(r *Request) { r.Precisions = []precision.Precision{"int2"} },
 		func(r *Request) { r.Packaging, r.Platform = "s3", "azure-functions-flex" },
+		func(r *Request) { r.Packaging, r.Platform = "image", "aws-lambda-2020" },
+		func(r *Request) { r.Packaging, r.Platform = "s3,image", "gcp-cloud-run-functions" },
 	} {
 		r := base
 		c(&r)
@@ -221,5 +234,52 @@ func TestTemporaryStorage(t *testing.T) {
 		if d := mustPlan(t, mustProblem(t, m, "max-stages=2", "scenario=cold-sequential", narrower)); d.Status == plan.Optimal && d.CostPicoUSD < free.CostPicoUSD {
 			t.Errorf("%s costs %d, all ways %d", narrower, d.CostPicoUSD, free.CostPicoUSD)
 		}
+	}
+}
+
+// A model that no zip holds in one function is served from a container image, and that is what the planner advises to somebody who
+// allows zips only.
+func TestImagesHoldWhatZipsDoNot(t *testing.T) {
+	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "VGG16.json.gz"))
+	one := []string{"max-stages=1", "split-layers=off", "temporary=included"}
+	for _, c := range []struct{ platform, packaging, advised string }{
+		{"aws-lambda-x86_64", "zip", "zip,image"},
+		{"aws-lambda-x86_64", "zip,s3", "auto"},
+		{"aws-lambda-2020", "zip", ""},
+	} {
+		p := mustProblem(t, m, append(one, "platform="+c.platform, "packaging="+c.packaging)...)
+		d := mustPlan(t, p)
+		if d.Status != plan.Infeasible || !strings.Contains(d.Reason, "package") {
+			t.Fatalf("%+v: %s: %s", c, d.Status, d.Reason)
+		}
+		p.Explain(d)
+		advised := ""
+		for _, r := range d.Reasons {
+			if r.Option == "packaging" {
+				advised = r.Value
+				if again := mustPlan(t, mustProblem(t, m, append(one, "platform="+c.platform, "packaging="+r.Value)...)); again.CostPicoUSD != r.CostPicoUSD || again.Stages[0].Packaging != plan.PackagingImage {
+					t.Errorf("%+v: %+v", r, again.Stages)
+				}
+			}
+		}
+		if advised != c.advised {
+			t.Errorf("%+v: advised %q among %+v", c, advised, d.Reasons)
+		}
+	}
+	p := mustProblem(t, m, append(one, "packaging=image")...)
+	d := mustPlan(t, p)
+	if d.Status != plan.Optimal || len(d.Stages) != 1 || d.Stages[0].Packaging != "image" || d.Stages[0].PackageBytes < 500<<20 || d.Request.Packaging != "image" {
+		t.Fatalf("%s %+v", d.Reason, d.Stages)
+	}
+	p.Explain(d)
+	if len(d.Levers) != 1 || d.Levers[0].Lever != "packaging" || !d.Levers[0].Needed {
+		t.Errorf("%+v", d.Levers)
+	}
+	text, err := d.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if back, err := plan.Decode(text); err != nil || back.Hash != d.Hash {
+		t.Errorf("%v", err)
 	}
 }

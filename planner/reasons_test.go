@@ -110,14 +110,14 @@ func TestReasonsOfFeasiblePlans(t *testing.T) {
 		request []string
 		want    []string // constraints that must be among the reasons
 	}{
-		{"a tight SLO", []string{"slo=1.6s", "max-stages=2"}, []string{"slo"}},
+		{"a tight SLO", []string{"slo=1.1s", "max-stages=2"}, []string{"slo"}},
 		{"few sizes", []string{"memory=2048", "max-stages=2", "scenario=warm"}, []string{"memory"}},
 		{"too many functions", []string{"min-stages=3", "scenario=warm"}, []string{"min-stages"}},
 		{"a dear transport", []string{"min-stages=2", "max-stages=2", "transport=s3", "scenario=warm"}, []string{"transport", "min-stages"}},
 		{"pins", []string{"cut=3,12", "no-cut=5..8", "stage-memory=13..14=4096", "layer-cap=10", "scenario=warm"}, []string{"cut", "stage-memory"}},
 		{"a layer cap", []string{"layer-cap=7", "scenario=warm"}, []string{"layer-cap"}},
 		{"the least latency in a budget", []string{"objective=latency", "budget=0.0000022", "scenario=warm"}, []string{"budget"}},
-		{"at a rate", []string{"rate=1/h", "slo=1.6s", "max-stages=2"}, []string{"slo"}},
+		{"at a rate", []string{"rate=1/h", "slo=1.1s", "max-stages=2"}, []string{"slo"}},
 		{"warm at a rate", []string{"rate=2/h", "scenario=warm", "memory=1024", "max-stages=2"}, []string{"memory"}},
 		{"a large gateway that waits", []string{"gateway-memory=1769"}, []string{"gateway-memory"}},
 		{"a small gateway that is slow", []string{"gateway-memory=192", "objective=latency", "scenario=warm"}, []string{"gateway-memory"}},

@@ -36,7 +36,7 @@ type Request struct {
 	GatewayMemoryMB int64   // 0: the platform's default
 	Orchestration   string  // plan.StepFunctions, or "" for the gateway: what drives the stages
 
-	Packaging   string                // plan.PackagingZip, plan.PackagingS3, or "" for whichever is better for each function
+	Packaging   string                // how functions may be packaged: some of plan.Packagings, in their order, with commas; "" for whichever way is better for each
 	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
 	Temporary   string                // included: no function has more temporary storage than its price includes
 	SplitLayers string                // off: no layer is computed in parts, though it fits no function
@@ -194,11 +194,12 @@ func (r *Request) checkLevers(p *platform.Platform) error {
 	bad := func(found, fix string) error {
 		return diag.New(diag.Usage, "planner.bad-choice", "checking the request", found, fix)
 	}
+	if packaging, err := parsePackaging(printAuto(r.Packaging)); err != nil || packaging != r.Packaging {
+		return bad(fmt.Sprintf("the packaging is %.40q", r.Packaging), "use "+strings.Join(plan.Packagings, ", ")+" in this order, or auto")
+	}
 	switch {
-	case r.Packaging != "" && r.Packaging != plan.PackagingZip && r.Packaging != plan.PackagingS3:
-		return bad(fmt.Sprintf("the packaging is %.40q", r.Packaging), "use auto, zip or s3")
-	case r.Packaging == plan.PackagingS3 && p.PlanningOnly:
-		return bad("the packaging is s3 on "+p.Name, "use zip: weights are fetched by functions of AWS Lambda and of the local cloud")
+	case len(r.packagings(p)) == 0:
+		return bad("the packaging is "+r.Packaging+" on "+p.Name, "use "+strings.Join(packagings(p), " or ")+", which that platform has and plans can be made for")
 	case r.Temporary != "" && r.Temporary != included:
 		return bad(fmt.Sprintf("temporary is %.40q", r.Temporary), "use auto or included")
 	case r.SplitLayers != "" && r.SplitLayers != off:
@@ -241,24 +242,34 @@ func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix st
 // variants lists the ways in which stages may be packaged and stored, the plain one first where it is among them: of equals
 // the first counts.
 func (r *Request) variants(p *platform.Platform) []cost.Variant {
-	packagings := []string{plan.PackagingZip, plan.PackagingS3}
-	switch {
-	case r.Packaging != "":
-		packagings = []string{r.Packaging}
-	case p.PlanningOnly:
-		packagings = packagings[:1]
-	}
 	precisions := r.Precisions
 	if len(precisions) == 0 {
 		precisions = []precision.Precision{precision.Float32}
 	}
 	var all []cost.Variant
 	for _, w := range precisions {
-		for _, packaging := range packagings {
+		for _, packaging := range r.packagings(p) {
 			all = append(all, cost.Variant{Packaging: packaging, Precision: w})
 		}
 	}
 	return all
+}
+
+// packagings lists those that a platform has and the request allows.
+func (r *Request) packagings(p *platform.Platform) []string {
+	return slices.DeleteFunc(packagings(p), func(packaging string) bool {
+		return r.Packaging != "" && !slices.Contains(strings.Split(r.Packaging, ","), packaging)
+	})
+}
+
+// packagings lists what a platform has, the plain one first.
+func packagings(p *platform.Platform) []string {
+	if p.PlanningOnly {
+		return []string{plan.PackagingZip}
+	}
+	return slices.DeleteFunc(slices.Clone(plan.Packagings), func(packaging string) bool {
+		return packaging == plan.PackagingImage && p.ImageLimitBytes == 0
+	})
 }
 
 // arrivals gives the mix of cold and warm requests that a rate makes; nil without a rate.

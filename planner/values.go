@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"partita/planner/diag"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 )
@@ -221,6 +222,31 @@ func printSizes(sizes []int64) string {
 		i++
 	}
 	return strings.Join(parts, ",")
+}
+
+// parsePackaging reads a list of packagings into the one way to write it; "" is any.
+func parsePackaging(text string) (string, error) {
+	if text == auto {
+		return "", nil
+	}
+	var list []string
+	for _, item := range strings.Split(text, ",") {
+		item = strings.TrimSpace(item)
+		if !slices.Contains(plan.Packagings, item) {
+			return "", fmt.Errorf("it has %.40q; the packagings are %s", item, strings.Join(plan.Packagings, ", "))
+		}
+		list = append(list, item)
+	}
+	return packagingOf(list), nil
+}
+
+// packagingOf writes a list of packagings: in order, each once; "" where none is left out.
+func packagingOf(list []string) string {
+	wanted := slices.DeleteFunc(slices.Clone(plan.Packagings), func(packaging string) bool { return !slices.Contains(list, packaging) })
+	if len(wanted) == len(plan.Packagings) {
+		return ""
+	}
+	return strings.Join(wanted, ",")
 }
 
 // parsePrecisions reads a list of precisions, or "auto" for any.

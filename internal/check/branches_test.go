@@ -68,7 +68,7 @@ func TestBranchesComeTrue(t *testing.T) {
 			}
 		}
 	}
-	if waves < 200 || plans-waves < 50 {
+	if waves < 150 || plans-waves < 50 {
 		t.Errorf("%d plans, %d with functions side by side", plans, waves)
 	}
 }

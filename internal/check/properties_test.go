@@ -8,7 +8,9 @@ import (
 
 	"partita/planner/cost"
 	"partita/planner/graph"
+	"partita/planner/plan"
 	"partita/planner/platform"
+	"partita/planner/precision"
 	"partita/planner/solve"
 )
 
@@ -97,6 +99,12 @@ func TestFreedomNeverCostsMore(t *testing.T) {
 			{"longer inits", func(q *question) { q.platform.InitTimeoutUs *= 2 }},
 			{"less memory for the runtime", func(q *question) { q.platform.RuntimeBaseMB /= 2 }},
 			{"any transport", func(q *question) { q.settings.Transport = "" }},
+			{"images too", func(q *question) {
+				q.settings.Variants = []cost.Variant{cost.Plain, {Packaging: plan.PackagingImage, Precision: precision.Float32}}
+			}},
+			{"any packaging", func(q *question) {
+				q.settings.Variants = []cost.Variant{cost.Plain, {Packaging: plan.PackagingS3, Precision: precision.Float32}, {Packaging: plan.PackagingImage, Precision: precision.Float32}}
+			}},
 		} {
 			wider := q
 			c.loosen(&wider)

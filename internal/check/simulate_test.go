@@ -59,6 +59,9 @@ func randomRequest(rng *rand.Rand) planner.Request {
 	if _, err := platform.Orchestration(platform.StepFunctions, r.Platform); err == nil && rng.IntN(2) == 0 {
 		r.Orchestration = platform.StepFunctions
 	}
+	if on.ImageLimitBytes > 0 {
+		r.Packaging = []string{"", "", "zip", "s3", "image", "zip,image"}[rng.IntN(6)]
+	}
 	if rng.IntN(2) == 0 {
 		r.GatewayMemoryMB = on.NearestMemory(128 << rng.IntN(5))
 	}
@@ -69,7 +72,7 @@ func randomRequest(rng *rand.Rand) planner.Request {
 // event: at several points of the frontier, and stage by stage.
 func TestPlansComeTrue(t *testing.T) {
 	rng := rand.New(rand.NewPCG(2026, 11))
-	requests, plans, several, workflows := 0, 0, 0, 0
+	requests, plans, several, workflows, images := 0, 0, 0, 0, 0
 	for range 60 {
 		m := mustRandomModel(t, rng)
 		for range 6 {
@@ -96,14 +99,19 @@ func TestPlansComeTrue(t *testing.T) {
 				if document.Workflow != nil {
 					workflows++
 				}
+				if document.Stages[0].Packaging == plan.PackagingImage {
+					images++
+				}
 				holds(t, document, on)
 			}
 		}
 	}
-	if plans < 400 || several < 200 || workflows < 80 {
-		t.Errorf("%d requests made %d plans, %d of several stages, %d driven by a workflow", requests, plans, several, workflows)
+	if plans < 400 || several < 200 || workflows < 80 || images < 100 {
+		t.Errorf("%d requests made %d plans, %d of several stages, %d driven by a workflow, %d in images", requests, plans, several, workflows, images)
 	}
 }
+
+func ceil(a, b int64) int64 { return (a + b - 1) / b }
 
 func holds(t *testing.T, p *plan.Plan, on *platform.Platform) {
 	t.Helper()
@@ -114,6 +122,17 @@ func holds(t *testing.T, p *plan.Plan, on *platform.Platform) {
 	if o.latencyUs != p.LatencyUs || o.costPicoUSD != p.CostPicoUSD || o.gateway != p.Gateway.CostPicoUSD || p.Workflow != nil && o.workflow != p.Workflow.CostPicoUSD {
 		t.Errorf("%s %+v: the request takes %d us and costs %d (gateway %d), the plan says %d, %d, %d", p.Platform, p.Request, o.latencyUs, o.costPicoUSD, o.gateway,
 			p.LatencyUs, p.CostPicoUSD, p.Gateway.CostPicoUSD)
+	}
+	for k := range p.Stages {
+		if s := &p.Stages[k]; s.Packaging == plan.PackagingImage && s.InitUs > 0 {
+			init := on.ImageBootUs + ceil(s.PackageBytes*on.ImageFetchPicosecPerByte, 1e6) + ceil(s.WeightBytes*on.LoadPicosecPerByte, 1e6)
+			if p.Request.Scenario == string(solve.ColdOverlapped) {
+				init = ceil(init, 1000) * 1000
+			}
+			if s.InitUs != init {
+				t.Errorf("%s: stage %d, an image of %d bytes, starts in %d us, want %d", p.Platform, k+1, s.PackageBytes, s.InitUs, init)
+			}
+		}
 	}
 	for k, b := range o.stages {
 		if s := &p.Stages[k]; b != (bill{s.Invocations, s.BilledUs, s.CostPicoUSD}) {
