@@ -20,7 +20,10 @@ func (s *solver) root(p, q *plan) bool {
 		s.sweep(z, q, s.entries[list:], d)
 	} else {
 		list = 0
-		if z = s.sweep(p, q, s.entries[:all], d); !s.allowed(len(z.path)) {
+		if z = s.sweep(p, q, s.entries[:all], d); z == nil {
+			return true // as in between
+		}
+		if !s.allowed(len(z.path)) {
 			return false
 		}
 		if !s.splits(z, p, q, d) {
