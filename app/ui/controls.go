@@ -124,7 +124,7 @@ var groups = []group{
 var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "region": "Region", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "inputs": "Inputs in a request", "batch": "Inputs that pass together", "pipelines": "Pipelines at the same time", "transport": "Tensors travel",
-	"gateway-memory": "Gateway's memory, MB", "packaging": "Weights are", "precision": "Precision of weights", "temporary": "Temporary storage", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
+	"gateway-memory": "Gateway's memory, MB", "packaging": "Functions are packaged as", "precision": "Precision of weights", "temporary": "Temporary storage", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
 	"orchestration": "Driven by", "rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
 
@@ -133,7 +133,6 @@ var words = map[string]string{
 	"region default": "the platform's own", "orchestration gateway": "the gateway", "orchestration step-functions": "a Step Functions workflow",
 	"objective cost": "the cost, within the SLO", "objective latency": "the latency, within the budget",
 	"transport auto": "whichever is better at each cut", "transport inline": "in the payload of the call", "transport s3": "through S3",
-	"packaging auto": "whichever is better for each function", "packaging zip": "in each function's package", "packaging s3": "in S3, fetched at the start",
 	"branches auto": "run side by side where they take long", "branches all": "run side by side where that helps", "branches off": "run one after another",
 	"temporary auto": "as much as their weights need", "temporary included": "no more than the price includes",
 	"split-layers auto": "are computed in parts by several", "split-layers off": "make it infeasible",
@@ -141,7 +140,7 @@ var words = map[string]string{
 
 // suggestions are values that text options offer; others can be typed.
 var suggestions = map[string][]string{
-	"rate": {"none", "1/h", "100/h", "1/s", "10/s"}, "idle": {"default", "5m", "15m"}, "precision": {"float32", "float16", "int8", "auto"},
+	"rate": {"none", "1/h", "100/h", "1/s", "10/s"}, "idle": {"default", "5m", "15m"}, "precision": {"float32", "float16", "int8", "auto"}, "packaging": {"auto", "zip", "s3", "image", "zip,s3"},
 	"inputs": {"1", "10", "100"}, "batch": {"auto", "1", "8", "32"}, "pipelines": {"auto", "1", "4"}, "memory": {"grid", "512,1024,2048"}, "slo": {"none", "500ms", "1s", "2s"}, "layer-cap": {"none", "even", "50", "100"},
 }
 

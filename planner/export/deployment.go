@@ -38,6 +38,7 @@ type function struct {
 	temporaryMB    int64
 	stage          *plan.Stage // nil for the gateway
 	fetches        bool        // its weights are not in its package
+	image          bool        // it is made of a container image
 }
 
 // A stage may take so much longer than predicted before it is stopped, as when the server deploys it.
@@ -52,10 +53,12 @@ const maxDescription = 256
 const describing = "describing the deployment"
 
 var (
-	namePattern    = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
-	bucketPattern  = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
-	regionPattern  = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
-	accountPattern = regexp.MustCompile(`^[0-9]{12}$`)
+	namePattern   = regexp.MustCompile(`^[a-z][a-z0-9-]{0,39}$`)
+	bucketPattern = regexp.MustCompile(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
+	regionPattern = regexp.MustCompile(`^[a-z]{2}(-[a-z]+)+-[0-9]$`)
+	// Of container images (ECR API reference, CreateRepository).
+	repositoryPattern = regexp.MustCompile(`^[a-z0-9]+(?:[._-][a-z0-9]+)*$`)
+	accountPattern    = regexp.MustCompile(`^[0-9]{12}$`)
 )
 
 func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
@@ -93,13 +96,16 @@ func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
 	limit := bought.TimeoutUs / 1_000_000
 	for i := range p.Stages {
 		s := &p.Stages[i]
-		if s.Packaging != plan.PackagingZip && s.Packaging != plan.PackagingS3 {
-			return nil, diag.New(diag.Usage, "export.unsupported-packaging", describing, fmt.Sprintf("stage %d is packaged as %s, and this form describes zip packages", s.Index, s.Packaging), "plan with packaging zip or s3")
+		if s.Packaging != "" && !slices.Contains(plan.Packagings, s.Packaging) {
+			return nil, diag.New(diag.Usage, "export.unsupported-packaging", describing, fmt.Sprintf("stage %d is packaged as %.40q, which this form cannot describe", s.Index, s.Packaging), "plan with packaging "+strings.Join(plan.Packagings, ", "))
+		}
+		if s.Packaging == plan.PackagingImage && !repositoryPattern.MatchString(d.repository()) {
+			return nil, diag.New(diag.Usage, "export.bad-name", describing, fmt.Sprintf("the name is %.60q, and repositories of container images have no two hyphens together and none at the end", d.name), "give another --name")
 		}
 		key := fmt.Sprintf("stage-%d", s.Index)
 		d.stages = append(d.stages, function{
 			id: fmt.Sprintf("Stage%d", s.Index), key: key, name: d.functions() + key, stage: s, memoryMB: s.MemoryMB, temporaryMB: max(bought.TemporaryMB, s.TemporaryMB),
-			fetches:        s.FetchesWeights(),
+			fetches: s.FetchesWeights(), image: s.Packaging == plan.PackagingImage,
 			description:    describe(fmt.Sprintf("%s: stage %d of %d, %s", d.name, s.Index, len(p.Stages), s.Layers)),
 			timeoutSeconds: min(timeoutFloorSeconds+timeoutFactor*(s.InitUs+s.InputUs+s.ComputeUs+s.OutputUs)/1_000_000, limit),
 		})
@@ -112,6 +118,16 @@ func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
 func (d *deployment) functions() string { return "partita-" + d.name + "-" }
 func (d *deployment) runs() string      { return "runs/" + d.name + "/" }
 func (d *deployment) packages() string  { return PackagePrefix(d.name) }
+
+func (d *deployment) repository() string { return RepositoryName(d.name) }
+
+// RepositoryName is the repository in which the templates look for a deployment's container images, one tagged stage-N for each.
+func RepositoryName(name string) string { return "partita-" + name }
+
+// images tells whether some stage is made of a container image.
+func (d *deployment) images() bool {
+	return slices.ContainsFunc(d.stages, func(f function) bool { return f.image })
+}
 
 // PackagePrefix is the folder in the bucket where the templates look for a deployment's packages.
 func PackagePrefix(name string) string { return "deployments/" + name + "/packages" }

@@ -123,7 +123,33 @@ func (d *deployment) deployerPolicy() policy {
 			statement{sid: "PassWorkflowRole", actions: []string{"iam:PassRole"}, resources: []string{d.roleARN(d.machineRole())}, condition: &condition{"StringEquals", "iam:PassedToService", serviceStates}},
 			statement{sid: "ListWorkflows", actions: []string{"states:ListStateMachines"}, resources: []string{"*"}}) // it knows no resources
 	}
-	return all
+	return append(all, d.manageImages()...)
+}
+
+func (d *deployment) repositoryARN() string {
+	return "arn:{partition}:ecr:{region}:{account}:repository/" + d.repository()
+}
+
+// manageImages is what the server needs to make, fill and remove the repository of container images. Lambda lets itself read from it
+// by the repository's policy, which it changes with the rights of whoever creates a function.
+func (d *deployment) manageImages() policy {
+	if !d.images() {
+		return nil
+	}
+	return policy{
+		{sid: "LogInToRegistry", actions: []string{"ecr:GetAuthorizationToken"}, resources: []string{"*"}}, // it knows no resources
+		{sid: "ManageImages", actions: []string{"ecr:BatchCheckLayerAvailability", "ecr:BatchGetImage", "ecr:CompleteLayerUpload", "ecr:CreateRepository", "ecr:DeleteRepository", "ecr:DescribeRepositories",
+			"ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy", "ecr:InitiateLayerUpload", "ecr:ListTagsForResource", "ecr:PutImage", "ecr:SetRepositoryPolicy", "ecr:TagResource", "ecr:UploadLayerPart"},
+			resources: []string{d.repositoryARN()}},
+	}
+}
+
+// readImages is what whoever makes a function of a container image needs.
+func (d *deployment) readImages() policy {
+	if !d.images() {
+		return nil
+	}
+	return policy{{sid: "ReadImages", actions: []string{"ecr:BatchGetImage", "ecr:GetDownloadUrlForLayer", "ecr:GetRepositoryPolicy", "ecr:SetRepositoryPolicy"}, resources: []string{d.repositoryARN()}}}
 }
 
 // infrastructurePolicy is what applying the SAM, CloudFormation or Terraform form needs, changes and removal included.
@@ -149,7 +175,7 @@ func (d *deployment) infrastructurePolicy() policy {
 			resources: []string{d.logARN(d.functions() + "*"), strings.TrimSuffix(d.logARN(d.functions()+"*"), ":*")}},
 		{sid: "FindLogs", actions: []string{"logs:DescribeLogGroups"}, resources: []string{"*"}}, // it is given no single group
 		{sid: "ReadPackages", actions: []string{"s3:GetObject"}, resources: []string{d.objectsARN(d.packages() + "/")}},
-	}, workflow...)
+	}, append(workflow, d.readImages()...)...)
 }
 
 // places fills the places in a resource's name.

@@ -11,6 +11,10 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 	h.comment("The packages (" + d.files() + ") must be in the bucket under package_prefix. The gateway's package names the")
 	h.comment("bucket for hand-overs, so bucket must be the one that it was made for; partita package writes them. Credentials and region")
 	h.comment("are the provider's.")
+	if d.images() {
+		h.comment("Stages that are container images must be in the repository of this account, tagged stage-N; partita package writes them for")
+		h.comment("docker load or crane push.")
+	}
 	h.comment("When a package changes under the same key, apply with -replace of its function: Terraform does not look into the bucket.")
 	h.blank()
 	h.block("terraform", func() {
@@ -25,6 +29,9 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 	})
 	h.variable("bucket", "string", text(d.bucket), "Bucket of the packages and of what stages hand over")
 	h.variable("package_prefix", "string", text(d.packages()), "Folder of the packages in the bucket, without a final slash")
+	if d.images() {
+		h.variable("repository", "string", text(d.repository()), "Repository of the container images in this account")
+	}
 	h.variable("log_retention_days", "number", "14", "Days that logs are kept")
 	h.blank()
 	h.block("locals", func() {
@@ -34,6 +41,9 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 					h.size(&f)
 					if d.fetches() {
 						h.attr("fetches_weights", fmt.Sprint(f.fetches))
+					}
+					if d.images() {
+						h.attr("is_image", fmt.Sprint(f.image))
 					}
 				})
 			}
@@ -163,15 +173,28 @@ func (h *hcl) function(label string, each bool, d *deployment) {
 		}
 		h.attr("function_name", of+".name")
 		h.attr("description", of+".description")
-		h.attr("package_type", text("Zip"))
-		h.attr("runtime", text("provided.al2023"))
-		h.attr("handler", text("bootstrap"))
+		mixed := each && d.images() // a zip or an image: Terraform writes both, and null for what it is not
+		zip := func(name, value string) {
+			if mixed {
+				value = "each.value.is_image ? null : " + value
+			}
+			h.attr(name, value)
+		}
+		if mixed {
+			h.attr("package_type", `each.value.is_image ? "Image" : "Zip"`)
+			h.attr("image_uri", "each.value.is_image ? "+
+				template("${data.aws_caller_identity.current.account_id}.dkr.ecr.${data.aws_region.current.name}.${data.aws_partition.current.dns_suffix}/${var.repository}:${each.key}")+" : null")
+		} else {
+			h.attr("package_type", text("Zip"))
+		}
+		zip("runtime", text("provided.al2023"))
+		zip("handler", text("bootstrap"))
 		h.attr("architectures", "["+text(d.architecture)+"]")
 		h.attr("memory_size", of+".memory_mb")
 		h.attr("timeout", of+".timeout_seconds")
 		h.attr("role", "aws_iam_role."+label+".arn")
-		h.attr("s3_bucket", "var.bucket")
-		h.attr("s3_key", template("${var.package_prefix}/"+key+".zip"))
+		zip("s3_bucket", "var.bucket")
+		zip("s3_key", template("${var.package_prefix}/"+key+".zip"))
 		h.attr("tags", "local.tags")
 		h.blank()
 		h.block("ephemeral_storage", func() { h.attr("size", of+".temporary_mb") })

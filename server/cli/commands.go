@@ -44,10 +44,11 @@ func commands() []command {
 		{name: "package", args: "PLAN", minArgs: 1, maxArgs: 1, summary: "write the packages of a plan's functions for other tools", run: packagePlan,
 			detail: "The exported SAM, CloudFormation and Terraform forms look for them in the bucket; the command that copies them there is printed.", flags: []flag{
 				{name: "weights", value: "FILE", help: "the model's weights"},
-				{name: "output-dir", value: "DIR", help: "where to write stage-1.zip ... gateway.zip"},
+				{name: "output-dir", value: "DIR", help: "where to write stage-1.zip ... gateway.zip, and stage-1.tar ... of container images"},
 				{name: "name", value: "NAME", help: "of the deployment (default: made of the model's name)"},
 				{name: "bucket", value: "BUCKET", standard: export.DefaultBucket, help: "that holds packages and hand-overs"},
 				{name: "preprocess", value: "HOW", help: "how images are prepared: caffe, tf, torch, unit or none (default: the plan's choice)"},
+				{name: "base-image", value: "IMAGE", help: "that container images go on from, or scratch (default " + deploy.DefaultBaseImage + ")"},
 				jsonFlag}},
 		{name: "weights", args: "MODEL", minArgs: 1, maxArgs: 1, summary: "write a weights file for a model", run: makeWeights,
 			detail: modelDetail + "\nThe numbers are the same every time. Keras reads the file with load_weights.", flags: []flag{

@@ -4,6 +4,8 @@ import (
 	"context"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"partita/planner/export"
 	"partita/planner/report"
@@ -55,7 +57,11 @@ func packagePlan(ctx context.Context, a *arguments, env *environment) error {
 	}
 	d := packagesDocument{Format: "partita.packages/1", Name: name, Plan: p.Hash, Bucket: bucket, Prefix: export.PackagePrefix(name)}
 	native, foreign := nativeFiles(env)
-	_, err = deploy.Package(ctx, deploy.Options{Native: native, Foreign: foreign, Concurrency: gatewayConcurrency}, bucket, folder,
+	base := a.text("base-image")
+	if base == "" {
+		base = deploy.DefaultBaseImage
+	}
+	_, err = deploy.Package(ctx, deploy.Options{Native: native, Foreign: foreign, Concurrency: gatewayConcurrency, BaseImage: base}, bucket, folder,
 		deploy.Request{Name: name, Plan: document, Preprocess: a.text("preprocess")}, deploy.Weights{Name: baseName(weights), Size: size, Reader: file},
 		func(path string, bytes int64) {
 			d.Packages = append(d.Packages, packageFile{filepath.Base(path), bytes})
@@ -70,6 +76,18 @@ func packagePlan(ctx context.Context, a *arguments, env *environment) error {
 		return writeJSON(env.out, d)
 	}
 	page := report.NewPage(env.out)
-	page.Line("aws s3 cp --recursive %s s3://%s/%s/", folder, bucket, d.Prefix)
+	images := slices.DeleteFunc(slices.Clone(d.Packages), func(p packageFile) bool { return filepath.Ext(p.File) != ".tar" })
+	if len(images) == 0 {
+		page.Line("aws s3 cp --recursive %s s3://%s/%s/", folder, bucket, d.Prefix)
+		return page.Err()
+	}
+	page.Line("aws s3 cp --recursive --exclude '*.tar' %s s3://%s/%s/", folder, bucket, d.Prefix)
+	repository := export.RepositoryName(name)
+	page.Line("registry=$(aws ecr create-repository --repository-name %s --query repository.repositoryUri --output text)", repository)
+	page.Line("aws ecr get-login-password | docker login --username AWS --password-stdin ${registry%%%%/*}")
+	for _, i := range images {
+		tag := strings.TrimSuffix(i.File, ".tar")
+		page.Line("docker load -i %s && docker tag %s:%s $registry:%s && docker push $registry:%s", filepath.Join(folder, i.File), repository, tag, tag, tag)
+	}
 	return page.Err()
 }

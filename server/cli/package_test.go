@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"archive/tar"
 	"archive/zip"
 	"bytes"
 	"encoding/json"
@@ -47,7 +48,7 @@ func TestPackage(t *testing.T) {
 	if runtime.GOOS != "linux" || target == "" {
 		t.Skip("packages need a program for Linux on x86_64 or arm64")
 	}
-	planned := partita(t, "", "plan", model, "--json", "--min-stages", "2", "--max-stages", "2", "--memory", "512,1024", "--platform", target)
+	planned := partita(t, "", "plan", model, "--json", "--min-stages", "2", "--max-stages", "2", "--memory", "512,1024", "--platform", target, "--packaging", "zip,s3")
 	p, err := plan.Decode([]byte(planned.stdout))
 	if err != nil {
 		t.Fatal(err)
@@ -141,6 +142,63 @@ func TestPackage(t *testing.T) {
 		if s.Function != blueprint.Stages[i].Function {
 			t.Errorf("the gateway calls %s", s.Function)
 		}
+	}
+}
+
+// TestPackageImages writes stages that are container images as docker save does, and says how they get into the registry.
+func TestPackageImages(t *testing.T) {
+	model := fixture.Shared(t, "models", "k3_tiny_cnn", "model.h5")
+	target := map[string]string{"amd64": "aws-lambda-x86_64", "arm64": "aws-lambda-arm64"}[runtime.GOARCH]
+	if runtime.GOOS != "linux" || target == "" {
+		t.Skip("packages need a program for Linux on x86_64 or arm64")
+	}
+	planned := partita(t, "", "plan", model, "--json", "--min-stages", "2", "--max-stages", "2", "--memory", "512", "--platform", target, "--packaging", "image")
+	native, folder := nativeFolder(t), filepath.Join(t.TempDir(), "packages")
+	var out, errors bytes.Buffer
+	env := &environment{in: strings.NewReader(planned.stdout), out: &out, errors: &errors, getenv: func(name string) string {
+		return map[string]string{"PARTITA_FUNCTION_DIR": native}[name]
+	}}
+	if code := run(t.Context(), []string{"package", "-", "--weights", model, "--output-dir", folder, "--name", "demo", "--base-image", "scratch"}, env); code != 0 {
+		t.Fatalf("%d: %s", code, errors.String())
+	}
+	for _, want := range []string{"--exclude '*.tar'", "create-repository --repository-name partita-demo", "${registry%%/*}", "docker load -i " + folder + "/stage-2.tar && docker tag partita-demo:stage-2 $registry:stage-2"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("no %s in\n%s", want, out.String())
+		}
+	}
+	entries, err := os.ReadDir(folder)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var files []string
+	for _, e := range entries {
+		files = append(files, e.Name())
+	}
+	if !slices.Equal(files, []string{"gateway.zip", "stage-1.tar", "stage-2.tar"}) {
+		t.Errorf("%v", files)
+	}
+	file, err := os.Open(filepath.Join(folder, "stage-2.tar"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer file.Close()
+	var saved []struct {
+		RepoTags []string
+		Layers   []string
+	}
+	for archive := tar.NewReader(file); ; {
+		h, err := archive.Next()
+		if err != nil {
+			break
+		}
+		if h.Name == "manifest.json" {
+			if err := json.NewDecoder(archive).Decode(&saved); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	if len(saved) != 1 || len(saved[0].Layers) != 2 || len(saved[0].RepoTags) != 1 || !strings.HasSuffix(saved[0].RepoTags[0], "partita-demo:stage-2") {
+		t.Errorf("%+v", saved)
 	}
 }
 
