@@ -118,7 +118,7 @@ func TestInputsAsPlanned(t *testing.T) {
 }
 
 // checkPasses holds a trace against the plan: every pass goes through every stage once, and no stage has more environments than
-// there are pipelines; the first has as many, since all begin with it.
+// there are pipelines. The first has several where these are: all begin with it, but one may be done before the last begins.
 func checkPasses(t *testing.T, b *plan.Batching, trace *wire.Trace, stages int) {
 	t.Helper()
 	if int64(trace.Passes) != b.Passes || int64(trace.Pipelines) != b.Pipelines || len(trace.Stages) != stages*int(b.Passes) {
@@ -140,7 +140,7 @@ func checkPasses(t *testing.T, b *plan.Batching, trace *wire.Trace, stages int) 
 				break
 			}
 		}
-		if n := int64(len(environments)); n > b.Pipelines || stage == 0 && n != b.Pipelines {
+		if n := int64(len(environments)); n > b.Pipelines || stage == 0 && b.Pipelines > 1 && n < 2 {
 			t.Errorf("stage %d ran in %d environments, planned %d", stage+1, n, b.Pipelines)
 		}
 	}
