@@ -2,6 +2,7 @@ package ui
 
 import (
 	"strconv"
+	"strings"
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
@@ -38,6 +39,9 @@ func (p *Page) answer() app.UI {
 			app.If(document.Traffic != nil, func() app.UI { return app.Li().ID("traffic").Text(capital(report.Traffic(document)) + ".") }),
 			app.If(document.Status == plan.Stopped, func() app.UI {
 				return app.Li().Text("The search was stopped at its limit: the best plan is at most " + report.Price(document.GapPicoUSD) + " cheaper.")
+			}),
+			app.If(p.againstKept() != "", func() app.UI {
+				return app.Li().ID("against-kept").Text(strings.TrimSuffix(p.againstKept(), "."))
 			}),
 			app.If(oneFunctionWords(document) != "", func() app.UI { return app.Li().ID("comparison").Text(oneFunctionWords(document)) }),
 		),

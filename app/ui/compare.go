@@ -104,6 +104,15 @@ func (p *Page) comparison() app.UI {
 	)
 }
 
+// againstKept says how the plan on the screen differs from the one kept; "" when none is.
+func (p *Page) againstKept() string {
+	kept := p.keptPlan()
+	if kept == nil || kept == p.session.Answer.Plan {
+		return ""
+	}
+	return keptWords(kept, p.session.Answer.Plan, false)
+}
+
 // keptWords says in a sentence how the plan differs from the one kept.
 func keptWords(kept, now *plan.Plan, same bool) string {
 	switch {
