@@ -302,11 +302,17 @@ func (p *Page) chart() app.UI {
 			app.Text("· Click or drag along the line, or use the arrow keys, Home and End, to choose another plan."),
 		),
 		app.If(oneFunctionWords(document) != "", func() app.UI { return app.P().ID("chart-sentence").Text(oneFunctionWords(document) + ".") }),
-		app.Details().Body(
-			app.Summary().Text(report.Grouped(int64(frontier.Points))+" best trade-offs as a table"),
-			p.frontierTable(frontier.Table),
-		),
+		app.H3().Text(tableTitle(frontier)),
+		p.frontierTable(frontier.Table),
 	)
+}
+
+// tableTitle says how much of a frontier its table holds.
+func tableTitle(f *state.Frontier) string {
+	if len(f.Table) < f.Points {
+		return report.Grouped(int64(len(f.Table))) + " of the " + report.Grouped(int64(f.Points)) + " best trade-offs"
+	}
+	return "The best trade-offs"
 }
 
 // pointWords says where a plan is on the frontier.
