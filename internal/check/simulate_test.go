@@ -57,7 +57,9 @@ func randomRequest(rng *rand.Rand) planner.Request {
 	}
 	r.Transport = []string{"", "inline", "s3"}[rng.IntN(3)]
 	if _, err := platform.Orchestration(platform.StepFunctions, r.Platform); err == nil && rng.IntN(2) == 0 {
-		r.Orchestration = platform.StepFunctions
+		if r.Orchestration, r.Pipelines = platform.StepFunctions, 0; r.Inputs > 1 {
+			r.Batch = 0 // an execution is one pass
+		}
 	}
 	if on.ImageLimitBytes > 0 {
 		r.Packaging = []string{"", "", "zip", "s3", "image", "zip,image"}[rng.IntN(6)]
