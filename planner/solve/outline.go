@@ -171,12 +171,12 @@ func (o *Outline) scout(e Effort, layered bool, a *Aim) []item {
 	}
 	s.known.settle()
 	s.list(fastest, cheapest)
-	s.rehearseWindow(fastest, cheapest, 0, len(s.entries), 4, a)
+	s.rehearseWindow(fastest, cheapest, 0, len(s.entries), 3, a)
 	return s.known.points
 }
 
 const (
-	scouts     = 40  // nodes that a scout looks at
+	scouts     = 28  // nodes that a scout looks at
 	scoutSizes = 200 // sizes, about
 )
 

@@ -40,6 +40,9 @@ type sieve struct {
 	stages        []Stage
 	excess        []float64 // by stage and slope
 	slow          []float64 // by stage: least time beyond haste
+	least         []float64 // by stage: least time of a plan that has it, beyond haste
+	turn          []float64 // by stage and slope: what the bound of the next slope gains on the way to this one, before the stage
+	reached       []float64 // by place and slope: ahead, and what all work takes at the rate
 	ahead, behind []float64 // by place and slope
 	soon, quick   []float64 // by place: least time from the source and to the sink, beyond haste
 	left          []bool    // by stage: it may be part of a plan
@@ -47,7 +50,7 @@ type sieve struct {
 }
 
 // slopeCount is the number of slopes of a sieve.
-const slopeCount = 16
+const slopeCount = 12
 
 // sift gives the nodes that are left of an outline, and the pairs of them that have stages: for the whole frontier, or for what
 // meets an aim.
@@ -221,6 +224,7 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 	s.ahead, s.behind = grow(s.ahead, n*m), grow(s.behind, n*m)
 	s.soon, s.quick = grow(s.soon, n), grow(s.quick, n)
 	s.forward()
+	s.prepare()
 	all := s.lists[:0]
 	for k := range s.stages {
 		all = append(all, int32(k))
@@ -281,6 +285,25 @@ func (s *sieve) forward() {
 	}
 }
 
+// prepare computes what the windows share.
+func (s *sieve) prepare() {
+	m := slopeCount
+	s.reached = grow(s.reached, len(s.ahead))
+	for k := range s.ahead {
+		s.reached[k] = s.ahead[k] + float64(s.rate[k%m]*s.work)
+	}
+	s.least, s.turn = grow(s.least, len(s.stages)), grow(s.turn, len(s.stages)*m)
+	for i := range s.stages {
+		x := &s.stages[i]
+		s.least[i] = s.ends(x, i) + s.quick[x.J]
+		shift, rest, turn := float64(x.InitUs-s.DispatchUs), s.work-s.last[x.I], s.turn[i*m:i*m+m]
+		turn[m-1] = 0
+		for k := range turn[:m-1] {
+			turn[k] = float64((s.slope[k+1]-s.slope[k])*shift) + float64((s.rate[k+1]-s.rate[k])*rest)
+		}
+	}
+}
+
 // ends bounds when a stage ends, beyond haste.
 func (s *sieve) ends(x *Stage, i int) float64 {
 	end := s.soon[x.I] + s.slow[i]
@@ -320,7 +343,7 @@ func (s *sieve) window(lo, hi, a, b int) {
 // more than a ceiling.
 func (s *sieve) within(lo, hi int, begin, end, ceiling float64) []int32 {
 	m := slopeCount
-	slack := float64(end - float64(s.haste*s.work))
+	slack := end - float64(s.haste*s.work) + 1
 	for k := range s.behind {
 		s.behind[k] = math.Inf(1)
 	}
@@ -339,34 +362,40 @@ func (s *sieve) within(lo, hi int, begin, end, ceiling float64) []int32 {
 	var through [slopeCount]float64
 	for n := hi - 1; n >= lo; n-- {
 		i := int(s.lists[n])
-		x := &s.stages[i]
-		if s.ends(x, i)+s.quick[x.J] > slack+1 {
+		if s.least[i] > slack {
 			continue
 		}
+		x := &s.stages[i]
 		from, to, e := s.behind[int(x.I)*m:int(x.I)*m+m], s.behind[int(x.J)*m:int(x.J)*m+m], s.excess[i*m:i*m+m]
-		ahead := s.ahead[int(x.I)*m : int(x.I)*m+m]
+		reached := s.reached[int(x.I)*m : int(x.I)*m+m]
 		least, best := math.Inf(-1), math.Inf(-1)
 		if !overlapped {
-			for k := range e {
+			for k := range through {
 				through[k] = to[k] + e[k]
-				least = max(least, ahead[k]+through[k]+float64(s.rate[k]*s.work))
+				if v := reached[k] + through[k]; v > least {
+					least = v
+				}
 			}
 		} else {
-			shift, rest := float64(x.InitUs-s.DispatchUs), s.work-s.last[x.I]
+			turn := s.turn[i*m : i*m+m]
 			for k := m - 1; k >= 0; k-- {
-				if k < m-1 {
-					best += float64((s.slope[k+1]-s.slope[k])*shift) + float64((s.rate[k+1]-s.rate[k])*rest)
+				best += turn[k]
+				if v := to[k] + e[k]; v > best {
+					best = v
 				}
-				best = max(best, to[k]+e[k])
 				through[k] = best
-				least = max(least, ahead[k]+best+float64(s.rate[k]*s.work))
+				if v := reached[k] + best; v > least {
+					least = v
+				}
 			}
 		}
 		if least > ceiling {
 			continue
 		}
-		for k := range from {
-			from[k] = min(from[k], through[k])
+		for k := range through {
+			if through[k] < from[k] {
+				from[k] = through[k]
+			}
 		}
 		s.lists = append(s.lists, int32(i))
 	}
