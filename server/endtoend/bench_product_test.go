@@ -68,15 +68,22 @@ func (p *product) peakMB(b *testing.B) float64 {
 // benchMemory measures the server's memory while it deploys ResNet50: upload, splitting, packaging, creation.
 func benchMemory(b *testing.B, t *targets) {
 	model := wholeModel(b, "k3_ResNet50")
-	file, document := planFor(b, model, 4)
+	for _, way := range []struct{ packaging, title string }{{"zip", ""}, {"image", " of container images"}} {
+		benchMemoryOf(b, t, model, way.packaging, way.title)
+	}
+}
+
+func benchMemoryOf(b *testing.B, t *targets, model, packaging, title string) {
+	file, document := planFor(b, model, 4, "--packaging", packaging)
 	p := serve(b, b.TempDir())
 	before := p.peakMB(b)
 	start := time.Now()
 	mustPartita(b, "deploy", file, "--weights", model, "--name", "bench", "--server", p.url, "--yes", "--json")
 	took := time.Since(start)
-	t.add(fmt.Sprintf("server's peak memory, deploying ResNet50 (%s) in %d stages", megabytes(fileSize(b, model)), len(document.Stages)),
+	t.add(fmt.Sprintf("server's peak memory, deploying ResNet50 (%s) in %d stages%s", megabytes(fileSize(b, model)), len(document.Stages), title),
 		atMost(200, "MB"), p.peakMB(b), fmt.Sprintf("%s MB at its start; deploying took %s s", number(before), number(took.Seconds())))
 	mustPartita(b, "destroy", "bench", "--server", p.url, "--yes")
+	p.stop(b)
 }
 
 // benchPrediction deploys models to the local platform and compares what their plans say with what requests take. A cold
