@@ -71,6 +71,10 @@ const (
 
 // stateMachine writes the Amazon States Language, with JSONata as its query language.
 func stateMachine(d *deployment) ([]byte, error) {
+	return asJSON(d.machine()), nil
+}
+
+func (d *deployment) machine() object {
 	steps := len(d.plan.Waves()) - 1
 	first := d.stepState(0)
 	var chain object
@@ -88,9 +92,9 @@ func stateMachine(d *deployment) ([]byte, error) {
 	states := object{m(prepareState, d.prepareState(first))}
 	states = append(states, chain...)
 	states = append(states, m(answerState, d.answerState()), m(cleanUpState, d.cleanUpState()), m(failedState, failState()))
-	return asJSON(object{
+	return object{
 		m("Comment", d.machineComment()), m("QueryLanguage", "JSONata"), m("StartAt", prepareState), m("States", states),
-	}), nil
+	}
 }
 
 // stepState names the state of a step: that of its one stage, or one with a branch for each of those that run side by side.
@@ -195,7 +199,7 @@ func (d *deployment) prepareState(next string) object {
 
 // runState runs a stage on the tensors of its input.
 func (d *deployment) runState(i int, then member, failing list) object {
-	return invoke(&d.stages[i], oneLine(d.stages[i].stage.Layers), d.runEvent(i),
+	return invoke(&d.stages[i], aside(d.stages[i].stage.Layers), d.runEvent(i),
 		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("steps", "{% [$append($states.input.steps, "+traced("run", i, true)+")] %}")}),
 		m("Catch", failing), then)
 }
@@ -209,7 +213,7 @@ func (d *deployment) runEvent(i int) object {
 // besideState runs a stage beside others, on all tensors that there are.
 func (d *deployment) besideState(i int, failed string) object {
 	f := &d.stages[i]
-	return invoke(f, oneLine(f.stage.Layers), d.runEvent(i),
+	return invoke(f, aside(f.stage.Layers), d.runEvent(i),
 		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("step", "{% "+traced("run", i, true)+" %}")}),
 		m("Catch", d.failing(f, failed)), m("End", true))
 }
@@ -264,9 +268,12 @@ func retry() list {
 	}
 }
 
+// aside makes text from a model fit for a comment of a definition, in which templates may replace ${...}.
+func aside(text string) string { return strings.ReplaceAll(oneLine(text), "${", "$ {") }
+
 // machineComment says what the state machine does, and what it cannot do that the gateway does.
 func (d *deployment) machineComment() string {
-	comment := fmt.Sprintf("%s in %s (plan %s). Create it as an express workflow and start it synchronously. ", oneLine(d.plan.Model.Name), report.Count(len(d.stages), "stage"), d.plan.Hash) +
+	comment := fmt.Sprintf("%s in %s (plan %s). Create it as an express workflow and start it synchronously. ", aside(d.plan.Model.Name), report.Count(len(d.stages), "stage"), d.plan.Hash) +
 		"Its input is what the gateway takes, an event of " + eventFormat + " with the inputs; its output is the gateway's answer. " +
 		fmt.Sprintf("One execution is one pass of at most %d inputs; it does not divide a batch. ", d.plan.Sending().Inputs) +
 		"States hold at most 262,144 bytes, so larger inputs come as objects under " + d.runs() + ", and larger tensors go through S3. "

@@ -70,8 +70,12 @@ func (d *deployment) tags() list {
 }
 
 func (d *deployment) role(id, name string, p policy) member {
+	return d.roleFor(id, name, serviceLambda, p)
+}
+
+func (d *deployment) roleFor(id, name, service string, p policy) member {
 	return m(id, object{m("Type", "AWS::IAM::Role"), m("Properties", object{
-		m("RoleName", name), m("AssumeRolePolicyDocument", trust(serviceLambda)),
+		m("RoleName", name), m("AssumeRolePolicyDocument", trust(service)),
 		m("Policies", list{object{m("PolicyName", name), m("PolicyDocument", p.document(subResource))}}),
 		m("Tags", d.tags()),
 	})})
@@ -101,10 +105,10 @@ func imageAddress(f *function) object {
 func packageKey(f *function) object { return sub("${PackagePrefix}/" + f.key + ".zip") }
 
 func (d *deployment) outputs() object {
-	return object{
+	return append(object{
 		m("GatewayFunction", object{m("Description", "Function that takes requests"), m("Value", reference("GatewayFunction"))}),
 		m("GatewayArn", object{m("Description", "Its ARN"), m("Value", attribute("GatewayFunction", "Arn"))}),
-	}
+	}, d.workflowOutputs()...)
 }
 
 func (d *deployment) summary() string {
@@ -134,6 +138,7 @@ func cloudFormationTemplate(d *deployment) ([]byte, error) {
 		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Lambda::Function"), m("DependsOn", f.id+"Logs"), m("Properties",
 			append(properties, variables(&f)...))}, stageComment(&f)})
 	}
+	resources = append(resources, d.workflow(false)...)
 	return asYAML(d.usage(), object{
 		m("AWSTemplateFormatVersion", "2010-09-09"), m("Description", d.summary()),
 		m("Parameters", d.parameters()), m("Resources", resources), m("Outputs", d.outputs()),
@@ -159,6 +164,7 @@ func samTemplate(d *deployment) ([]byte, error) {
 		resources = append(resources, logs(&f), member{f.id + "Function", object{m("Type", "AWS::Serverless::Function"), m("DependsOn", f.id+"Logs"), m("Properties",
 			append(properties, variables(&f)...))}, stageComment(&f)})
 	}
+	resources = append(resources, d.workflow(true)...)
 	return asYAML(d.usage(), object{
 		m("AWSTemplateFormatVersion", "2010-09-09"), m("Transform", "AWS::Serverless-2016-10-31"), m("Description", d.summary()),
 		m("Parameters", d.parameters()),

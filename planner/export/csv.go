@@ -51,7 +51,19 @@ func stagesCSV(p *plan.Plan) ([]byte, error) {
 	set(total, "function", "request")
 	set(total, "costPicoUSD", number(p.CostPicoUSD))
 	set(total, "costUSD", usd(p.CostPicoUSD))
-	return table(append(rows, gateway, total))
+	rows = append(rows, gateway)
+	if w := p.Workflow; w != nil {
+		set(gateway, "invocations", "2") // before the stages and after them
+		workflow := make([]string, len(rows[0]))
+		set(workflow, "function", "workflow")
+		set(workflow, "billedUs", number(w.BilledUs))
+		set(workflow, "invocations", "1")
+		set(workflow, "feesPicoUSD", number(w.FeesPicoUSD))
+		set(workflow, "costPicoUSD", number(w.CostPicoUSD))
+		set(workflow, "costUSD", usd(w.CostPicoUSD))
+		rows = append(rows, workflow)
+	}
+	return table(append(rows, total))
 }
 
 // frontierCSV writes the frontier and the baselines.

@@ -43,7 +43,7 @@ var placeholder = regexp.MustCompile(`\$\{([^}]+)\}`)
 
 // TestTemplateReferences reads the templates back and looks for what they refer to.
 func TestTemplateReferences(t *testing.T) {
-	for _, p := range []*plan.Plan{sample(t), whole(t), hostile(t), imaged(t)} {
+	for _, p := range []*plan.Plan{sample(t), whole(t), hostile(t), imaged(t), driven(t)} {
 		for format, kind := range map[string]string{"cloudformation": "AWS::Lambda::Function", "sam": "AWS::Serverless::Function"} {
 			tree := parsed(t, format, mustExport(t, p, format, Options{Name: "demo"}))
 			resources, parameters := tree["Resources"].(map[string]any), tree["Parameters"].(map[string]any)
@@ -163,7 +163,7 @@ func TestCloudFormationLint(t *testing.T) {
 	lint := tool(t, "cfn-lint")
 	dir := t.TempDir()
 	var files []string
-	for name, p := range map[string]*plan.Plan{"three": sample(t), "hostile": hostile(t), "fetching": fetching(t), "imaged": imaged(t)} {
+	for name, p := range map[string]*plan.Plan{"three": sample(t), "hostile": hostile(t), "fetching": fetching(t), "imaged": imaged(t), "driven": driven(t), "driven whole": drivenBy(whole(t)), "driven hostile": drivenBy(hostile(t))} {
 		for _, format := range []string{"cloudformation", "sam"} {
 			file := filepath.Join(dir, name+"-"+format+".yaml")
 			if err := os.WriteFile(file, mustExport(t, p, format, Options{Name: "demo"}), 0o600); err != nil {
@@ -210,7 +210,7 @@ func TestTerraform(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, p := range []*plan.Plan{hostile(t), whole(t), fetching(t), imaged(t), sample(t)} {
+	for _, p := range []*plan.Plan{hostile(t), whole(t), fetching(t), imaged(t), drivenBy(hostile(t)), driven(t), sample(t)} {
 		write(p)
 		run(dir, "fmt", "-check", "-diff", "main.tf")
 	}
@@ -219,7 +219,7 @@ func TestTerraform(t *testing.T) {
 	}
 	run(dir, "init", "-backend=false", "-input=false", "-no-color")
 	run(dir, "validate", "-no-color")
-	for _, p := range []*plan.Plan{hostile(t), fetching(t), imaged(t)} {
+	for _, p := range []*plan.Plan{hostile(t), fetching(t), imaged(t), drivenBy(hostile(t)), driven(t)} {
 		write(p)
 		run(dir, "validate", "-no-color")
 	}

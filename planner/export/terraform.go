@@ -58,17 +58,7 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 		h.blank()
 		h.block(`data "`+source+`" "current"`, func() {})
 	}
-	h.blank()
-	h.block(`data "aws_iam_policy_document" "trust"`, func() {
-		h.block("statement", func() {
-			h.attr("actions", `["sts:AssumeRole"]`)
-			h.blank()
-			h.block("principals", func() {
-				h.attr("type", text("Service"))
-				h.attr("identifiers", "["+text(serviceLambda)+"]")
-			})
-		})
-	})
+	h.trust("trust", serviceLambda)
 	h.role("stage", d.stageRole(), d.stagePolicy())
 	h.role("gateway", d.gatewayRole(), d.gatewayPolicy())
 	h.function("stage", true, d)
@@ -83,6 +73,7 @@ func terraformConfiguration(d *deployment) ([]byte, error) {
 		h.attr("description", text("Its ARN"))
 		h.attr("value", "aws_lambda_function.gateway.arn")
 	})
+	h.workflow(d)
 	return h.b.Bytes(), nil
 }
 
@@ -104,7 +95,9 @@ func (h *hcl) size(f *function) {
 	h.attr("temporary_mb", fmt.Sprint(f.temporaryMB))
 }
 
-func (h *hcl) role(label, name string, p policy) {
+func (h *hcl) role(label, name string, p policy) { h.roleFor(label, name, "trust", p) }
+
+func (h *hcl) roleFor(label, name, trust string, p policy) {
 	at := places{"${data.aws_partition.current.partition}", "${data.aws_region.current.name}", "${data.aws_caller_identity.current.account_id}", "${var.bucket}", "${var.package_prefix}"}
 	h.blank()
 	h.block(`data "aws_iam_policy_document" "`+label+`"`, func() {
@@ -130,7 +123,7 @@ func (h *hcl) role(label, name string, p policy) {
 	h.blank()
 	h.block(`resource "aws_iam_role" "`+label+`"`, func() {
 		h.attr("name", text(name))
-		h.attr("assume_role_policy", "data.aws_iam_policy_document.trust.json")
+		h.attr("assume_role_policy", "data.aws_iam_policy_document."+trust+".json")
 		h.attr("tags", "local.tags")
 	})
 	h.blank()

@@ -28,6 +28,7 @@ type Diff struct {
 	Basis       []Change      `json:"basis"`       // what else the answers rest on: model, platform, prices, times
 	Stages      []StageChange `json:"stages"`      // of every stage that differs
 	Gateway     []Change      `json:"gateway"`
+	Workflow    []Change      `json:"workflow,omitempty"` // of what drives the stages, where that is not the gateway
 }
 
 // Side is one of the two plans in short.
@@ -73,6 +74,9 @@ func NewDiff(before, after *plan.Plan) (*Diff, error) {
 	if d.Gateway, err = changes(before.Gateway, after.Gateway); err != nil {
 		return nil, err
 	}
+	if d.Workflow, err = changes(workflowOf(before), workflowOf(after)); err != nil {
+		return nil, err
+	}
 	for i := range max(len(before.Stages), len(after.Stages)) {
 		s := StageChange{Index: i + 1, Kind: "changed"}
 		var a, b any = struct{}{}, struct{}{}
@@ -94,6 +98,14 @@ func NewDiff(before, after *plan.Plan) (*Diff, error) {
 		}
 	}
 	return d, nil
+}
+
+// workflowOf gives what a plan says of its workflow, nothing where it has none.
+func workflowOf(p *plan.Plan) any {
+	if p.Workflow == nil {
+		return struct{}{}
+	}
+	return p.Workflow
 }
 
 func sideOf(p *plan.Plan) Side {
@@ -202,6 +214,7 @@ func WriteDiff(w io.Writer, d *Diff) error {
 		writeChanges(page, title, s.Changes)
 	}
 	writeChanges(page, "gateway", d.Gateway)
+	writeChanges(page, "workflow", d.Workflow)
 	return page.Err()
 }
 

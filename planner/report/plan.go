@@ -186,7 +186,11 @@ func stageRows(p *plan.Plan) [][]string {
 			Duration(s.InitUs), Duration(s.InputUs + s.ComputeUs + s.OutputUs), Dollars(s.CostPicoUSD, Requests), s.Layers})
 	}
 	g := p.Gateway
-	return append(rows, []string{"gateway", Memory(g.MemoryMB), "", "", "", Duration(g.StartUs), Duration(g.BilledUs), Dollars(g.CostPicoUSD, Requests), ""})
+	rows = append(rows, []string{"gateway", Memory(g.MemoryMB), "", "", "", Duration(g.StartUs), Duration(g.BilledUs), Dollars(g.CostPicoUSD, Requests), ""})
+	if w := p.Workflow; w != nil {
+		rows = append(rows, []string{"workflow", "", "", "", "", "", Duration(w.BilledUs), Dollars(w.CostPicoUSD, Requests), ""})
+	}
+	return rows
 }
 
 func baselineRows(p *plan.Plan) [][]string {

@@ -42,6 +42,9 @@ func showDeploy(w io.Writer, p *plan.Plan, name, server string) {
 		page.Line("  function partita-%s-stage-%d, %s, %s", name, s.Index, report.Memory(s.MemoryMB), s.Layers)
 	}
 	page.Line("  function partita-%s-gateway, %s", name, report.Memory(p.Gateway.MemoryMB))
+	if p.Workflow != nil {
+		page.Line("  workflow partita-%s-workflow, which takes requests", name)
+	}
 	page.Line("It costs %s per 100,000 requests and nothing at rest but storage.", report.Dollars(p.CostPicoUSD, report.Requests))
 }
 
@@ -51,7 +54,11 @@ func showDeployment(w io.Writer, d *deploy.Deployment) error {
 	if d.Architecture != "" {
 		processor = ", on " + d.Architecture
 	}
-	page.Line("%s is %s: %s in %s behind %s%s", d.Name, d.State, d.Model.Name, report.Count(len(d.Stages), "stage"), d.Gateway, processor)
+	front := d.Gateway
+	if d.Workflow != nil {
+		front = d.Workflow.Name
+	}
+	page.Line("%s is %s: %s in %s behind %s%s", d.Name, d.State, d.Model.Name, report.Count(len(d.Stages), "stage"), front, processor)
 	for _, s := range d.Stages {
 		page.Line("  %s, %s, %s of weights%s, %s", s.Function, report.Memory(s.MemoryMB), report.Bytes(s.WeightBytes), storedAs(&s), s.Layers)
 	}
