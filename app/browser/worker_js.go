@@ -30,8 +30,9 @@ type waiting struct {
 }
 
 type outcome struct {
-	text string
-	err  error
+	text  string
+	err   error
+	again bool // the worker was ended because of another task: this one is for the next worker
 }
 
 // cancelPatience is how long a worker may take to end a task that was cancelled, before it is ended itself.
@@ -50,7 +51,7 @@ func (w *Worker) Start() {
 	worker.Set("onmessage", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		message := args[0].Get("data")
 		if message.Get("ended").Truthy() {
-			w.stop(worker, "the planner broke off")
+			w.broke(worker, "the planner broke off")
 			return nil
 		}
 		id := message.Get("id").Int()
@@ -84,13 +85,18 @@ func (w *Worker) Start() {
 	}))
 	worker.Set("onerror", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		args[0].Call("preventDefault")
-		w.stop(worker, "the planner broke off: "+text(args[0]))
+		w.broke(worker, "the planner broke off: "+text(args[0]))
 		return nil
 	}))
 }
 
-// stop ends the worker; what it was asked fails.
-func (w *Worker) stop(worker js.Value, found string) {
+// broke ends a worker that is of no use any more; what it was asked fails.
+func (w *Worker) broke(worker js.Value, found string) {
+	w.stop(worker, outcome{err: &state.Problem{Code: "planner.broke", Found: found, Fix: "Try again; if it happens again, the model may be too large for the memory of this browser"}})
+}
+
+// stop ends the worker; what it was asked and has not answered ends as told.
+func (w *Worker) stop(worker js.Value, end outcome) {
 	if !w.worker.Equal(worker) {
 		return
 	}
@@ -98,15 +104,30 @@ func (w *Worker) stop(worker js.Value, found string) {
 	w.worker = js.Undefined()
 	for id, t := range w.waiting {
 		delete(w.waiting, id)
-		t.ended <- outcome{err: &state.Problem{Code: "planner.broke", Found: found, Fix: "Try again; if it happens again, the model may be too large for the memory of this browser"}}
+		if end.again && t.piece != nil { // what it has given cannot be taken back
+			t.ended <- outcome{err: &state.Problem{Code: "planner.broke", Found: "making weights up was cut off by another task", Fix: "Try again"}}
+			continue
+		}
+		t.ended <- end
 	}
 }
 
+// run has a task done. One whose worker was ended for being busy with a task that was cancelled goes to the next worker.
 func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *waiting) (string, error) {
+	for {
+		end, err := w.runOnce(ctx, task, o, t)
+		if err != nil || !end.again {
+			return end.text, err
+		}
+		task.Have = 0 // the next worker has made no frontier yet
+	}
+}
+
+func (w *Worker) runOnce(ctx context.Context, task state.Task, o *state.Opening, t *waiting) (outcome, error) {
 	w.Start()
 	raw, err := json.Marshal(task)
 	if err != nil {
-		return "", err
+		return outcome{}, err
 	}
 	files := js.Global().Get("Array").New()
 	var all []state.File
@@ -116,7 +137,7 @@ func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *
 	for _, f := range all {
 		own, ok := f.(*File)
 		if !ok {
-			return "", fmt.Errorf("%s is no file of this browser", f.Name())
+			return outcome{}, fmt.Errorf("%s is no file of this browser", f.Name())
 		}
 		files.Call("push", own.blob)
 	}
@@ -127,12 +148,12 @@ func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *
 	worker.Call("postMessage", map[string]any{"id": id, "task": string(raw), "files": files})
 	select {
 	case end := <-t.ended:
-		return end.text, end.err
+		return end, end.err
 	case <-ctx.Done():
 	}
 	if task.Op == state.OpExplain {
 		delete(w.waiting, id)
-		w.stop(worker, "its answer is not wanted any more")
+		w.stop(worker, outcome{again: true})
 	} else if w.worker.Equal(worker) {
 		worker.Call("postMessage", map[string]any{"id": id, "cancel": true})
 		go func() {
@@ -140,11 +161,11 @@ func (w *Worker) run(ctx context.Context, task state.Task, o *state.Opening, t *
 			case <-t.ended:
 			case <-time.After(cancelPatience):
 				delete(w.waiting, id)
-				w.stop(worker, "the planner was busy with what was cancelled")
+				w.stop(worker, outcome{again: true})
 			}
 		}()
 	}
-	return "", ctx.Err()
+	return outcome{}, ctx.Err()
 }
 
 func answer[T any](text string, err error) (*T, error) {
@@ -171,7 +192,11 @@ func (w *Worker) Link(ctx context.Context, fragment string) (*state.Link, error)
 
 // Open implements state.Planner.
 func (w *Worker) Open(ctx context.Context, o *state.Opening, read func(int64)) (*state.Model, error) {
-	return answer[state.Model](w.run(ctx, state.NewTask(state.OpOpen, o, nil), o, &waiting{read: read}))
+	text, err := w.run(ctx, state.NewTask(state.OpOpen, o, nil), o, &waiting{read: read})
+	if err != nil {
+		return nil, err
+	}
+	return state.DecodeModel(text)
 }
 
 // Plan implements state.Planner.

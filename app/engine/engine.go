@@ -8,6 +8,7 @@ import (
 	"errors"
 	"io"
 	"maps"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -59,6 +60,12 @@ func (e *Engine) open(ctx context.Context, o *state.Opening, read func(int64)) (
 	if e.kept = append(e.kept, fresh); len(e.kept) > keptModels {
 		e.kept = slices.Delete(e.kept, 0, 1)
 	}
+	// WebAssembly's memory never shrinks, so what earlier models left is used again before the next one takes more. Their problems are
+	// made anew where they are shown again.
+	for _, k := range e.kept[:len(e.kept)-1] {
+		k.problem, k.frontier = nil, nil
+	}
+	runtime.GC()
 	return fresh, nil
 }
 

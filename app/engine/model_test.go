@@ -3,6 +3,8 @@ package engine
 import (
 	"testing"
 
+	"partita/app/state"
+	"partita/planner"
 	"partita/planner/graph"
 )
 
@@ -32,5 +34,27 @@ func TestModelCounts(t *testing.T) {
 	}
 	if got := crossings(twoLayers()); got[0] != 16 || got[1] != 12 || got[2] != 8 {
 		t.Errorf("%v bytes cross, want 16, 12, 8", got)
+	}
+}
+
+// What earlier models left is given up when another is opened, because a browser's worker never gives memory back; shown again, they are
+// planned anew to the same answer.
+func TestEngineForgetsProblems(t *testing.T) {
+	e := &Engine{}
+	first := state.OpenBuiltIn("MobileNet")
+	before := asked(t, e, first, planner.DefaultRequest())
+	for _, name := range []string{"MobileNetV2", "VGG16"} {
+		asked(t, e, state.OpenBuiltIn(name), planner.DefaultRequest())
+		for _, k := range e.kept[:len(e.kept)-1] {
+			if k.problem != nil || k.frontier != nil {
+				t.Errorf("beside %s a problem is kept", name)
+			}
+		}
+		if len(e.kept) > keptModels {
+			t.Errorf("%d models are kept", len(e.kept))
+		}
+	}
+	if after := asked(t, e, first, planner.DefaultRequest()); after.Answer.Plan.CostPicoUSD != before.Answer.Plan.CostPicoUSD || after.Answer.Frontier.Points != before.Answer.Frontier.Points {
+		t.Errorf("planned anew it costs %d, before %d", after.Answer.Plan.CostPicoUSD, before.Answer.Plan.CostPicoUSD)
 	}
 }

@@ -26,7 +26,11 @@ func (e *Engine) Run(ctx context.Context, t *state.Task, files []state.File, rea
 	case state.OpLink:
 		reply, err = DecodeLink(t.Link)
 	case state.OpOpen:
-		reply, err = e.Open(ctx, o, read)
+		m, err := e.Open(ctx, o, read)
+		if err != nil {
+			return nil, err
+		}
+		return m.Encode()
 	case state.OpPlan:
 		var a *state.Answer
 		if a, err = e.Plan(ctx, o, r); err == nil && a.Frontier.ID == t.Have {

@@ -10,7 +10,7 @@ import (
 // Model is what the page shows of a model: little enough to cross from the planner's worker to the page at once.
 type Model struct {
 	Inspect   *report.Inspect
-	Layers    []Layer
+	Layers    []Layer `json:"-"` // crosses by itself: see Encode
 	Crossing  []int64 // bytes that are live before the first layer, between layers, and after the last
 	Cuts      []int   // positions at which the model can be cut: so many layers are before each, rising
 	Open      []Dimension

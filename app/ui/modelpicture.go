@@ -5,7 +5,6 @@ import (
 	"html"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 
 	"partita/app/state"
@@ -141,54 +140,60 @@ func groundSVG(m *state.Model, zoomed bool, values []int64, room int64) string {
 	}
 	boxes(b, m, l)
 	largest := slices.Max(append([]int64{1}, values...))
-	var d []byte
-	number := func(command byte, v float64) { d = strconv.AppendFloat(append(d, command), v, 'f', 1, 64) }
+	var d path
 	for i, v := range values {
 		if v > 0 {
 			bar := max(1.5, height(v, largest, barsHeight))
-			d = strconv.AppendFloat(append(d, 'M'), l.x(i)+l.unit*0.1, 'f', 2, 64)
-			number(' ', l.line)
-			number('v', -bar)
-			number('h', max(l.unit*0.8, 0.4))
-			number('v', bar)
+			d.to('M', l.x(i)+l.unit*0.1, l.line)
+			d.to('v', -bar)
+			d.to('h', max(l.unit*0.8, 0.4))
+			d.to('v', bar)
 		}
 	}
 	b.WriteString(`<path class="bars" d="` + string(d) + `"/>`)
 	widest := slices.Max(append([]int64{1}, m.Crossing...))
-	fmt.Fprintf(b, `<path class="crossing" d="M0 %.1f`, l.line)
+	d = d[:0]
+	d.to('M', 0, l.line)
 	for c, v := range m.Crossing {
-		fmt.Fprintf(b, "L%.2f %.1f", l.x(c), l.line+height(v, widest, crossHeight))
+		d.to('L', l.x(c), l.line+height(v, widest, crossHeight))
 	}
-	fmt.Fprintf(b, `L%g %.1f Z"/></svg>`, l.width, l.line)
+	d.to('L', l.width, l.line)
+	b.WriteString(`<path class="crossing" d="` + string(d) + `Z"/></svg>`)
 	return b.String()
 }
 
 // arcs draws the connections that skip layers.
 func arcs(m *state.Model, l layout) string {
-	var b strings.Builder
+	var d path
 	for i := range m.Layers {
 		for _, from := range m.Layers[i].From {
 			if from < i-1 {
 				x1, x2 := l.x(from)+l.unit/2, l.x(i)+l.unit/2
 				lift := min(arcsHeight-2, 6+3*math.Sqrt(float64(i-from)))
-				fmt.Fprintf(&b, "M%.1f %.1fC%.1f %.1f %.1f %.1f %.1f %.1f", x1, l.boxes, x1, l.boxes-1.3*lift, x2, l.boxes-1.3*lift, x2, l.boxes)
+				d.to('M', x1, l.boxes)
+				d.to('C', x1, l.boxes-1.3*lift, x2, l.boxes-1.3*lift, x2, l.boxes)
 			}
 		}
 	}
-	return b.String()
+	return string(d)
 }
 
 // boxes draws the blocks, or zoomed the layers, with their names.
 func boxes(b *strings.Builder, m *state.Model, l layout) {
 	if l.zoomed {
-		var d strings.Builder
+		var d path
 		for i := range m.Layers {
-			fmt.Fprintf(&d, "M%.1f %.1fh%.1fv%.1fh%.1fz", l.x(i)+2, l.boxes, l.unit-4, l.boxHeight, 4-l.unit)
+			d.to('M', l.x(i)+2, l.boxes)
+			d.to('h', l.unit-4)
+			d.to('v', l.boxHeight)
+			d.to('h', 4-l.unit)
+			d.to('z')
 		}
-		b.WriteString(`<path class="box" d="` + d.String() + `"/>`)
+		b.WriteString(`<path class="box" d="` + string(d) + `"/>`)
 		for i := range m.Layers {
-			x, y := l.x(i)+l.unit/2+4, l.boxes+l.boxHeight-5
-			fmt.Fprintf(b, `<text class="name" transform="translate(%.1f %.1f)rotate(-90)">%s</text>`, x, y, html.EscapeString(clipped(m.Layers[i].Name, 15)))
+			d = d[:0]
+			d.to('(', l.x(i)+l.unit/2+4, l.boxes+l.boxHeight-5)
+			b.WriteString(`<text class="name" transform="translate` + string(d) + `)rotate(-90)">` + html.EscapeString(clipped(m.Layers[i].Name, 15)) + `</text>`)
 		}
 		return
 	}

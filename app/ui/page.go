@@ -129,6 +129,7 @@ func (p *Page) OnMount(ctx app.Context) {
 	p.host.OnResize(func() { p.dispatch(p.measure) })
 	p.host.OnLink(func(fragment string) { p.dispatch(func() { p.openLink(fragment) }) })
 	p.meetServer()
+	p.askForUpdates()
 	p.host.OnLaunch(p.open)
 	p.host.OnLeave(p.keep)
 	p.ctx.Async(func() {
@@ -178,6 +179,7 @@ func (p *Page) Render() app.UI {
 	return app.Div().Class(class).Body(
 		p.bar(),
 		p.update(),
+		app.If(p.session != nil, p.asked),
 		app.If(p.session == nil, p.empty).Else(p.planned),
 		app.Footer().Body(app.Text("Planning happens in this page: nothing leaves this computer until you deploy. "+p.priceNote())),
 	)

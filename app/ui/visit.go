@@ -249,5 +249,16 @@ func (p *Page) update() app.UI {
 	)
 }
 
+// updateInterval is how often the page asks whether there is a newer version of it.
+const updateInterval = 30 * time.Minute
+
+func (p *Page) askForUpdates() {
+	p.ctx.After(updateInterval, func(ctx app.Context) {
+		ctx.PreventUpdate()
+		app.TryUpdate()
+		p.askForUpdates()
+	})
+}
+
 // OnAppUpdate implements app.AppUpdater.
 func (p *Page) OnAppUpdate(app.Context) { p.keeping.newer = true }

@@ -2,7 +2,6 @@ package endtoend
 
 import (
 	"fmt"
-	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -44,9 +43,6 @@ func TestPageOpensONNX(t *testing.T) {
 
 // TestPageReadsLittleOfBigFiles opens a built-in architecture and its weights file of over 500 MB on the page.
 func TestPageReadsLittleOfBigFiles(t *testing.T) {
-	if os.Getenv("PARTITA_TEST_MODELS") == "" {
-		t.Skip("the big models are tested by make test-models")
-	}
 	big := filepath.Join(t.TempDir(), "vgg16.weights.h5")
 	mustPartita(t, "weights", "--synthetic", "zoo:VGG16", "--output", big)
 	b := browse(t, serve(t, t.TempDir()).url)

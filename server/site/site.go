@@ -23,6 +23,19 @@ const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-
 // rawLength is the header that tells the loader how long the WebAssembly is once it is unpacked: it counts unpacked bytes.
 const rawLength = "X-Raw-Length"
 
+// How the page is called and looks where it is installed.
+const (
+	name             = "Partita"
+	description      = "The cheapest way to serve a neural network on serverless functions within a response time."
+	backgroundColour = "#ffffff"
+	themeColour      = "#0b3d5c"
+
+	iconSmall    = "/web/icons/icon-192.png"
+	iconLarge    = "/web/icons/icon-512.png"
+	iconMaskable = "/web/icons/icon-maskable-512.png"
+	iconSVG      = "/web/icons/icon.svg"
+)
+
 // New makes the page's handler from the files of package web. The page's component has to be registered with go-app.
 func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 	assets, err := load(files)
@@ -37,12 +50,12 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 		return nil, err
 	}
 	shell := &app.Handler{
-		Name: "Partita", ShortName: "Partita", Title: "Partita", Lang: "en",
-		Description:             "The cheapest way to serve a neural network on serverless functions within a response time.",
-		Icon:                    app.Icon{Default: "/web/icons/icon-192.png", Large: "/web/icons/icon-512.png", Maskable: "/web/icons/icon-maskable-512.png", SVG: "/web/icons/icon.svg"},
-		Image:                   "/web/icons/icon-512.png",
-		BackgroundColor:         "#ffffff",
-		ThemeColor:              "#0b3d5c",
+		Name: name, ShortName: name, Title: name, Lang: "en",
+		Description:             description,
+		Icon:                    app.Icon{Default: iconSmall, Large: iconLarge, Maskable: iconMaskable, SVG: iconSVG},
+		Image:                   iconLarge,
+		BackgroundColor:         backgroundColour,
+		ThemeColor:              themeColour,
 		LoadingLabel:            "Loading Partita: {progress} %",
 		Styles:                  assets.withSuffix(".css"),
 		CacheableResources:      assets.others(),
@@ -59,6 +72,10 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
+			return
+		}
+		if manifestURLs[r.URL.Path] {
+			serveManifest(w, r, assets.version)
 			return
 		}
 		switch r.URL.Path {

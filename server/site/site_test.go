@@ -157,6 +157,44 @@ func TestWorkerResources(t *testing.T) {
 	}
 }
 
+// TestManifest makes sure that what the manifest names is there, and that the page says which files it opens.
+func TestManifest(t *testing.T) {
+	h := handler(t, built())
+	r := get(h, "/manifest.webmanifest")
+	var m struct {
+		ID, Name, Display string
+		StartURL          string `json:"start_url"`
+		Icons             []struct{ Src, Purpose string }
+		FileHandlers      []struct {
+			Action string
+			Accept map[string][]string
+		} `json:"file_handlers"`
+	}
+	if err := json.Unmarshal([]byte(body(t, r)), &m); err != nil || r.Header.Get("Content-Type") != "application/manifest+json" {
+		t.Fatalf("%v, %v", err, r.Header)
+	}
+	if m.ID != "/" || m.Name != "Partita" || m.Display != "standalone" || m.StartURL != "/" || len(m.Icons) != 4 || len(m.FileHandlers) != 1 || m.FileHandlers[0].Action != "/" {
+		t.Errorf("it says %+v", m)
+	}
+	for _, icon := range m.Icons {
+		if r := get(h, icon.Src); r.StatusCode != 200 {
+			t.Errorf("GET %s: %d", icon.Src, r.StatusCode)
+		}
+	}
+	all := ""
+	for _, suffixes := range m.FileHandlers[0].Accept {
+		all += strings.Join(suffixes, " ") + " "
+	}
+	for _, suffix := range []string{".h5 ", ".keras ", ".onnx ", ".json "} {
+		if !strings.Contains(all, suffix) {
+			t.Errorf("it opens %s, not %s", all, suffix)
+		}
+	}
+	if again := get(h, "/manifest.webmanifest", "If-None-Match", r.Header.Get("ETag")); again.StatusCode != http.StatusNotModified {
+		t.Errorf("its own tag is answered with %d", again.StatusCode)
+	}
+}
+
 func TestVersionFollowsEveryFile(t *testing.T) {
 	version := func(files fstest.MapFS) string {
 		a, err := load(files)
