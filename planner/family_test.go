@@ -104,6 +104,28 @@ func TestPlansOfSeveralInputsAreWhole(t *testing.T) {
 	}
 }
 
+// The instance that is printed for several inputs is that of the batch and the pipelines that the plan has, and another solver
+// finds the plan in it. The plan says what batches and pipelines save.
+func TestInstanceOfSeveralInputs(t *testing.T) {
+	p := mustProblem(t, tiny(t), "inputs=6", "scenario=cold-sequential")
+	d := mustPlan(t, p)
+	in, err := p.Instance()
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := solve.Solve(in, 0).Frontier
+	if last := found[len(found)-1]; last.LatencyUs != d.LatencyUs || last.CostPicoUSD != d.CostPicoUSD {
+		t.Errorf("the instance's cheapest plan is %+v, the plan %d and %d", last, d.LatencyUs, d.CostPicoUSD)
+	}
+	p.Explain(d)
+	for _, l := range d.Levers {
+		if l.Lever == "batch" && d.Batching.Batch > 1 && l.SavesPicoUSD > 0 {
+			return
+		}
+	}
+	t.Errorf("%+v: levers %+v", d.Batching, d.Levers)
+}
+
 // The layer cap of the paper: with k functions none has more than ceil(layers/k) layers. It is the best over k of plans with
 // that cap and that many functions.
 func TestEvenLayers(t *testing.T) {

@@ -121,8 +121,17 @@ func (p *Problem) With(r Request) (*Problem, error) { return newProblem(p.given,
 // Request gives the request that the problem answers.
 func (p *Problem) Request() Request { return p.request }
 
-// Instance writes the numeric problem out for other solvers, or says that it is too large for that.
-func (p *Problem) Instance() (*solve.Instance, error) { return p.table.Instance() }
+// Instance writes the numeric problem out for other solvers, or says that it is too large for that. Of a family it is the problem
+// of the member that the answer comes from.
+func (p *Problem) Instance() (*solve.Instance, error) {
+	table := p.table
+	if p.members != nil {
+		if point, why := p.choose(p.request); why == nil {
+			table = p.members[p.origins[point].Result].table
+		}
+	}
+	return table.Instance()
+}
 
 // Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
 func (p *Problem) Solve() *solve.Result {

@@ -83,7 +83,14 @@ func linkOfPlan(text string) (*state.Link, error) {
 	q := p.Request
 	r.Platform, r.Objective, r.SLOUs, r.BudgetPicoUSD, r.Scenario = p.Platform, q.Objective, q.SLOUs, q.BudgetPicoUSD, q.Scenario
 	r.MinStages, r.MaxStages, r.MemoryMB, r.Batch, r.GatewayMemoryMB = q.MinStages, q.MaxStages, q.MemoryMB, q.Batch, q.GatewayMemoryMB
-	r.Orchestration, r.SplitLayers, r.Branches = q.Orchestration, q.SplitLayers, q.Branches
+	r.Orchestration, r.SplitLayers, r.Branches, r.Temporary = q.Orchestration, q.SplitLayers, q.Branches, q.Temporary
+	r.Inputs, r.Pipelines, r.LayerCap = max(q.Inputs, 1), q.Pipelines, q.LayerCap
+	if q.EvenLayers {
+		r.LayerCap = planner.EvenLayers
+	}
+	if q.Inputs == 0 && r.Batch == 1 {
+		r.Batch = 0 // one input has no other
+	}
 	if r.Transport = q.Transport; r.Transport == "auto" {
 		r.Transport = ""
 	}

@@ -1,0 +1,123 @@
+package check
+
+import (
+	"math/rand/v2"
+	"slices"
+	"testing"
+
+	"partita/planner"
+	"partita/planner/cost"
+	"partita/planner/platform"
+	"partita/planner/solve"
+)
+
+// search looks at every plan of a table: all ways to cut the model and to choose sizes, without any bound.
+type search struct {
+	table *cost.Table
+	cuts  []int // position of each node
+	even  bool  // no stage may have more than ceil(layers / stages) layers
+	all   []solve.Point
+}
+
+func (s *search) from(node, stages, most int, finish, picoUSD int64) {
+	t, last := s.table, len(s.cuts)-1
+	if node == last {
+		layers := len(t.Graph.Layers)
+		if !s.even || most <= (layers+stages-1)/stages {
+			latency := t.StartUs() + finish
+			s.all = append(s.all, solve.Point{LatencyUs: latency, CostPicoUSD: picoUSD + (latency+999)/1000*t.GatewayPicoUSDPerMs()})
+		}
+		return
+	}
+	if stages == t.MaxStages {
+		return
+	}
+	for j := node + 1; j <= last; j++ {
+		if s.cuts[j] == s.cuts[node] {
+			continue
+		}
+		for _, m := range t.MemoryMB {
+			x := t.StageAs(0, node, j, m)
+			if x.MemoryNeededMB > m {
+				continue
+			}
+			begin := finish + t.Platform.DispatchUs
+			switch t.Scenario {
+			case solve.ColdSequential:
+				begin += x.InitUs
+			case solve.ColdOverlapped:
+				begin = max(begin, x.InitUs)
+			}
+			end := begin + x.Turns.InputUs + x.Turns.ComputeUs + x.Turns.OutputUs
+			s.from(j, stages+1, max(most, x.Last-x.First), end, picoUSD+x.CostPicoUSD+x.GatewayPicoUSD)
+		}
+	}
+}
+
+// The frontier for several inputs, or with the layer cap of the paper, is that of all plans there are: in every batch, over every
+// number of pipelines, with every cut and size.
+func TestInputsExhaustively(t *testing.T) {
+	rng := rand.New(rand.NewPCG(10, 100))
+	compared, several, points := 0, 0, 0
+	for range 90 {
+		m := mustRandomModel(t, rng)
+		r := randomRequest(rng)
+		on, err := platform.Get(r.Platform)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if on.PlanningOnly || len(m.Graph.Cuts()) > 9 {
+			continue // its gateway is billed otherwise; or too many plans to look at all
+		}
+		r.MinStages, r.MaxStages, r.MemoryMB, r.Packaging, r.Branches, r.Orchestration = 1, 3, someSizes(rng, on, 2), "zip", "off", ""
+		r.Inputs, r.Batch, r.Pipelines, r.SplitLayers = 1+rng.Int64N(5), 0, 0, "off"
+		p, err := planner.New(m, r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := p.Solve().Frontier
+		gatewayMB := r.GatewayMemoryMB
+		if gatewayMB == 0 {
+			gatewayMB = on.GatewayMemoryMB
+		}
+		base, err := cost.NewTable(m.Graph, on, cost.Settings{Scenario: solve.Scenario(r.Scenario), MinStages: 1, MaxStages: 3, MemoryMB: r.MemoryMB, Batch: 1, Transport: r.Transport, GatewayMemoryMB: gatewayMB})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var want []solve.Point
+		for b := int64(1); b <= r.Inputs; b++ {
+			for c := int64(1); c <= (r.Inputs+b-1)/b; c++ {
+				table := base.With(cost.Batching{Inputs: r.Inputs, Batch: b, Pipelines: c}, 1, 3, 0)
+				s := &search{table: table, even: r.LayerCap == planner.EvenLayers}
+				for _, n := range table.Problem().Nodes {
+					s.cuts = append(s.cuts, n.Cut)
+				}
+				s.from(0, 0, 0, 0, 0)
+				want = append(want, s.all...)
+			}
+		}
+		slices.SortFunc(want, func(a, b solve.Point) int {
+			if a.LatencyUs != b.LatencyUs {
+				return int(a.LatencyUs - b.LatencyUs)
+			}
+			return int(a.CostPicoUSD - b.CostPicoUSD)
+		})
+		kept := want[:0]
+		for _, x := range want {
+			if len(kept) == 0 || x.CostPicoUSD < kept[len(kept)-1].CostPicoUSD {
+				kept = append(kept, x)
+			}
+		}
+		if !slices.Equal(got, kept) {
+			t.Fatalf("%+v: the frontier is %v, that of all plans %v", r, got, kept)
+		}
+		compared++
+		points += len(kept)
+		if r.Inputs > 1 {
+			several++
+		}
+	}
+	if compared < 20 || several < 12 || points < 60 {
+		t.Errorf("compared %d frontiers of %d points, %d for several inputs", compared, points, several)
+	}
+}
