@@ -117,6 +117,13 @@ func (*Host) ScrollTo(elementID string, share float64) {
 	}
 }
 
+// ScrollBy scrolls an element sideways by pixels.
+func (*Host) ScrollBy(elementID string, pixels float64) {
+	if element := js.Global().Get("document").Call("getElementById", elementID); !element.IsNull() {
+		element.Set("scrollLeft", element.Get("scrollLeft").Float()+pixels)
+	}
+}
+
 // ReadFile reads a whole file.
 func (*Host) ReadFile(ctx context.Context, file state.File) ([]byte, error) {
 	f, ok := file.(*File)

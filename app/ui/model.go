@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -14,13 +15,15 @@ import (
 // modelView is how the user looks at the model.
 type modelView struct {
 	of       *state.Model // that the rest is about
-	zoomed   bool
+	zoom     int          // level, from the whole model on; see units
 	measure  int
 	selected int // layer, from 0; -1: none
 	found    []int
 	dragging int // the cut that is being dragged; 0: none is
 	dragged  int // where it is now
 	moved    bool
+	panning  bool    // the drawing is being dragged
+	panned   float64 // where the pointer was
 
 	ground    string // drawing of a model, zoom and measure
 	groundFor groundKey
@@ -28,7 +31,7 @@ type modelView struct {
 
 type groundKey struct {
 	of      *state.Model
-	zoomed  bool
+	zoom    int
 	measure int
 	room    int64
 	look    *state.Outlook // where it is drawn
@@ -50,12 +53,12 @@ func (p *Page) look() *modelView {
 	if v.of != p.session.Model {
 		*v = modelView{of: p.session.Model, selected: -1, measure: v.measure}
 	}
-	key := groundKey{of: v.of, zoomed: v.zoomed, measure: v.measure, room: p.room}
+	key := groundKey{of: v.of, zoom: v.zoom, measure: v.measure, room: p.room}
 	if measures[v.measure].planned {
 		key.look, key.answer = p.known().look, p.session.Answer
 	}
 	if v.groundFor != key {
-		v.ground, v.groundFor = groundSVG(v.of, v.zoomed, p.known().bars(v.measure), p.room), key
+		v.ground, v.groundFor = groundSVG(v.of, v.zoom, p.known().bars(v.measure), p.room), key
 	}
 	return v
 }
@@ -65,21 +68,19 @@ func (p *Page) look() *modelView {
 func (p *Page) model() app.UI {
 	v, m := p.look(), p.session.Model
 	now := mark{selected: v.selected}
-	if v.moved {
+	if v.moved && v.dragging > 0 {
 		now.dragged = v.dragged
 	}
 	class := "picture"
-	if v.zoomed {
+	if v.zoom > 0 {
 		class += " zoomed"
 	}
-	zoom := "Show every layer"
-	if v.zoomed {
-		zoom = "Show blocks"
-	}
+	nearest := len(units(m, p.room)) - 1
 	return app.Section().Class("card").ID("model-view").Aria("label", "Model").Body(
 		app.H2().Text("Model: "+measures[v.measure].label+" above the line, bytes that would cross a cut below"),
 		app.Div().Class("tools").Body(
-			app.Button().Type("button").ID("zoom").Class("small").Text(zoom).OnClick(func(app.Context, app.Event) { p.zoom(!v.zoomed) }),
+			app.Button().Type("button").ID("zoom-out").Class("small").Title("Show more of the model").Text("Zoom out").Disabled(v.zoom == 0).OnClick(func(app.Context, app.Event) { p.zoom(v.zoom-1, -1) }),
+			app.Button().Type("button").ID("zoom").Class("small").Title("Show the layers nearer").Text("Zoom in").Disabled(v.zoom >= nearest).OnClick(func(app.Context, app.Event) { p.zoom(v.zoom+1, -1) }),
 			app.Label().For("measure").Text("Bars"),
 			app.Select().ID("measure").OnChange(func(ctx app.Context, _ app.Event) {
 				v.measure, _ = strconv.Atoi(ctx.JSSrc().Get("value").String())
@@ -95,10 +96,10 @@ func (p *Page) model() app.UI {
 		),
 		app.Div().Class(class).ID("picture").TabIndex(0).Role("region").Aria("label", "Drawing of the model").Body(
 			app.Div().Class("layers").ID("layers-drawing").
-				On("pointerdown", p.press).On("pointermove", p.drag).On("pointerup", p.release).On("pointercancel", func(app.Context, app.Event) { v.dragging, v.moved = 0, false }).
-				OnDblClick(func(app.Context, app.Event) { p.zoom(true) }).
+				On("pointerdown", p.press).On("pointermove", p.drag).On("pointerup", p.release).On("pointercancel", func(app.Context, app.Event) { v.dragging, v.moved, v.panning = 0, false, false }).
+				OnDblClick(func(app.Context, app.Event) { p.zoom(v.zoom+1, -1) }).On("wheel", p.wheel).
 				Body(
-					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.zoomed, p.room)),
+					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.zoom, p.room)),
 					app.Raw(v.ground),
 				),
 		),
@@ -125,12 +126,33 @@ func (p *Page) layerWords(layer int) string {
 	return strconv.Itoa(layer+1) + ", " + l.Name + ", " + l.Class
 }
 
-func (p *Page) zoom(in bool) {
-	p.view.zoomed = in
-	if p.view.selected < 0 {
-		p.view.selected = 0
+// zoom goes to a level; a place of the drawing, as a share of it, stays in sight: that of the chosen layer where it is negative.
+func (p *Page) zoom(level int, share float64) {
+	v := &p.view
+	v.zoom = max(0, min(level, len(units(p.session.Model, p.room))-1))
+	if share >= 0 {
+		p.ctx.Defer(func(app.Context) { p.host.ScrollTo("picture", share) })
+		return
+	}
+	if v.selected < 0 {
+		v.selected = 0
 	}
 	p.reveal()
+}
+
+// wheel zooms where the pointer is, when the control key is held, as a pinch of a touchpad is told.
+func (p *Page) wheel(ctx app.Context, e app.Event) {
+	if !e.Get("ctrlKey").Bool() {
+		ctx.PreventUpdate()
+		return
+	}
+	e.PreventDefault()
+	share, _ := p.where(e)
+	if e.Get("deltaY").Float() < 0 {
+		p.zoom(p.view.zoom+1, share)
+	} else {
+		p.zoom(p.view.zoom-1, share)
+	}
 }
 
 // selectLayer chooses a layer, and scrolls to it where that is wanted.
@@ -225,18 +247,29 @@ func (p *Page) press(_ app.Context, e app.Event) {
 	v, answer, layers := &p.view, p.session.Answer, len(p.session.Model.Layers)
 	share, near := p.where(e)
 	v.dragging, v.moved = 0, false
+	v.panning, v.panned = v.zoom > 0 && e.Get("pointerType").String() == "mouse", e.Get("clientX").Float()
 	for i := range answer.Plan.Stages[:max(len(answer.Plan.Stages)-1, 0)] {
 		cut := answer.Place(answer.Plan.Stages[i].LastLayer, layers)
 		if off := share - float64(cut)/float64(layers); off > -near && off < near {
-			v.dragging, v.dragged = cut, cut
+			v.dragging, v.dragged, v.panning = cut, cut, false
 			e.PreventDefault()
 		}
 	}
 }
 
-// drag moves it along the places at which the model can be cut.
+// drag moves it along the places at which the model can be cut, or moves the drawing where none is held.
 func (p *Page) drag(ctx app.Context, e app.Event) {
 	v := &p.view
+	if v.panning {
+		ctx.PreventUpdate()
+		if by := e.Get("clientX").Float() - v.panned; e.Get("buttons").Int() == 0 {
+			v.panning, v.moved = false, false
+		} else if v.moved || math.Abs(by) > 4 {
+			v.moved, v.panned = true, v.panned+by
+			p.host.ScrollBy("picture", -by)
+		}
+		return
+	}
 	if v.dragging == 0 {
 		ctx.PreventUpdate()
 		return
@@ -253,14 +286,17 @@ func (p *Page) drag(ctx app.Context, e app.Event) {
 // release lets go of the cut, or chooses a layer where none was held.
 func (p *Page) release(_ app.Context, e app.Event) {
 	v := &p.view
-	from, to, moved := v.dragging, v.dragged, v.moved
-	v.dragging, v.moved = 0, false
+	from, to, moved, panned := v.dragging, v.dragged, v.moved, v.panning && v.moved
+	v.dragging, v.moved, v.panning = 0, false, false
+	if panned {
+		return
+	}
 	if moved && from != to {
 		p.pin(func(now pins) pins { return now.move(from, to) })
 		return
 	}
 	share, _ := p.where(e)
-	p.selectLayer(layoutOf(p.session.Model, v.zoomed, p.room).at(share), false)
+	p.selectLayer(layoutOf(p.session.Model, v.zoom, p.room).at(share), false)
 	p.host.SetValue("layer", strconv.Itoa(v.selected+1))
 }
 

@@ -13,9 +13,9 @@ import (
 
 // The model's drawing is a row of layers, left to right in the order of execution. From the top: skip connections, the layers or blocks
 // with their names, bars of what the user wants to see of each layer, and below the line what would cross a cut there. Whole, it fits the
-// card and shows blocks; zoomed, a layer is layerWidth wide and the drawing is scrolled.
+// card and shows blocks; nearest, a layer is layerWidth wide and has its name, and the drawing is scrolled. Large models have a step between.
 const (
-	layerWidth               = 26.0
+	layerWidth, betweenWidth = 26.0, 7.0
 	arcsHeight               = 34.0
 	blockHeight, namesHeight = 26.0, 92.0
 	barsHeight, crossHeight  = 64.0, 38.0
@@ -29,15 +29,30 @@ type layout struct {
 	boxes, line    float64 // where the boxes begin, and the line under the bars
 	boxHeight      float64
 	width, height  float64
-	zoomed, arches bool
+	zoomed, arches bool // it is scrolled; it shows layers and not blocks
 }
 
-func layoutOf(m *state.Model, zoomed bool, room int64) layout {
-	l := layout{layers: len(m.Layers), zoomed: zoomed, width: float64(max(room, 240)), boxHeight: blockHeight}
-	if l.unit = l.width / float64(max(l.layers, 1)); zoomed {
-		l.unit, l.boxHeight, l.boxes, l.arches = max(layerWidth, l.unit), namesHeight, arcsHeight, true
-		l.width = l.unit * float64(max(l.layers, 1))
+// units lists how wide a layer is at each level of zoom, from the whole model to single layers.
+func units(m *state.Model, room int64) []float64 {
+	whole := float64(max(room, 240)) / float64(max(len(m.Layers), 1))
+	all := []float64{whole}
+	if betweenWidth > 3*whole {
+		all = append(all, betweenWidth)
 	}
+	if layerWidth > whole {
+		all = append(all, layerWidth)
+	}
+	return all
+}
+
+func layoutOf(m *state.Model, zoom int, room int64) layout {
+	all := units(m, room)
+	zoom = min(zoom, len(all)-1)
+	l := layout{layers: len(m.Layers), zoomed: zoom > 0, unit: all[zoom], boxHeight: blockHeight, arches: zoom == len(all)-1 && all[zoom] >= layerWidth}
+	if l.arches {
+		l.boxHeight, l.boxes = namesHeight, arcsHeight
+	}
+	l.width = l.unit * float64(max(l.layers, 1))
 	l.line = l.boxes + l.boxHeight + 6 + barsHeight
 	l.height = l.line + crossHeight + labelHeight
 	return l
@@ -131,8 +146,8 @@ func height(v, largest int64, room float64) float64 {
 
 // groundSVG draws what a plan does not change. It stays the same picture while plans come and go, so that the browser has little to
 // draw anew: networks have a thousand layers.
-func groundSVG(m *state.Model, zoomed bool, values []int64, room int64) string {
-	l := layoutOf(m, zoomed, room)
+func groundSVG(m *state.Model, zoom int, values []int64, room int64) string {
+	l := layoutOf(m, zoom, room)
 	b := &strings.Builder{}
 	b.WriteString(l.open(`aria-hidden="true"`))
 	if l.arches {
@@ -180,7 +195,7 @@ func arcs(m *state.Model, l layout) string {
 
 // boxes draws the blocks, or zoomed the layers, with their names.
 func boxes(b *strings.Builder, m *state.Model, l layout) {
-	if l.zoomed {
+	if l.arches {
 		var d path
 		for i := range m.Layers {
 			d.to('M', l.x(i)+2, l.boxes)
@@ -226,8 +241,8 @@ type mark struct {
 }
 
 // planSVG draws the plan behind the layers: its functions in their colours and patterns, the cuts with what crosses them, and the pins.
-func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoomed bool, room int64) string {
-	l := layoutOf(m, zoomed, room)
+func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoom int, room int64) string {
+	l := layoutOf(m, zoom, room)
 	document := answer.Plan
 	b := &strings.Builder{}
 	b.WriteString(l.open(`role="img" aria-label="` + html.EscapeString(fmt.Sprintf("%s in %s; the table of functions says where each begins and ends",

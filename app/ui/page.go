@@ -39,6 +39,8 @@ type Host interface {
 	Draw(elementID, markup string)
 	// ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
 	ScrollTo(elementID string, share float64)
+	// ScrollBy scrolls an element sideways by pixels.
+	ScrollBy(elementID string, pixels float64)
 	// ReadFile reads a whole (small) file.
 	ReadFile(ctx context.Context, file state.File) ([]byte, error)
 	// Keep keeps a visit for a reload or another day, and Kept gives those that were, the latest first. Adopt goes on with one of them under

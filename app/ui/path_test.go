@@ -25,7 +25,7 @@ func BenchmarkGround(b *testing.B) {
 		values[i] = m.Layers[i].WeightBytes
 	}
 	for b.Loop() {
-		groundSVG(m, false, values, 700)
-		groundSVG(m, true, values, 700)
+		groundSVG(m, 0, values, 700)
+		groundSVG(m, 2, values, 700)
 	}
 }

@@ -174,9 +174,9 @@ func TestPicturesAreWellFormed(t *testing.T) {
 		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, 300),
 		"no time":  timelineSVG("", &report.Timeline{}, 700),
 		"months":   newMonthsPicture(someMonths(), 700).draw(), "rate": newMonthsPicture(someMonths(), 700).mark(2_000_000), "way": wayLine(3),
-		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, true, 700),
-		"blocks": groundSVG(model, false, []int64{48, 24}, 700), "layers": groundSVG(model, true, nil, 300),
-		"no plan": planSVG(model, &state.Answer{Plan: &plan.Plan{Status: plan.Infeasible}}, pins{}, mark{selected: -1}, false, 700),
+		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, 1, 20),
+		"blocks": groundSVG(model, 0, []int64{48, 24}, 700), "layers": groundSVG(model, 2, nil, 300),
+		"no plan": planSVG(model, &state.Answer{Plan: &plan.Plan{Status: plan.Infeasible}}, pins{}, mark{selected: -1}, 0, 700),
 	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
 		for {
@@ -243,7 +243,7 @@ func TestStripOfALayerInParts(t *testing.T) {
 			t.Errorf("position %d is at layer %d, want %d", position, got, want)
 		}
 	}
-	if picture := planSVG(model, answer, pins{}, mark{selected: -1}, false, 700); strings.Count(picture, `line class="cut"`) != 2 {
+	if picture := planSVG(model, answer, pins{}, mark{selected: -1}, 0, 700); strings.Count(picture, `line class="cut"`) != 2 {
 		t.Errorf("the picture is %s", picture)
 	}
 	for i, want := range []string{"a … b (1 of 2) (2)", "b (2 of 2)", "b"} {
@@ -345,6 +345,23 @@ func TestBlocksOfLargeModels(t *testing.T) {
 	}{"named joins": {inception, 11, block{"mixed0", 0, 40}}, "numbered cells": {cells, 18, block{"0", 0, 26}}} {
 		if got := blocksOf(c.model); len(got) != c.count || got[0] != c.first {
 			t.Errorf("%s: %d blocks, the first %v", name, len(got), got[0])
+		}
+	}
+}
+
+// Large models have a level of zoom between the whole and single layers; small ones need none.
+func TestLevelsOfZoom(t *testing.T) {
+	for layers, want := range map[int]int{2: 1, 40: 2, 177: 2, 1041: 3} {
+		m := &state.Model{Layers: make([]state.Layer, layers)}
+		all := units(m, 820)
+		if len(all) != want {
+			t.Errorf("%d layers have the levels %v", layers, all)
+		}
+		for level := range all {
+			l := layoutOf(m, level, 820)
+			if l.zoomed != (level > 0) || l.arches != (len(all) == 1 || level == len(all)-1) || l.at(0.9999) != layers-1 || l.width < 819 {
+				t.Errorf("%d layers at level %d: %+v", layers, level, l)
+			}
 		}
 	}
 }

@@ -112,6 +112,18 @@ func TestPageMovesCuts(t *testing.T) {
 	}
 	b.click("zoom")
 	b.until("the drawing to be scrolled", `document.getElementById("picture").scrollLeft > 500`)
+	// Where no cut is held, the mouse moves the drawing; with the control key its wheel zooms.
+	b.evaluate(`document.getElementById("picture").scrollIntoView({block: "center"})`)
+	scrolled, chosen := b.number(`document.getElementById("picture").scrollLeft`), b.text("layer-details")
+	b.mouse("picture", input.DispatchMouseEventTypeMousePressed, 0.6, 0.4, 1)
+	b.mouse("picture", input.DispatchMouseEventTypeMouseMoved, 0.5, 0.4, 1)
+	b.mouse("picture", input.DispatchMouseEventTypeMouseMoved, 0.3, 0.4, 1)
+	b.mouse("picture", input.DispatchMouseEventTypeMouseReleased, 0.3, 0.4, 0)
+	if now := b.number(`document.getElementById("picture").scrollLeft`); now < scrolled+100 || b.text("layer-details") != chosen {
+		t.Errorf("dragged, the drawing is scrolled to %v after %v", now, scrolled)
+	}
+	b.evaluate(`document.getElementById("layers-drawing").dispatchEvent(new WheelEvent("wheel", {ctrlKey: true, deltaY: 50, clientX: 600, bubbles: true, cancelable: true}))`)
+	b.until("the whole model", `document.getElementById("zoom-out").disabled && document.getElementById("picture").scrollWidth <= document.getElementById("picture").clientWidth`)
 	b.set("cut", "nobody", "change")
 	b.until("the explanation", `document.getElementById("problem").innerText.includes("nobody")`)
 	// What was typed is not lost, and does not pass for what was planned.
