@@ -178,7 +178,7 @@ func figures(kept, now *state.Answer) []compared {
 }
 
 // stageFields are the fields of a function that are compared, in this order; the others follow from them.
-var stageFields = []string{"layers", "memoryMB", "weightBytes", "precision", "packaging", "inputBytes", "transportIn", "initUs", "computeUs", "billedUs", "costPicoUSD"}
+var stageFields = []string{"layers", "branch", "memoryMB", "weightBytes", "precision", "packaging", "inputBytes", "transportIn", "initUs", "computeUs", "billedUs", "costPicoUSD"}
 
 // stageBody compares one function.
 func stageBody(s *report.StageChange) app.UI {

@@ -33,7 +33,7 @@ func (p *Page) stages() app.UI {
 			app.TBody().Body(app.Range(rows).Slice(func(i int) app.UI {
 				s := rows[i]
 				return app.Tr().Body(
-					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(i+1)),
+					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(report.StageName(&s))),
 					app.Td().Class("words").Text(layerSpan(&s)),
 					app.Td().Body(app.Text(report.Memory(s.MemoryMB)+" "), p.lock(&s)),
 					app.Td().Text(report.Bytes(s.WeightBytes)),

@@ -146,7 +146,7 @@ func showInvocation(w io.Writer, d *invocation) error {
 	if t.Passes > 1 {
 		page.Line("%d passes over %s", t.Passes, report.Count(max(t.Pipelines, 1), "pipeline"))
 	}
-	rows := [][]string{{"stage", "pass", "wait", "init", "input", "compute", "output", "billed", "memory used", "start"}}
+	rows := [][]string{{"stage", "pass", "called at", "wait", "init", "input", "compute", "output", "billed", "memory used", "start"}}
 	for _, s := range t.Stages {
 		rows = append(rows, stageRow(&s))
 	}
@@ -159,6 +159,6 @@ func stageRow(s *wire.StageTrace) []string {
 	if s.Cold {
 		start = "cold"
 	}
-	return []string{strconv.Itoa(s.Index + 1), strconv.Itoa(s.Pass + 1), report.Duration(s.QueueUs), report.Duration(s.InitUs), report.Duration(s.InputUs), report.Duration(s.ComputeUs), report.Duration(s.OutputUs),
+	return []string{strconv.Itoa(s.Index + 1), strconv.Itoa(s.Pass + 1), report.Duration(s.CalledUs), report.Duration(s.QueueUs), report.Duration(s.InitUs), report.Duration(s.InputUs), report.Duration(s.ComputeUs), report.Duration(s.OutputUs),
 		fmt.Sprintf("%d ms", s.BilledMs), fmt.Sprintf("%d of %s", s.MaxMemoryMB, report.Memory(s.MemoryMB)), start}
 }
