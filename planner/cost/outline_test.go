@@ -136,7 +136,7 @@ func dearest(p *solve.Problem, x, s *solve.Stage) bool {
 	return true
 }
 
-// An outline must have the frontier of the whole problem, with the same plans.
+// An outline must have the frontier of the whole problem, with the same plans where nothing waits.
 func TestOutlineAgreesWithProblem(t *testing.T) {
 	rng := rand.New(rand.NewPCG(31, 8))
 	fewer, points := 0, 0
@@ -169,6 +169,9 @@ func TestOutlineAgreesWithProblem(t *testing.T) {
 				t.Fatalf("round %d: point %d is %v (%v, %v) by the outline, %v by the problem", round, i, got.Frontier[i], total, err, want.Frontier[i])
 			}
 			a, b := got.Stages(i), want.Stages(i)
+			if settings.Scenario == solve.ColdOverlapped {
+				continue // of plans that differ by a wait another may be met first
+			}
 			for k := range a {
 				x, y := problem.Stages[a[k].Segment], whole.Stages[b[k].Segment]
 				if len(a) != len(b) || x != y || a[k].Option != b[k].Option {
@@ -213,6 +216,9 @@ func checkAims(t *testing.T, o *solve.Outline, whole *solve.Problem, all *solve.
 		}
 		if total, err := problem.Evaluate(got.Stages(0)); err != nil || total != got.Frontier[0] {
 			t.Fatalf("%s, %+v: the plan of %v takes %v (%v)", o.Scenario, a, got.Frontier[0], total, err)
+		}
+		if o.Scenario == solve.ColdOverlapped {
+			continue // of plans that differ by a wait another may be met first
 		}
 		x, y := got.Stages(0), all.Stages(want)
 		for k := range x {

@@ -55,7 +55,7 @@ func (o *Outline) best(a Aim, e Effort, layered bool) (*Problem, *Result) {
 	p := o.among(o.sift(known, in))
 	s := p.compact(e)
 	s.layered(layered)
-	s.hints = known
+	s.hints, s.rough = known, true
 	r := s.runAt(in)
 	if r == nil || r.Status != Optimal {
 		return nil, nil

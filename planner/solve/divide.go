@@ -214,7 +214,7 @@ const (
 )
 
 // hardSize is a number of arcs few enough for their hulls to be made.
-const hardSize = 512
+const hardSize = 128
 
 // harden goes over from sizes of a law to corners, whose costs are rounded as they are billed.
 func (s *solver) harden(lo, hi int) {

@@ -152,7 +152,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 // cost, can be a point of the frontier in a slice of time or later.
 func (s *solver) outside(to int, finish, cost int64, slice int) bool {
 	h := &s.search
-	first, last := h.cut(s.overlap.to(to, finish, cost), slice, buckets-1)
+	first, last := h.cut(s.overlap.to(to, finish, cost), slice, h.used-1)
 	for n := len(s.frames) - 1; n >= max(0, len(s.frames)-nearest) && first <= last; n-- {
 		f := s.frames[n]
 		first, last = f.cut(f.to(to, finish, cost), first, last)

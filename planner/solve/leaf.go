@@ -198,6 +198,7 @@ func (h *search) reset(states int) {
 
 // limits says how great a value a point of the frontier can have in some direction, by slices of time.
 type limits struct {
+	used  int                // slices up to the end of the window
 	until [buckets]int64     // in a slice or an earlier one
 	from  [buckets + 1]int64 // in a slice or a later one
 }
@@ -206,7 +207,8 @@ type limits struct {
 func (l *limits) set(c clock, h *search, p, q *plan, d direction, limit int64, scale uint) {
 	cost := h.start
 	most := int64(-unreachable)
-	for k := range buckets {
+	l.used = min(int(c.slice(p.time, q.time, scale))+1, buckets)
+	for k := range l.used {
 		end := min(c.last(p.time, int64(k), scale), q.time)
 		if c.step > 1 && scale == 0 {
 			cost = min(cost, h.least[k]) // a slice of one step: no point of it is dearer than a plan known in it
@@ -219,8 +221,8 @@ func (l *limits) set(c clock, h *search, p, q *plan, d direction, limit int64, s
 		l.until[k] = most
 		cost = min(cost, h.least[k])
 	}
-	l.from[buckets] = -unreachable
-	for k := buckets - 1; k >= 0; k-- {
+	l.from[l.used] = -unreachable
+	for k := l.used - 1; k >= 0; k-- {
 		l.from[k] = max(l.from[k], l.from[k+1])
 	}
 }

@@ -121,7 +121,7 @@ func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
 	p := o.among(o.sift(known, nil))
 	s := p.compact(e)
 	s.layered(layered)
-	s.hints = known
+	s.hints, s.rough = known, true
 	return p, s.run()
 }
 
@@ -161,10 +161,10 @@ func (o *Outline) scout(e Effort, layered bool, a *Aim) []item {
 		}
 	}
 	p := o.among(o.single(func(v int) bool { return best[(v-1)*scouts/n] == v }), nil)
-	p.thin((o.Common + scoutSizes - 1) / scoutSizes)
 	e.Beaten = nil
 	s := p.compact(e)
 	s.layered(layered)
+	s.rough = o.Common > fewSizes
 	fastest, cheapest, ok := s.begin()
 	if !ok || fastest == nil {
 		return nil
@@ -176,31 +176,6 @@ func (o *Outline) scout(e Effort, layered bool, a *Aim) []item {
 }
 
 const (
-	scouts     = 28  // nodes that a scout looks at
-	scoutSizes = 200 // sizes, about
+	scouts   = 28   // nodes that a scout looks at
+	fewSizes = 1000 // sizes up to which it polishes what it finds
 )
-
-// thin leaves every so many of the common sizes.
-func (p *Problem) thin(step int) {
-	if step < 2 {
-		return
-	}
-	sizes := make([]Size, 0, len(p.Sizes))
-	for k := 0; k < p.Common; k += step {
-		sizes = append(sizes, p.Sizes[k])
-	}
-	common := len(sizes)
-	p.Sizes = append(sizes, p.Sizes[p.Common:]...)
-	kept := p.Stages[:0]
-	for _, s := range p.Stages {
-		if int(s.Low) >= p.Common {
-			s.Low, s.High = s.Low+int32(common-p.Common), s.High+int32(common-p.Common)
-		} else {
-			s.Low, s.High = (s.Low+int32(step)-1)/int32(step), (s.High-1)/int32(step)+1
-		}
-		if s.Low < s.High {
-			kept = append(kept, s)
-		}
-	}
-	p.Stages, p.Common = kept, common
-}

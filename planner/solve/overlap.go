@@ -177,7 +177,7 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 		}
 		y := s.joined(list, x.entry, x.layer, x.at)
 		if s.known.before(p.time+(q.time-p.time+1)*int64(part+1)/parts)-s.known.before(p.time+(q.time-p.time+1)*int64(part)/parts) < sparse {
-			if s.hints == nil { // else enough is known
+			if !s.rough {
 				s.polish(p, q, list, d)
 			}
 		}
@@ -476,7 +476,7 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 				continue
 			}
 			bound, at := o.through(x, from, to)
-			first, last := 0, buckets-1
+			first, last := 0, h.used-1
 			for n := len(s.frames) - 1; n >= 0; n-- {
 				f := s.frames[n]
 				v, _ := f.through(x, from, to)

@@ -126,6 +126,7 @@ type solver struct {
 	known   known
 	foreign []Point // Effort.Beaten
 	hints   []item  // plans known before
+	rough   bool    // sweeps need not polish what they find
 	sketch  [sketches]item
 
 	found   []found // by rising time
@@ -279,7 +280,7 @@ func (s *solver) list(p, q *plan) {
 	}
 	s.menus.corners = s.menus.corners[:0]
 	if s.smooth = s.law != nil; s.smooth {
-		s.menus.corners = grow(s.menus.corners, 1<<15)[:0]
+		s.menus.corners = grow(s.menus.corners, 1<<12)[:0]
 		for i := range s.entries {
 			e := &s.entries[i]
 			stage := s.stage(e.arc)
