@@ -27,6 +27,7 @@ type Diff struct {
 	Request     []Change      `json:"request"`     // what was asked differently
 	Basis       []Change      `json:"basis"`       // what else the answers rest on: model, platform, prices, times
 	Stages      []StageChange `json:"stages"`      // of every stage that differs
+	Batching    []Change      `json:"batching,omitempty"` // of how several inputs are sent
 	Gateway     []Change      `json:"gateway"`
 	Workflow    []Change      `json:"workflow,omitempty"` // of what drives the stages, where that is not the gateway
 }
@@ -71,6 +72,9 @@ func NewDiff(before, after *plan.Plan) (*Diff, error) {
 	if d.Basis, err = changes(basisOf(before), basisOf(after)); err != nil {
 		return nil, err
 	}
+	if d.Batching, err = changes(batchingOf(before), batchingOf(after)); err != nil {
+		return nil, err
+	}
 	if d.Gateway, err = changes(before.Gateway, after.Gateway); err != nil {
 		return nil, err
 	}
@@ -98,6 +102,14 @@ func NewDiff(before, after *plan.Plan) (*Diff, error) {
 		}
 	}
 	return d, nil
+}
+
+// batchingOf gives how a plan sends its inputs, nothing where it has one.
+func batchingOf(p *plan.Plan) any {
+	if p.Batching == nil {
+		return struct{}{}
+	}
+	return p.Batching
 }
 
 // workflowOf gives what a plan says of its workflow, nothing where it has none.
@@ -213,6 +225,7 @@ func WriteDiff(w io.Writer, d *Diff) error {
 		}
 		writeChanges(page, title, s.Changes)
 	}
+	writeChanges(page, "inputs", d.Batching)
 	writeChanges(page, "gateway", d.Gateway)
 	writeChanges(page, "workflow", d.Workflow)
 	return page.Err()

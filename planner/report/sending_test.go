@@ -32,3 +32,15 @@ func TestSending(t *testing.T) {
 		t.Error(s)
 	}
 }
+
+func TestDiffOfSending(t *testing.T) {
+	one := &plan.Plan{}
+	several := &plan.Plan{Batching: &plan.Batching{Inputs: 10, Batch: 5, Pipelines: 2, Passes: 2}}
+	d, err := report.NewDiff(one, several)
+	if err != nil || len(d.Batching) != 4 || d.Batching[0].Field != "batch" || d.Batching[0].Before != nil {
+		t.Fatalf("%+v, %v", d, err)
+	}
+	if d, err = report.NewDiff(several, several); err != nil || d.Batching != nil {
+		t.Errorf("%+v, %v", d, err)
+	}
+}
