@@ -40,7 +40,7 @@ func TestDiffOfSending(t *testing.T) {
 	if err != nil || len(d.Batching) != 4 || d.Batching[0].Field != "batch" || d.Batching[0].Before != nil {
 		t.Fatalf("%+v, %v", d, err)
 	}
-	if d, err = report.NewDiff(several, several); err != nil || d.Batching != nil {
+	if d, err = report.NewDiff(several, several); err != nil || len(d.Batching) != 0 {
 		t.Errorf("%+v, %v", d, err)
 	}
 }
