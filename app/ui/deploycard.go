@@ -262,8 +262,8 @@ func (p *Page) reply() app.UI {
 					app.Td().Class("words").Text(found),
 					app.Td().Text(report.Duration(s.InitUs)), app.Td().Text(report.Duration(expected.InitUs)),
 					app.Td().Text(report.Duration(s.ComputeUs)), app.Td().Text(report.Duration(expected.ComputeUs)),
-					app.Td().Text(fmt.Sprintf("%d ms", s.BilledMs)),
-					app.Td().Text(fmt.Sprintf("%d MB", s.MaxMemoryMB)),
+					app.Td().Text(report.Duration(s.BilledMs*1000)),
+					app.Td().Text(report.Memory(s.MaxMemoryMB)),
 					app.Td().Text(report.Price(s.CostPicoUSD)), app.Td().Text(report.Price(expected.CostPicoUSD)),
 				)
 			})),

@@ -12,7 +12,7 @@ import (
 // Comparison shows a comparison to people.
 func Comparison(w io.Writer, c *rivals.Comparison) error {
 	page := report.NewPage(w)
-	page.Line("%s at %s: the plan costs %s per 100,000 requests, %s a month, and takes %s", c.Model, report.Rate(c.MicroRequestsPH), report.Dollars(c.CostPicoUSD, report.Requests), report.Month(c.MonthMicroUSD),
+	page.Line("%s at %s: the plan costs %s per 100,000 requests, %s a month, and takes %s", c.Model, report.Rate(c.MicroRequestsPH), report.Price(c.CostPicoUSD), report.Month(c.MonthMicroUSD),
 		report.Duration(c.LatencyUs))
 	if c.ColdPpm != nil {
 		page.Line("%s of the requests are cold at this rate", report.Share(*c.ColdPpm))
@@ -43,7 +43,7 @@ func Comparison(w io.Writer, c *rivals.Comparison) error {
 		if r.BreakEvenMicroRequestsPH > 0 {
 			even = report.Rate(r.BreakEvenMicroRequestsPH)
 		}
-		rows = append(rows, []string{latency, report.Dollars(r.CostPicoUSD, report.Requests), report.Month(r.MonthMicroUSD), even, report.Compared(r.CostPicoUSD, c.CostPicoUSD), name})
+		rows = append(rows, []string{latency, report.Price(r.CostPicoUSD), report.Month(r.MonthMicroUSD), even, report.Compared(r.CostPicoUSD, c.CostPicoUSD), name})
 	}
 	page.Table(rows)
 	page.Line("")

@@ -36,7 +36,7 @@ func frontierSVG(p *plan.Plan) ([]byte, error) {
 	}
 	var dots []dot
 	if len(p.Stages) > 0 {
-		label := fmt.Sprintf("chosen: %s, %s", report.Duration(p.LatencyUs), report.Dollars(p.CostPicoUSD, report.Requests))
+		label := fmt.Sprintf("chosen: %s, %s", report.Duration(p.LatencyUs), report.Price(p.CostPicoUSD))
 		dots = append(dots, dot{latencyUs: p.LatencyUs, costPicoUSD: p.CostPicoUSD, label: label, chosen: true})
 	}
 	for _, b := range p.Baselines {
@@ -61,7 +61,7 @@ func frontierSVG(p *plan.Plan) ([]byte, error) {
 	d := &drawing{}
 	first, last := p.Frontier[0], p.Frontier[len(p.Frontier)-1]
 	d.open(frontierWidth, frontierHeight, "Cost against latency of "+p.Model.Name, fmt.Sprintf("%d plans that no other beats, from %s at %s to %s at %s per 100,000 requests. %s", len(p.Frontier),
-		report.Duration(first.LatencyUs), report.Dollars(first.CostPicoUSD, report.Requests), report.Duration(last.LatencyUs), report.Dollars(last.CostPicoUSD, report.Requests), report.Summary(p)), frontierStyle)
+		report.Duration(first.LatencyUs), report.Price(first.CostPicoUSD), report.Duration(last.LatencyUs), report.Price(last.CostPicoUSD), report.Summary(p)), frontierStyle)
 	d.text(plotLeft*10, 280, "heading", "", p.Model.Name+" on "+p.Platform)
 	d.text(plotLeft*10, 500, "quiet", "", report.Scenario(p.Request.Scenario)+", prices of "+p.PriceBook.Date)
 	d.axes(x, y)
@@ -80,7 +80,7 @@ func (d *drawing) axes(x, y *report.Axis) {
 	for _, v := range y.Ticks {
 		at := y.At(v)
 		d.line(`<path class="grid" d="M%d %sH%d"/>`, plotLeft, tenths(at), plotRight)
-		d.text((plotLeft-8)*10, at+40, "quiet", "end", report.Dollars(int64(math.Round(v)), report.Requests))
+		d.text((plotLeft-8)*10, at+40, "quiet", "end", report.Price(int64(math.Round(v))))
 	}
 	d.text((plotLeft+plotRight)*5, (plotBottom+42)*10, "", "middle", "latency of a request"+scaleText(x))
 	d.line(`<text transform="translate(20 %d) rotate(-90)" text-anchor="middle">cost of 100,000 requests%s</text>`, (plotTop+plotBottom)/2, scaleText(y))
@@ -101,7 +101,7 @@ func (d *drawing) limits(p *plan.Plan, x, y *report.Axis) {
 	}
 	if v := float64(p.Request.BudgetPicoUSD); v >= y.Low && v <= y.High && v > 0 {
 		d.line(`<path class="limit" d="M%d %sH%d"/>`, plotLeft, tenths(y.At(v)), plotRight)
-		d.text((plotRight-4)*10, y.At(v)-50, "quiet", "end", "budget "+report.Dollars(p.Request.BudgetPicoUSD, report.Requests))
+		d.text((plotRight-4)*10, y.At(v)-50, "quiet", "end", "budget "+report.Price(p.Request.BudgetPicoUSD))
 	}
 }
 

@@ -211,7 +211,7 @@ func WriteDiff(w io.Writer, d *Diff) error {
 	if d.Before.Stages > 0 && d.After.Stages > 0 {
 		page.Table([][]string{
 			{"", "before", "after", ""},
-			{"cost/100k", Dollars(d.Before.CostPicoUSD, Requests), Dollars(d.After.CostPicoUSD, Requests), Percent(d.Before.CostPicoUSD, d.After.CostPicoUSD)},
+			{"cost/100k", Price(d.Before.CostPicoUSD), Price(d.After.CostPicoUSD), Percent(d.Before.CostPicoUSD, d.After.CostPicoUSD)},
 			{"latency", Duration(d.Before.LatencyUs), Duration(d.After.LatencyUs), Percent(d.Before.LatencyUs, d.After.LatencyUs)},
 			{"functions", strconv.Itoa(d.Before.Stages), strconv.Itoa(d.After.Stages), ""},
 		})

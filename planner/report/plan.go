@@ -32,7 +32,7 @@ func Summary(p *plan.Plan) string {
 		sent = ", " + Sending(p.Batching)
 	}
 	return fmt.Sprintf("%s on %s: %s of %s MB%s, %s per 100,000 requests, %s per request (%s)", p.Model.Name, p.Platform, functions, sizes, sent,
-		Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), Scenario(p.Request.Scenario))
+		Price(p.CostPicoUSD), Duration(p.LatencyUs), Scenario(p.Request.Scenario))
 }
 
 // WritePlan shows a plan to people.
@@ -44,17 +44,17 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 		writeReasons(page, p)
 		return page.Err()
 	}
-	page.Line("%s per 100,000 requests, %s per request (%s)", Dollars(p.CostPicoUSD, Requests), Duration(p.LatencyUs), p.Times)
+	page.Line("%s per 100,000 requests, %s per request (%s)", Price(p.CostPicoUSD), Duration(p.LatencyUs), p.Times)
 	if p.Status == plan.Stopped {
-		page.Line("the search was stopped at its limit: the best plan is at most %s cheaper per 100,000 requests", Dollars(p.GapPicoUSD, Requests))
+		page.Line("the search was stopped at its limit: the best plan is at most %s cheaper per 100,000 requests", Price(p.GapPicoUSD))
 	}
 	if b := p.Batching; b != nil {
-		page.Line("%s: %s per 100,000 inputs", Sending(b), Dollars(p.CostPicoUSD/b.Inputs, Requests))
+		page.Line("%s: %s per 100,000 inputs", Sending(b), Price(p.CostPicoUSD/b.Inputs))
 	}
 	if t := p.Traffic; t != nil {
 		page.Line("%s", Traffic(p))
-		page.Line("  cold: %s per 100,000 requests, %s; warm: %s, %s", Dollars(t.ColdCostPicoUSD, Requests), Duration(t.ColdLatencyUs),
-			Dollars(t.WarmCostPicoUSD, Requests), Duration(t.WarmLatencyUs))
+		page.Line("  cold: %s per 100,000 requests, %s; warm: %s, %s", Price(t.ColdCostPicoUSD), Duration(t.ColdLatencyUs),
+			Price(t.WarmCostPicoUSD), Duration(t.WarmLatencyUs))
 	}
 	for _, s := range p.Model.Splits {
 		page.Line("%s fits no function: it is computed in %d parts of its output channels, and joined", s.Layer, s.Parts)
@@ -107,13 +107,13 @@ func Traffic(p *plan.Plan) string {
 func Reason(r *plan.Reason) string {
 	switch {
 	case r.SavesPicoUSD > 0:
-		return fmt.Sprintf("%s: saves %s per 100,000 requests (%s), %s per request", r.Change, Dollars(r.SavesPicoUSD, Requests),
+		return fmt.Sprintf("%s: saves %s per 100,000 requests (%s), %s per request", r.Change, Price(r.SavesPicoUSD),
 			Share(fraction(r.SavesPicoUSD, r.SavesPicoUSD+r.CostPicoUSD)), Duration(r.LatencyUs))
 	case r.SavesUs > 0:
 		return fmt.Sprintf("%s: saves %s per request (%s), at %s per 100,000 requests", r.Change, Duration(r.SavesUs), Share(fraction(r.SavesUs, r.SavesUs+r.LatencyUs)),
-			Dollars(r.CostPicoUSD, Requests))
+			Price(r.CostPicoUSD))
 	}
-	return fmt.Sprintf("%s: then %s per 100,000 requests, %s per request", r.Change, Dollars(r.CostPicoUSD, Requests), Duration(r.LatencyUs))
+	return fmt.Sprintf("%s: then %s per 100,000 requests, %s per request", r.Change, Price(r.CostPicoUSD), Duration(r.LatencyUs))
 }
 
 // fraction gives a part of a whole in millionths.
@@ -127,7 +127,7 @@ func Lever(l *plan.Lever) string {
 	case l.Needed:
 		return l.Use + ": there is no plan without"
 	case l.SavesPicoUSD > 0:
-		return fmt.Sprintf("%s: saves %s per 100,000 requests", l.Use, Dollars(l.SavesPicoUSD, Requests))
+		return fmt.Sprintf("%s: saves %s per 100,000 requests", l.Use, Price(l.SavesPicoUSD))
 	case l.SavesUs > 0:
 		return fmt.Sprintf("%s: saves %s per request", l.Use, Duration(l.SavesUs))
 	}
@@ -183,12 +183,12 @@ func stageRows(p *plan.Plan) [][]string {
 	rows := [][]string{{"stage", "memory", "weights", "in", "via", "init", "run", "cost/100k", "layers"}}
 	for _, s := range p.Stages {
 		rows = append(rows, []string{StageName(&s), Memory(s.MemoryMB), Weights(&s), Bytes(s.InputBytes), s.TransportIn,
-			Duration(s.InitUs), Duration(s.InputUs + s.ComputeUs + s.OutputUs), Dollars(s.CostPicoUSD, Requests), s.Layers})
+			Duration(s.InitUs), Duration(s.InputUs + s.ComputeUs + s.OutputUs), Price(s.CostPicoUSD), s.Layers})
 	}
 	g := p.Gateway
-	rows = append(rows, []string{"gateway", Memory(g.MemoryMB), "", "", "", Duration(g.StartUs), Duration(g.BilledUs), Dollars(g.CostPicoUSD, Requests), ""})
+	rows = append(rows, []string{"gateway", Memory(g.MemoryMB), "", "", "", Duration(g.StartUs), Duration(g.BilledUs), Price(g.CostPicoUSD), ""})
 	if w := p.Workflow; w != nil {
-		rows = append(rows, []string{"workflow", "", "", "", "", "", Duration(w.BilledUs), Dollars(w.CostPicoUSD, Requests), ""})
+		rows = append(rows, []string{"workflow", "", "", "", "", "", Duration(w.BilledUs), Price(w.CostPicoUSD), ""})
 	}
 	return rows
 }
@@ -200,7 +200,7 @@ func baselineRows(p *plan.Plan) [][]string {
 			rows = append(rows, []string{b.Name, "-", "-", string(b.Status)})
 			continue
 		}
-		rows = append(rows, []string{b.Name, Duration(b.LatencyUs), Dollars(b.CostPicoUSD, Requests), Compared(b.CostPicoUSD, p.CostPicoUSD)})
+		rows = append(rows, []string{b.Name, Duration(b.LatencyUs), Price(b.CostPicoUSD), Compared(b.CostPicoUSD, p.CostPicoUSD)})
 	}
 	return rows
 }

@@ -33,7 +33,7 @@ func problemOf(t testing.TB, model string, change func(*planner.Request)) (*plan
 // A timeline of the plan's own start takes and costs what the plan says, whatever else is asked.
 func TestTimelinesAgreeWithThePlan(t *testing.T) {
 	for _, query := range []string{"", "min=3", "start=warm&min=3", "start=cold-sequential&min=2", "by=step-functions&min=2", "fork=all&max=6", "w=auto&pack=s3", "batch=8", "start=warm&by=step-functions&min=2",
-		"start=cold-sequential&fork=all&w=auto", "gmb=512&via=s3&min=2"} {
+		"start=cold-sequential&fork=all&w=auto", "gmb=512&via=s3&min=2", "n=20&min=2", "n=20&batch=4&start=warm", "n=20&batch=4&c=2", "pack=image&min=2"} {
 		asked, err := planner.ParseQuery(query)
 		if err != nil {
 			t.Fatal(err)

@@ -101,7 +101,7 @@ func benchPage(b *testing.B, t *targets) {
 		t.add("    slider to painted answer, 95th percentile", atMost(50, "ms"), times[len(times)*95/100], fmt.Sprintf("median %s ms; longest freeze %s ms", number(times[len(times)/2]), number(page.number("longest"))))
 	}
 	layers := page.number(`Number(document.getElementById("layer").max)`) // of NASNetLarge, which is open
-	page.click("zoom") // twice, to single layers
+	page.click("zoom")                                                    // twice, to single layers
 	page.settled()
 	page.click("zoom")
 	page.until("every layer", `document.querySelectorAll("#picture text.name").length > 1000`)
