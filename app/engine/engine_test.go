@@ -122,16 +122,16 @@ func TestTasksCross(t *testing.T) {
 		}
 		return reply
 	}
-	var m state.Model
 	var a state.Answer
-	if err := json.Unmarshal(run(state.OpOpen), &m); err != nil {
+	m, err := state.DecodeModel(string(run(state.OpOpen)))
+	if err != nil {
 		t.Fatal(err)
 	}
 	if err := json.Unmarshal(run(state.OpPlan), &a); err != nil {
 		t.Fatal(err)
 	}
 	m.BytesRead = want.Model.BytesRead // the files have been read before
-	if !reflect.DeepEqual(&m, want.Model) || !reflect.DeepEqual(a.Frontier, want.Answer.Frontier) || a.Plan.CostPicoUSD != want.Answer.Plan.CostPicoUSD {
+	if !reflect.DeepEqual(m, want.Model) || !reflect.DeepEqual(a.Frontier, want.Answer.Frontier) || a.Plan.CostPicoUSD != want.Answer.Plan.CostPicoUSD {
 		t.Errorf("got %+v and %+v", m, a)
 	}
 	if w := m.Weights(o); len(w) != 1 || w[0] != state.File(file) {
