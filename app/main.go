@@ -4,13 +4,19 @@
 package main
 
 import (
+	"runtime/debug"
+
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
 	"partita/app/browser"
 	"partita/app/ui"
 )
 
+// gcPercent lets the page's memory grow to five times what it uses before it is tidied: that stops the page, and it uses little.
+const gcPercent = 400
+
 func main() {
+	debug.SetGCPercent(gcPercent)
 	ui.Register(&browser.Host{})
 	app.RunWhenOnBrowser()
 }

@@ -196,7 +196,7 @@ func (w *Worker) Open(ctx context.Context, o *state.Opening, read func(int64)) (
 	if err != nil {
 		return nil, err
 	}
-	return state.DecodeModel(text)
+	return state.DecodeModel(text, func() { time.Sleep(time.Millisecond) }) // which goes through the browser's own loop
 }
 
 // Plan implements state.Planner.

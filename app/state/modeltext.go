@@ -40,9 +40,12 @@ func (m *Model) Encode() ([]byte, error) {
 	return text, nil
 }
 
-// DecodeModel reads what Encode wrote.
-func DecodeModel(text string) (*Model, error) {
-	head, rest, there := strings.Cut(text, "\n")
+// restAfter is after how many layers DecodeModel lets others work.
+const restAfter = 150
+
+// DecodeModel reads what Encode wrote. It calls rest now and then, for a browser to do what waits.
+func DecodeModel(text string, rest func()) (*Model, error) {
+	head, lines, there := strings.Cut(text, "\n")
 	m := &Model{}
 	if err := json.Unmarshal([]byte(head), m); err != nil {
 		return nil, err
@@ -50,8 +53,11 @@ func DecodeModel(text string) (*Model, error) {
 	if !there {
 		return m, nil
 	}
-	m.Layers = make([]Layer, 0, strings.Count(rest, "\n")+1)
-	for line := range strings.SplitSeq(rest, "\n") {
+	m.Layers = make([]Layer, 0, strings.Count(lines, "\n")+1)
+	for line := range strings.SplitSeq(lines, "\n") {
+		if len(m.Layers)%restAfter == 0 {
+			rest()
+		}
 		l, err := decodeLayer(line)
 		if err != nil {
 			return nil, fmt.Errorf("reading layer %d: %w", len(m.Layers)+1, err)

@@ -23,12 +23,12 @@ func TestModelText(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if read, err := DecodeModel(string(text)); err != nil || !reflect.DeepEqual(read, &one) {
+		if read, err := DecodeModel(string(text), func() {}); err != nil || !reflect.DeepEqual(read, &one) {
 			t.Errorf("%s is read as %+v, %v", text, read, err)
 		}
 	}
 	for _, bad := range []string{"", "{", "{}\n", "{}\na\tb\tc\t1\t2", "{}\na\tb\tc\tx\t2\t", "{}\na\tb\tc\t1\tx\t", "{}\na\tb\tc\t1\t2\t3 x", "{}\na\tb\tc\t1\t2\t3\t4"} {
-		if _, err := DecodeModel(bad); err == nil {
+		if _, err := DecodeModel(bad, func() {}); err == nil {
 			t.Errorf("%q is read", bad)
 		}
 	}
