@@ -76,17 +76,21 @@ func Sections(g *graph.Graph, sections []Section, deployment string) ([]*Stage, 
 	}
 	encodings := map[precision.Precision][]precision.Encoding{}
 	live := g.Live()
-	stages := make([]*Stage, len(sections))
+	subs := make([]*graph.Subgraph, len(sections))
 	first = 0
 	for k, section := range sections {
-		sub := g.Subgraph(live, first, section.End)
+		subs[k] = g.Subgraph(live, first, section.End)
 		first = section.End
 		if section.Branch > 0 {
 			var err error
-			if sub, err = beside(g, live, sub, sections, k, doing); err != nil {
+			if subs[k], err = beside(g, live, subs[k], sections, k, doing); err != nil {
 				return nil, err
 			}
 		}
+	}
+	stages := make([]*Stage, len(sections))
+	for k, section := range sections {
+		sub := subs[k]
 		if len(sub.Made) == 0 {
 			return nil, diag.New(diag.Invalid, "split.empty-stage", doing,
 				fmt.Sprintf("stage %d (%s) computes nothing that anything after it needs", k+1, layerRange(g, sub)),
