@@ -128,7 +128,7 @@ func (e *explainer) used() []plan.Lever {
 	d := e.document
 	try := func(option, value, use string) {
 		lever := plan.Lever{Lever: option, Use: use}
-		without, feasible := e.try(change{option: option, value: value})
+		without, feasible := e.try(change{option: option, value: value, whole: true})
 		switch {
 		case !feasible:
 			lever.Needed = true

@@ -48,10 +48,14 @@ type change struct {
 	value      string
 	platform   *platform.Platform // other figures, when it is a limit
 	keepCuts   bool               // the document's cuts stay: the change may bring more than is found, and not less
+	whole      bool               // all ways to send many inputs are tried again, since the plan without something is wanted
 }
 
 // triedLabels bounds the work of one attempt to about a second. What an attempt that is stopped has found is a plan all the same.
 const triedLabels = 1 << 23
+
+// fewWays is up to how many ways to send inputs all are tried again with every change.
+const fewWays = 50
 
 // try plans with a change.
 func (e *explainer) try(c change) (best solve.Point, feasible bool) {
@@ -71,6 +75,9 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 		for _, s := range stages[:len(stages)-1] {
 			r.Cuts = append(r.Cuts, strconv.Itoa(s.LastLayer))
 		}
+	}
+	if b := e.document.Batching; b != nil && len(e.problem.members) > fewWays && !c.whole && !slices.Contains([]string{"inputs", "batch", "pipelines"}, c.option) {
+		r.Batch, r.Pipelines = b.Batch, b.Pipelines // as the document sends them: here too the change may bring more
 	}
 	bought, err := r.check()
 	if err != nil {
