@@ -71,7 +71,7 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 	}
 	if c.keepCuts {
 		stages := e.document.Stages
-		r.Cuts, r.MinStages, r.MaxStages = nil, len(stages), len(stages)
+		r.Cuts, r.MinStages, r.MaxStages = nil, len(e.document.Waves())-1, len(stages)
 		for _, s := range stages[:len(stages)-1] {
 			r.Cuts = append(r.Cuts, strconv.Itoa(s.LastLayer))
 		}
@@ -146,11 +146,11 @@ func (e *explainer) bonds() {
 	set := func(option, value, words string) bool {
 		return e.helps(change{constraint: option, option: option, value: value, words: words})
 	}
-	if r.MaxStages < p.table.Cuts()+1 && len(e.document.Stages) == r.MaxStages {
+	if r.MaxStages < p.table.Cuts()+1 && len(e.document.Stages) >= r.MaxStages {
 		more := strconv.Itoa(r.MaxStages + 1)
 		set("max-stages", more, "allow "+more+" functions")
 	}
-	if r.MinStages > 1 && len(e.document.Stages) == r.MinStages {
+	if r.MinStages > 1 && len(e.document.Waves())-1 == r.MinStages {
 		fewer := strconv.Itoa(r.MinStages - 1)
 		set("min-stages", fewer, "allow as few as "+report.Count(r.MinStages-1, "function"))
 	}
