@@ -52,7 +52,8 @@ func (o *Outline) best(a Aim, e Effort, layered bool) (*Problem, *Result) {
 		return nil, nil
 	}
 	in := o.aimAt(a, known)
-	p := o.among(o.sift(known, in))
+	places, wanted, _ := o.sift(known, in, nil)
+	p := o.among(places, wanted)
 	s := p.compact(e)
 	s.layered(layered)
 	s.hints, s.rough = known, true

@@ -14,29 +14,33 @@
 // goroutines; times and costs are int64. Only the bounds that leave options out are computed in floating point, from
 // operations that IEEE 754 rounds the same everywhere and that are never fused, and stay on the safe side of the truth.
 //
+// A third form, Outline, makes a Problem's stages as they are asked for. Most never are: bounds over places of many nodes set them aside
+// before (see sieve), so that a model of a thousand layers is solved in the time that its million stages would take to be
+// written down. Outline.Solve finds the frontier, Outline.Best the answer to one SLO or one budget without it.
+//
 // # How the time grows
 //
-// Milliseconds of processor time, one core of an Intel server at some 2 GHz, native; WebAssembly takes about twice as long. The
-// number of stages is at most ten, the grid that of aws-lambda-x86_64, one variant per stage. Layers count twice, because
-// the stages are pairs of cuts; sizes count by the logarithm in the bounds and by what is left of them in the end; K
-// counts where its limit binds, as the states are then counted by stages too. Cold-overlapped is dearer because its
-// latency is no sum, and its frontier longer.
+// Milliseconds of processor time from an Outline to the frontier, the making of stages included, on one core of a server of 2024,
+// native; WebAssembly takes about twice as long. The number of stages is at most ten, the grid that of aws-lambda-x86_64. Stages
+// are counted in one variant, and beside them those that are left for the last search in cold-overlapped. Layers count
+// little: the places that the bounds begin with are one in sixteen nodes. Sizes count by the logarithm in the bounds and by
+// what is left of them in the end. Few sizes are no easier than many: from one size to the next the frontier falls by steps, in
+// whose corners bounds see plans that no size makes. K counts where its limit binds, as the bounds do not know it and the states are
+// counted by stages too. Cold-overlapped is dearer because its latency is no sum, and its frontier longer.
 //
-//	model (cuts)        stages   sizes     warm    cold-sequential  cold-overlapped (points)
-//	MobileNet (89)       4,095     159      2.0          1.7             25     (98)
-//	ResNet50 (175)      15,576     159      3.5          4.2            120    (436)
-//	DenseNet169 (595)  177,906     159     34           17              805    (475)
-//	NASNetLarge (1,039) 443,624    159     63           99              544  (1,315)
-//	ResNet50            15,576      20      1.9          1.9             98    (157)
-//	ResNet50            15,576      40      1.9          2.2            119    (238)
-//	ResNet50            15,576     633      4.1          4.5            167    (702)
-//	ResNet50            15,576   2,529      4.4          5.1            305  (1,013)
-//	ResNet50            15,576  10,113     10            8.2            412  (1,235)
+//	model (nodes)        stages (left)   sizes     warm    cold-sequential  cold-overlapped (points)
+//	MobileNet (91)        4,095    (68)    159      1.3          0.6              4.2    (60)
+//	ResNet50 (177)       15,576   (541)    159      0.8          0.9             14     (197)
+//	DenseNet169 (597)   177,906 (1,184)    159      1.4          1.6             62     (207)
+//	NASNetLarge (1,041) 541,320   (590)    159      2.6          3.3             31     (659)
+//	ResNet50             15,576 (5,890)     20      0.3         11               28      (82)
+//	ResNet50             15,576   (620)     40      0.6          0.7             14     (128)
+//	ResNet50             15,576   (637)    633      1.3          2.0             29     (393)
+//	ResNet50             15,576   (778)  2,529      2.4          2.0             43     (561)
+//	ResNet50             15,576   (782) 10,113      5.9          5.4             73     (726)
 //
 //	ResNet50, cold-overlapped, 159 sizes, K =   2     3     4     6     8    10
-//	                                            8    35    77   165   236   111
+//	                                           27    16    15    15    15    14
 //
-// Making the problem from a graph takes 1 ms for MobileNet, 2 for ResNet50, 16 for DenseNet169 and 38 for NASNetLarge.
-//
-// (With 633 sizes and more, warm and cold-sequential are solved to whole milliseconds.)
+// (With 2,529 sizes and more, warm and cold-sequential are solved to whole milliseconds.)
 package solve

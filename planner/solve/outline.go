@@ -118,7 +118,8 @@ func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
 	if len(known) == 0 {
 		return nil, nil
 	}
-	p := o.among(o.sift(known, nil))
+	places, wanted, known := o.sift(known, nil, func(pass func(int) bool) []item { return o.scoutAmong(pass, e, layered, nil) })
+	p := o.among(places, wanted)
 	s := p.compact(e)
 	s.layered(layered)
 	s.hints, s.rough = known, true
@@ -160,7 +161,12 @@ func (o *Outline) scout(e Effort, layered bool, a *Aim) []item {
 			best[k] = v
 		}
 	}
-	p := o.among(o.single(func(v int) bool { return best[(v-1)*scouts/n] == v }), nil)
+	return o.scoutAmong(func(v int) bool { return best[(v-1)*scouts/n] == v }, e, layered, a)
+}
+
+// scoutAmong finds plans with cuts at some nodes.
+func (o *Outline) scoutAmong(pass func(node int) bool, e Effort, layered bool, a *Aim) []item {
+	p := o.among(o.single(pass), nil)
 	e.Beaten = nil
 	s := p.compact(e)
 	s.layered(layered)

@@ -1,6 +1,7 @@
 package solve
 
 import (
+	"cmp"
 	"math"
 	"slices"
 )
@@ -53,8 +54,86 @@ type sieve struct {
 const slopeCount = 12
 
 // sift gives the nodes that are left of an outline, and the pairs of them that have stages: for the whole frontier, or for what
-// meets an aim.
-func (o *Outline) sift(known []item, aim *aim) (nodes []Place, wanted func(i int) []bool) {
+// meets an aim. Where too many are left for places of few nodes, it scouts again, among the nodes of these, and gives all plans
+// known then.
+func (o *Outline) sift(known []item, aim *aim, scout func(pass func(node int) bool) []item) (nodes []Place, wanted func(i int) []bool, _ []item) {
+	s := o.sieve(known, aim)
+	places := o.parts(firstPart)
+	pairs := every(len(places))
+	for part := firstPart; ; {
+		s.narrow = max(1, len(s.known)*part/windows)
+		s.pass(places, pairs)
+		if part == 1 {
+			nodes, wanted = s.survivors()
+			return nodes, wanted, known
+		}
+		if scout != nil && part <= scoutPart && len(places) > scouts && s.count() > manyStages {
+			known = s.scoutAgain(known, scout)
+			again := o.sieve(known, aim)
+			s.known, s.slope, s.rate, s.margin = again.known, again.slope, again.rate, again.margin
+			s.pass(places, pairs)
+			scout = nil
+		}
+		part = max(part/partDivisor, 1)
+		places, pairs = s.divide(part)
+	}
+}
+
+// When a sieve scouts again.
+const (
+	scoutPart  = 4 // nodes of a place
+	manyStages = 800
+	mostNodes  = 72 // of a second scout
+)
+
+// count tells how many stages are left.
+func (s *sieve) count() (n int) {
+	for _, left := range s.left {
+		if left {
+			n++
+		}
+	}
+	return n
+}
+
+// scoutAgain scouts among the nodes of the places with the most stages left, of each the one that takes least to cut at.
+func (s *sieve) scoutAgain(known []item, scout func(pass func(node int) bool) []item) []item {
+	ends := make([]int, len(s.places))
+	for k := range s.stages {
+		if x := &s.stages[k]; s.left[k] {
+			ends[x.I]++
+			ends[x.J]++
+		}
+	}
+	order := make([]int, len(s.places))
+	for k := range order {
+		order[k] = k
+	}
+	slices.SortStableFunc(order, func(a, b int) int { return ends[b] - ends[a] })
+	chosen := map[int]bool{}
+	for _, k := range order[:min(mostNodes, len(order))] {
+		p := s.places[k]
+		best := int(p.First)
+		for v := best; v <= int(p.Last); v++ {
+			if s.HopUs[v] < s.HopUs[best] {
+				best = v
+			}
+		}
+		chosen[best] = ends[k] > 0
+	}
+	all := append(slices.Clone(known), scout(func(v int) bool { return chosen[v] })...)
+	slices.SortFunc(all, func(a, b item) int { return cmp.Or(cmp.Compare(a.time, b.time), cmp.Compare(a.cost, b.cost)) })
+	kept := all[:0]
+	for _, x := range all {
+		if n := len(kept); n == 0 || x.cost < kept[n-1].cost {
+			kept = append(kept, x)
+		}
+	}
+	return kept
+}
+
+// sieve makes a sieve that knows some plans, at least one.
+func (o *Outline) sieve(known []item, aim *aim) *sieve {
 	s := &sieve{Outline: o, aim: aim, law: newLaw(&o.Problem), rule: o.rule()}
 	s.work = float64(o.RunNs[len(o.Nodes)-1]) / 1000
 	s.gatewayUSD = float64(o.GatewayPicoUSDPerMs) / 1000
@@ -65,17 +144,7 @@ func (o *Outline) sift(known []item, aim *aim) (nodes []Place, wanted func(i int
 		}
 	}
 	s.chooseSlopes()
-	places := o.parts(firstPart)
-	pairs := every(len(places))
-	for part := firstPart; ; {
-		s.narrow = max(1, len(s.known)*part/windows)
-		s.pass(places, pairs)
-		if part == 1 {
-			return s.survivors()
-		}
-		part = max(part/partDivisor, 1)
-		places, pairs = s.divide(part)
-	}
+	return s
 }
 
 const (
