@@ -57,8 +57,7 @@ func branchesOf(table *cost.Table, all bool) (order []int, regions []rewrite.Reg
 	if all {
 		return rewrite.Branches(table.Graph, ns, 1, nil)
 	}
-	return rewrite.Branches(table.Graph, ns, table.WorthNs(nil), func(g *graph.Graph, r rewrite.Region, savedNs int64) bool {
-		live := g.Live()
+	return rewrite.Branches(table.Graph, ns, table.WorthNs(nil), func(g *graph.Graph, live [][]graph.ValueID, r rewrite.Region, savedNs int64) bool {
 		first, last := r.Bounds[0], r.Bounds[len(r.Bounds)-1]
 		if first > 0 && savedNs < table.WorthNs(live[first]) {
 			return false

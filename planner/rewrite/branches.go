@@ -29,8 +29,8 @@ const (
 // A region is a range of steps in a topological order, where a step is a chain of layers of which each feeds the next alone.
 // Of all ranges that is taken first which has most work outside its longest branch, and then, likewise, of what is left on
 // its both sides. Those that worth does not want are given up; nil wants all. It is asked about a region of a graph in the new
-// order, and told its work outside the longest branch.
-func Branches(g *graph.Graph, ns []int64, least int64, worth func(g *graph.Graph, r Region, savedNs int64) bool) (order []int, regions []Region) {
+// order, and told what is live there and the work outside the longest branch.
+func Branches(g *graph.Graph, ns []int64, least int64, worth func(g *graph.Graph, live [][]graph.ValueID, r Region, savedNs int64) bool) (order []int, regions []Region) {
 	d := newDependencies(g)
 	steps := d.steps(ns)
 	if d.slack(ns) < least {
@@ -55,9 +55,10 @@ func Branches(g *graph.Graph, ns []int64, least int64, worth func(g *graph.Graph
 		if err != nil {
 			panic("rewrite: branches out of order: " + err.Error())
 		}
+		cuts, live := sorted.Cuts(), sorted.Live()
 		var kept []window
 		for k := range regions {
-			if regions[k].settle(sorted) && (worth == nil || worth(sorted, regions[k], found[k].saved)) {
+			if regions[k].settle(sorted, cuts, live) && (worth == nil || worth(sorted, live, regions[k], found[k].saved)) {
 				kept = append(kept, found[k])
 			}
 		}
@@ -284,8 +285,7 @@ func arrange(steps []step, windows []window, least int64) (order []int, regions 
 
 // settle moves the beginning of a region to where the graph can be cut, in front of layers without work, and tells whether
 // stages can begin and end where its branches do: at positions where there may be a cut, each with tensors to take and to give.
-func (r *Region) settle(g *graph.Graph) bool {
-	cuts, live := g.Cuts(), g.Live()
+func (r *Region) settle(g *graph.Graph, cuts []int, live [][]graph.ValueID) bool {
 	isCut := func(position int) bool { _, found := slices.BinarySearch(cuts, position); return found }
 	for r.Bounds[0] > 0 && !isCut(r.Bounds[0]) {
 		if l := &g.Layers[r.Bounds[0]-1]; l.FirstNode != l.LastNode {
