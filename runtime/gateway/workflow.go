@@ -159,7 +159,7 @@ func (r *run) traceSteps(event *wire.WorkflowEvent) error {
 		t.WaitUs = max(0, s.EnteredMs-before) * 1000
 		before = max(before, s.LeftMs)
 		if w := wakes[s.Stage]; w != nil {
-			t.WakeUs = (w.LeftMs - w.EnteredMs) * 1000
+			t.WakeUs = max((w.LeftMs-w.EnteredMs)*1000, 1) // 0 says that there was none
 			t.BilledMs += w.BilledMs()
 			t.CostPicoUSD += stage.Cost.RequestPicoUSD
 			if w.Cold {

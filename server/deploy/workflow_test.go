@@ -143,6 +143,9 @@ func TestWorkflowDeployment(t *testing.T) {
 				}
 				closeTo(t, reply, want)
 				checkTrace(t, p, reply)
+				for _, s := range reply.Trace.Stages {
+					t.Logf("stage %d: queued %d us, waited %d us", s.Index+1, s.QueueUs, s.WaitUs)
+				}
 				if len(reply.Top) == 0 || len(reply.Top[0]) != 3 {
 					t.Errorf("top: %v", reply.Top)
 				}

@@ -65,8 +65,8 @@ func TestWorkflows(t *testing.T) {
 		if exported := mustPartita(t, "export", file, "--format", "asl", "--name", "flow"); strings.TrimSpace(definition) != strings.TrimSpace(exported) {
 			t.Error("the state machine is not the one that is exported")
 		}
-		if shown := mustPartita(t, "status", "flow", "--server", p.url); !strings.Contains(shown, "behind partita-flow-workflow") {
-			t.Errorf("%s", shown)
+		if all := listed(t, p); !strings.Contains(all, `"partita-flow-workflow"`) {
+			t.Errorf("listed: %s", all)
 		}
 		mustPartita(t, "destroy", "flow", "--server", p.url, "--yes")
 		emptied(t, p, data, "flow")
