@@ -71,16 +71,6 @@ func TestWorkflows(t *testing.T) {
 		mustPartita(t, "destroy", "flow", "--server", p.url, "--yes")
 		emptied(t, p, data, "flow")
 	}
-	// A gateway's deployment is what it was.
-	file, document := planFor(t, j.model, 1)
-	if document.Workflow != nil {
-		t.Error("a gateway's plan has a workflow")
-	}
-	mustPartita(t, "deploy", file, "--weights", j.weights, "--name", "flow", "--server", p.url, "--yes", "--json")
-	if trace := traceOf(t, p, c, "flow"); trace.Workflow != nil {
-		t.Errorf("%+v", trace.Workflow)
-	}
-	mustPartita(t, "destroy", "flow", "--server", p.url, "--yes")
 }
 
 // emptied checks that nothing is left of a deployment.
