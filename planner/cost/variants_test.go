@@ -149,7 +149,7 @@ func TestVariantsByHand(t *testing.T) {
 	}
 }
 
-// Weights that no package holds can be fetched, and those that no temporary folder holds cannot.
+// Weights that no package holds can be fetched, and those that the temporary storage of every function does not hold cannot.
 func TestFetchedWeightsLiftThePackageLimit(t *testing.T) {
 	for _, c := range []struct {
 		units int64
@@ -161,12 +161,12 @@ func TestFetchedWeightsLiftThePackageLimit(t *testing.T) {
 		b.dense("dense", c.units) // 65,536 x units float32
 		g := b.done()
 		for k, variants := range [][]cost.Variant{{cost.Plain}, {{Packaging: plan.PackagingS3, Precision: precision.Float32}}} {
-			table := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: append(variants[:0:0], variants...)})
+			table := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: append(variants[:0:0], variants...), IncludedTemporary: true})
 			if got, want := len(table.Obstacles()) == 0, []bool{c.zip, c.s3}[k]; got != want {
 				t.Errorf("%d units in %s: %v", c.units, variants[0].Packaging, table.Obstacles())
 			}
 		}
-		both := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: everyVariant[:2]})
+		both := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: everyVariant[:2], IncludedTemporary: true})
 		if got, want := len(both.Obstacles()) == 0, c.zip || c.s3; got != want {
 			t.Errorf("%d units: %v", c.units, both.Obstacles())
 		}
