@@ -123,7 +123,7 @@ func TestTasksCross(t *testing.T) {
 		return reply
 	}
 	var a state.Answer
-	m, err := state.DecodeModel(string(run(state.OpOpen)))
+	m, err := state.DecodeModel(string(run(state.OpOpen)), func() {})
 	if err != nil {
 		t.Fatal(err)
 	}
