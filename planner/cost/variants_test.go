@@ -149,24 +149,26 @@ func TestVariantsByHand(t *testing.T) {
 	}
 }
 
-// Weights that no package holds can be fetched, and those that the temporary storage of every function does not hold cannot.
+// Weights that no package holds can be fetched, and those that no temporary folder holds, or none that is included in the price,
+// cannot.
 func TestFetchedWeightsLiftThePackageLimit(t *testing.T) {
 	for _, c := range []struct {
-		units int64
-		zip   bool
-		s3    bool
-	}{{500, true, true}, {1500, false, true}, {2000, false, false}} {
+		units    int64
+		included bool
+		zip      bool
+		s3       bool
+	}{{500, true, true, true}, {1500, true, false, true}, {2000, true, false, false}, {2000, false, false, true}, {40_000, false, false, false}} {
 		b := newBuilder(3, 64)
 		b.conv("conv", "conv/kernel", 16)
 		b.dense("dense", c.units) // 65,536 x units float32
 		g := b.done()
 		for k, variants := range [][]cost.Variant{{cost.Plain}, {{Packaging: plan.PackagingS3, Precision: precision.Float32}}} {
-			table := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: append(variants[:0:0], variants...), IncludedTemporary: true})
+			table := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: append(variants[:0:0], variants...), IncludedTemporary: c.included})
 			if got, want := len(table.Obstacles()) == 0, []bool{c.zip, c.s3}[k]; got != want {
 				t.Errorf("%d units in %s: %v", c.units, variants[0].Packaging, table.Obstacles())
 			}
 		}
-		both := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: everyVariant[:2], IncludedTemporary: true})
+		both := mustTable(t, g, mustPlatform(t, "aws-lambda-x86_64"), cost.Settings{Variants: everyVariant[:2], IncludedTemporary: c.included})
 		if got, want := len(both.Obstacles()) == 0, c.zip || c.s3; got != want {
 			t.Errorf("%d units: %v", c.units, both.Obstacles())
 		}
