@@ -79,6 +79,11 @@ func (r *run) prepare(event *wire.GatewayEvent, step *wire.WorkflowEvent, reques
 
 // complete makes the answer of what the last stage handed on and of the steps that led there.
 func (r *run) complete(step *wire.WorkflowEvent, request *lambda.Request) ([]byte, error) {
+	for i := range step.Tensors {
+		if o := step.Tensors[i].Object; o != nil && !r.own(o) {
+			return nil, diag.New(diag.Limit, "gateway.foreign-object", "making the answer", fmt.Sprintf("s3://%s/%s is not in the request's own folder", o.Bucket, o.Key), "deploy again")
+		}
+	}
 	outputs, err := r.outputs(step.Tensors)
 	if err != nil {
 		return nil, err
@@ -113,11 +118,16 @@ func (r *run) complete(step *wire.WorkflowEvent, request *lambda.Request) ([]byt
 	return wire.Marshal(&reply)
 }
 
+// own tells whether an object is of this request: the gateway's permissions are not the caller's.
+func (r *run) own(o *wire.Object) bool {
+	return o.Bucket == r.manifest.Bucket && strings.HasPrefix(o.Key, r.prefix)
+}
+
 // forgetObjects deletes objects that steps have handed on.
 func (r *run) forgetObjects(objects []wire.Object) {
 	tensors := make([]wire.Tensor, 0, len(objects))
 	for i := range objects {
-		if o := &objects[i]; o.Bucket == r.manifest.Bucket && strings.HasPrefix(o.Key, r.prefix) {
+		if o := &objects[i]; r.own(o) {
 			tensors = append(tensors, wire.Tensor{Object: o})
 		}
 	}

@@ -38,6 +38,7 @@ func serveFlags() []flag {
 		{name: "region", value: "REGION", help: "of the cloud (default: the environment's, else us-east-1)"},
 		{name: "bucket", value: "BUCKET", standard: "partita", help: "that holds packages, plans and journals"},
 		{name: "role", value: "ARN", help: "the role that functions run under on AWS (default $PARTITA_ROLE)"},
+		{name: "workflow-role", value: "ARN", help: "the role that workflows run under on AWS (default $PARTITA_WORKFLOW_ROLE, else --role, which states.amazonaws.com must then be able to assume)"},
 		{name: "base-image", value: "IMAGE", help: "that container images of functions go on from (default " + deploy.DefaultBaseImage + " on AWS, scratch on the local cloud)"},
 		{name: "max-upload", value: "MB", standard: "5120", help: "largest weights file"},
 		{name: "log", value: "LEVEL", standard: "info", help: "debug, info, warn or error"},
@@ -90,6 +91,9 @@ func serve(ctx context.Context, a *arguments, env *environment) error {
 	config := cloud.Config{Region: a.text("region"), Bucket: a.text("bucket"), RoleARN: a.text("role")}
 	if config.RoleARN == "" {
 		config.RoleARN = env.getenv("PARTITA_ROLE")
+	}
+	if config.WorkflowRoleARN = a.text("workflow-role"); config.WorkflowRoleARN == "" {
+		config.WorkflowRoleARN = env.getenv("PARTITA_WORKFLOW_ROLE")
 	}
 	info := api.Info{Format: api.InfoFormat, Version: buildVersion, Platforms: platform.Names(), PriceBook: platform.PriceBook().Date,
 		Cloud: api.CloudInfo{Kind: kind, Bucket: config.Bucket}}
