@@ -36,7 +36,7 @@ func (p *Page) stages() app.UI {
 					app.Td().Body(app.Span().Class("swatch "+stageClass(i)).Aria("hidden", "true"), app.Text(report.StageName(&s))),
 					app.Td().Class("words").Text(layerSpan(&s)),
 					app.Td().Body(app.Text(report.Memory(s.MemoryMB)+" "), p.lock(&s)),
-					app.Td().Text(report.Bytes(s.WeightBytes)),
+					app.Td().Text(report.Weights(&s)),
 					app.Td().Text(report.Bytes(s.InputBytes)),
 					app.Td().Text(report.Bytes(s.OutputBytes)),
 					app.Td().Class("words").Text(s.TransportIn),
@@ -46,8 +46,26 @@ func (p *Page) stages() app.UI {
 					app.Td().Text(report.Price(s.CostPicoUSD)),
 				)
 			})),
+			app.TFoot().Body(p.drivers()...),
 		)),
 	)
+}
+
+// drivers are the rows of what is paid for beside the functions: with theirs, the costs add up to the plan's.
+func (p *Page) drivers() []app.UI {
+	document := p.session.Answer.Plan
+	row := func(name, memory, start string, billedUs, picoUSD int64) app.UI {
+		return app.Tr().Body(
+			app.Td().ColSpan(2).Class("words").Text(name), app.Td().Text(memory), app.Td().ColSpan(4), app.Td().Text(start), app.Td(),
+			app.Td().Text(report.Duration(billedUs)), app.Td().Text(report.Price(picoUSD)),
+		)
+	}
+	g := document.Gateway
+	rows := []app.UI{row("gateway", report.Memory(g.MemoryMB), report.Duration(g.StartUs), g.BilledUs, g.CostPicoUSD)}
+	if w := document.Workflow; w != nil {
+		rows = append(rows, row("workflow", "", "", w.BilledUs, w.CostPicoUSD))
+	}
+	return rows
 }
 
 // lock is the button that fixes the memory of a function's layers, or lets the planner choose it again.

@@ -89,7 +89,7 @@ func TestPageMakesWeights(t *testing.T) {
 	b.click("make-weights")
 	b.wait("the way to deploy", "deploy-button")
 	b.set("platform", "local", "change")
-	b.until("the plan for the local cloud", `document.getElementById("deploy").innerText.includes("local cloud and uploads")`)
+	b.until("the plan for the local cloud", `document.querySelector("main[aria-busy=false]") !== null && !document.getElementById("deploy").innerText.includes("made with the figures of")`)
 	b.settled()
 	b.click("deploy-button")
 	b.wait("the deployment", "destroy-button")

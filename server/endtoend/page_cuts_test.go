@@ -181,6 +181,11 @@ func TestPageSaysWhatIsUsed(t *testing.T) {
 	if text := b.text("uses"); !regexp.MustCompile(`with weights in less than float32: saves \$[0-9.]+ per 100,000 requests`).MatchString(text) {
 		t.Errorf("the page says of what the plan uses: %q", text)
 	}
+	// With the gateway, the functions cost what the plan does.
+	sum := b.number(`[...document.querySelectorAll("#stages tbody tr, #stages tfoot tr")].reduce((sum, r) => sum + parseFloat(r.lastElementChild.innerText.slice(1)), 0)`)
+	if cost := b.figure("cost"); sum < cost-0.02 || sum > cost+0.02 {
+		t.Errorf("the rows of the functions and the gateway come to $%v, the plan costs $%v", sum, cost)
+	}
 }
 
 // TestPageAssumesSizesOfKerasModels opens a model that takes images of any size.
