@@ -97,7 +97,6 @@ func (p *Page) settled() {
 	p.keep()
 	p.explain()
 	p.lookOut()
-	p.placeRate()
 	p.measure()
 }
 

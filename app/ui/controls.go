@@ -41,6 +41,7 @@ func positionOf(sloUs, fastestUs, cheapestUs int64) int {
 
 // placeInputs puts the inputs that the user has touched where the session is, after the page has been drawn.
 func (p *Page) placeInputs() {
+	p.placeRate()
 	p.ctx.Defer(func(app.Context) {
 		if p.session == nil {
 			return
