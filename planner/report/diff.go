@@ -22,11 +22,11 @@ type Diff struct {
 	Same        bool          `json:"same"` // the same document, by its hash
 	Before      Side          `json:"before"`
 	After       Side          `json:"after"`
-	LatencyUs   int64         `json:"latencyUs"`   // what the second takes more
-	CostPicoUSD int64         `json:"costPicoUSD"` // what the second costs more
-	Request     []Change      `json:"request"`     // what was asked differently
-	Basis       []Change      `json:"basis"`       // what else the answers rest on: model, platform, prices, times
-	Stages      []StageChange `json:"stages"`      // of every stage that differs
+	LatencyUs   int64         `json:"latencyUs"`          // what the second takes more
+	CostPicoUSD int64         `json:"costPicoUSD"`        // what the second costs more
+	Request     []Change      `json:"request"`            // what was asked differently
+	Basis       []Change      `json:"basis"`              // what else the answers rest on: model, platform, prices, times
+	Stages      []StageChange `json:"stages"`             // of every stage that differs
 	Batching    []Change      `json:"batching,omitempty"` // of how several inputs are sent
 	Gateway     []Change      `json:"gateway"`
 	Workflow    []Change      `json:"workflow,omitempty"` // of what drives the stages, where that is not the gateway
