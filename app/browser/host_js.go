@@ -273,14 +273,6 @@ func (*Host) OnLaunch(open func([]state.File)) {
 	}))
 }
 
-// OnLeave calls back when the page is hidden or left, which may be its end.
-func (*Host) OnLeave(do func()) {
-	js.Global().Call("addEventListener", "pagehide", js.FuncOf(func(js.Value, []js.Value) any {
-		do()
-		return nil
-	}))
-}
-
 // Copy puts text on the clipboard.
 func (*Host) Copy(ctx context.Context, text string) error {
 	clipboard := js.Global().Get("navigator").Get("clipboard")

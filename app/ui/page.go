@@ -48,8 +48,7 @@ type Host interface {
 	Keep(ctx context.Context, visit state.Kept) error
 	Kept(ctx context.Context) []state.Kept
 	Adopt(id string)
-	// OnLeave calls back when the page is hidden or left, and Reload opens it anew.
-	OnLeave(do func())
+	// Reload opens the page anew.
 	Reload()
 	// OnLaunch calls back when the installed page is opened with files.
 	OnLaunch(open func([]state.File))
@@ -133,9 +132,10 @@ func (p *Page) OnMount(ctx app.Context) {
 	p.meetServer()
 	p.askForUpdates()
 	p.host.OnLaunch(p.open)
-	p.host.OnLeave(p.keep)
 	p.ctx.Async(func() {
-		kept := p.host.Kept(context.Background())
+		patience, cancel := context.WithTimeout(context.Background(), keptPatience)
+		defer cancel()
+		kept := p.host.Kept(patience)
 		p.dispatch(func() { p.arrive(kept) })
 	})
 	p.ctx.Defer(func(app.Context) { p.host.Ready() })

@@ -24,6 +24,9 @@ type keeping struct {
 	newer  bool         // the server has a newer version of the page
 }
 
+// keptPatience is how long the browser may take to give what it has kept; after that the link has to do.
+const keptPatience = 5 * time.Second
+
 // arrive opens what the page was left with: what was on the screen of this tab before a reload, a link, or nothing, with the visits of
 // tabs that were closed to choose from.
 func (p *Page) arrive(kept []state.Kept) {

@@ -88,6 +88,7 @@ func TestPageKeepsVisits(t *testing.T) {
 	}
 	b.do("leave the page", chromedp.Navigate("about:blank"))
 	other.close()
+	b.do("let the browser end the pages, which gives their locks free", chromedp.Sleep(10*drawing))
 	third := b.another(p.url)
 	third.until("the closed tab's visit", `document.querySelector("#recent button") !== null`)
 	third.screenshot("recent")
@@ -152,6 +153,35 @@ func TestPageAndServerThatGoesAway(t *testing.T) {
 	b.wait("the end of the deployment", "deploy-button")
 	if left := listed(t, third); strings.Contains(left, `"model-1"`) {
 		t.Errorf("something is left: %s", left)
+	}
+}
+
+// TestPageCancelsDeployments reads what Deploy will do, begins it and breaks it off.
+func TestPageCancelsDeployments(t *testing.T) {
+	p := serve(t, t.TempDir())
+	b := browse(t, p.url)
+	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
+	b.answered()
+	b.set("platform", "local", "change")
+	b.set("min-stages", "3", "change")
+	b.settled()
+	b.set("deployment-name", "broken-off", "input")
+	b.until("what will be created", `document.getElementById("preview")?.innerText.includes("partita-broken-off-stage-3")`)
+	for _, part := range []string{"partita-broken-off-gateway", "11.0 MB of weights", "No cloud account is used", "Costs nothing here"} {
+		if text := b.text("preview"); !strings.Contains(text, part) {
+			t.Errorf("before it is confirmed the page says %q, without %q", text, part)
+		}
+	}
+	b.click("deploy-button")
+	b.until("the server's first step", `document.getElementById("steps")?.innerText.includes("package")`)
+	b.click("cancel-button")
+	b.until("what became of it", `document.getElementById("deploy-message").innerText.includes("Cancelled: nothing is left behind")`)
+	b.screenshot("cancelled")
+	if left := listed(t, p); strings.Contains(left, "broken-off") {
+		t.Errorf("something is left: %s", left)
+	}
+	if b.evaluate(`document.getElementById("deployment-name").value`) != "broken-off" {
+		t.Error("the name is lost")
 	}
 }
 
