@@ -74,7 +74,7 @@ func oneFunctionWords(document *plan.Plan) string {
 		if b.Name != oneFunction {
 			continue
 		}
-		if b.Status != "feasible" {
+		if b.Status != plan.Feasible {
 			return "One function cannot serve this model within the limits"
 		}
 		if b.CostPicoUSD == document.CostPicoUSD && b.LatencyUs == document.LatencyUs {

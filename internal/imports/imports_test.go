@@ -50,7 +50,7 @@ var rules = []rule{
 	{folder: "app/planner", std: stdBrowser, allow: []string{"partita/app/engine", "partita/app/state", "partita/app/browser"}},
 	{folder: "web", allow: nil},
 	{folder: "runtime", allow: []string{"partita/planner", "partita/runtime", "golang.org/x/image"}},
-	{folder: "runtime/wire", std: stdPure, allow: []string{"partita/planner/diag", "partita/planner/graph", "partita/runtime/wire"}},
+	{folder: "runtime/wire", std: stdPure, allow: []string{"partita/planner/diag", "partita/planner/graph", "partita/planner/plan", "partita/runtime/wire"}},
 	{folder: "runtime/store", allow: []string{"partita/planner/diag", "partita/runtime/wire", awsSDK}},
 	{folder: "runtime/invoke", allow: []string{"partita/planner/diag", "partita/runtime/wire", awsSDK}},
 	{folder: "runtime/stage", allow: []string{"partita/planner", "partita/runtime", onnxRuntime, "golang.org/x/sys"}},

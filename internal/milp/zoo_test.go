@@ -1,9 +1,7 @@
 package milp
 
 import (
-	"compress/gzip"
 	"fmt"
-	"io"
 	"os"
 	"path/filepath"
 	"slices"
@@ -37,19 +35,7 @@ func zoo(t testing.TB) []string {
 
 func mustModel(t testing.TB, name string) *load.Model {
 	t.Helper()
-	f, err := os.Open(fixture.Shared(t, "zoo", filepath.FromSlash(name)+".json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
+	config := fixture.Read(t, fixture.Shared(t, "zoo", filepath.FromSlash(name)+".json.gz"))
 	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: config})
 	if err != nil {
 		t.Fatal(err)

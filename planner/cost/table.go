@@ -6,6 +6,7 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/graph"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 	"partita/planner/solve"
@@ -13,8 +14,8 @@ import (
 
 // Transports of a hop.
 const (
-	Inline = "inline"
-	S3     = "s3"
+	Inline = plan.TransportInline
+	S3     = plan.TransportS3
 )
 
 // MaxBatch bounds the inputs of one pass through a pipeline.

@@ -76,11 +76,16 @@ func ruleQLinearMatMul(c *call) error {
 	return err
 }
 
-func ruleReshape(c *call) error {
+// withIntegers gives the second of an operator's two inputs, which holds whole numbers that are known.
+func (c *call) withIntegers() ([]int64, error) {
 	if err := c.need(2); err != nil {
-		return err
+		return nil, err
 	}
-	target, err := c.in[1].integers()
+	return c.in[1].integers()
+}
+
+func ruleReshape(c *call) error {
+	target, err := c.withIntegers()
 	if err != nil {
 		return err
 	}
@@ -449,10 +454,7 @@ func rulePad(c *call) error {
 }
 
 func ruleTile(c *call) error {
-	if err := c.need(2); err != nil {
-		return err
-	}
-	repeats, err := c.in[1].integers()
+	repeats, err := c.withIntegers()
 	if err != nil {
 		return err
 	}
@@ -474,10 +476,7 @@ func ruleTile(c *call) error {
 }
 
 func ruleExpand(c *call) error {
-	if err := c.need(2); err != nil {
-		return err
-	}
-	target, err := c.in[1].integers()
+	target, err := c.withIntegers()
 	if err != nil {
 		return err
 	}

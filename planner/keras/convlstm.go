@@ -90,20 +90,8 @@ func (c *convLSTM) run(l *lowering, t, mask *tensor, initial []*tensor) ([]*tens
 		}
 		s.x = s.turn(s.x, perm...)
 	}
-	if mask != nil {
-		if !mask.shape.Equal(t.shape[:2]) {
-			return nil, fmt.Errorf("its mask %s does not fit its input %s", mask.shape, t.shape)
-		}
-		if s.mask, err = l.as(mask, asSource); err != nil {
-			return nil, err
-		}
-		s.masked = true
-	}
-	if c.backwards {
-		s.x = s.flip(s.x, steps)
-		if s.masked {
-			s.mask = s.flip(s.mask, steps)
-		}
+	if err := s.begin(l, t, mask, c.backwards); err != nil {
+		return nil, err
 	}
 	kernel, err := c.kernelOf(l, c.prefix+"kernel", c.size, channels, 4*c.filters, true, graph.Shape{4 * c.filters, channels})
 	if err != nil {

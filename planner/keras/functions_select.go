@@ -88,26 +88,24 @@ func init() {
 			return f.results(mean, variance)
 		}
 	}, "Moments")
-	registerFunction(1, 1, func(o *options) func(*functionCall) ([]*tensor, error) {
-		axis := o.integer(-1, -8, "axis")
-		return func(f *functionCall) ([]*tensor, error) {
-			a, err := normalAxis(axis, len(f.args[0].shape))
-			if err != nil {
-				return nil, err
+	sorts := func(places bool, name string) {
+		registerFunction(1, 1, func(o *options) func(*functionCall) ([]*tensor, error) {
+			axis := o.integer(-1, -8, "axis")
+			return func(f *functionCall) ([]*tensor, error) {
+				a, err := normalAxis(axis, len(f.args[0].shape))
+				if err != nil {
+					return nil, err
+				}
+				sorted := f.sorted(f.number32(f.value(0)), a, f.args[0].shape[a], false)
+				if places {
+					return f.result(f.cast(sorted[1], graph.Int32))
+				}
+				return f.result(sorted[0])
 			}
-			return f.result(f.sorted(f.number32(f.value(0)), a, f.args[0].shape[a], false)[0])
-		}
-	}, "Sort")
-	registerFunction(1, 1, func(o *options) func(*functionCall) ([]*tensor, error) {
-		axis := o.integer(-1, -8, "axis")
-		return func(f *functionCall) ([]*tensor, error) {
-			a, err := normalAxis(axis, len(f.args[0].shape))
-			if err != nil {
-				return nil, err
-			}
-			return f.result(f.cast(f.sorted(f.number32(f.value(0)), a, f.args[0].shape[a], false)[1], graph.Int32))
-		}
-	}, "Argsort")
+		}, name)
+	}
+	sorts(false, "Sort")
+	sorts(true, "Argsort")
 	registerFunction(1, 1, func(o *options) func(*functionCall) ([]*tensor, error) {
 		k := o.required("k")
 		o.ignore("sorted", "is_stable") // in order is one of the orders that unsorted allows

@@ -1,8 +1,6 @@
 package keras
 
 import (
-	"fmt"
-
 	"partita/planner/graph"
 )
 
@@ -112,15 +110,7 @@ func (h *highway) lower(l *lowering, in []*tensor) (*tensor, error) {
 type shapedReLU struct{ shared []int64 }
 
 func (s *shapedReLU) lower(l *lowering, in []*tensor) (*tensor, error) {
-	t, err := wantOne(in)
-	if err != nil {
-		return nil, err
-	}
-	x, err := l.as(t, asSource)
-	if err != nil {
-		return nil, err
-	}
-	w, err := l.perPosition(t, s.shared, asSource, "t_left", "a_left", "t_right", "a_right")
+	x, w, err := l.withPositions(in, s.shared, "t_left", "a_left", "t_right", "a_right")
 	if err != nil {
 		return nil, err
 	}
@@ -134,21 +124,26 @@ func (s *shapedReLU) lower(l *lowering, in []*tensor) (*tensor, error) {
 	return c.tensor(y, asSource)
 }
 
+// withPositions gives a layer's one input and its weights, which have a number for each position of it.
+func (l *lowering) withPositions(in []*tensor, shared []int64, names ...string) (x graph.ValueID, w []graph.ValueID, err error) {
+	t, err := wantOne(in)
+	if err != nil {
+		return graph.None, nil, err
+	}
+	if x, err = l.as(t, asSource); err != nil {
+		return graph.None, nil, err
+	}
+	w, err = l.perPosition(t, shared, asSource, names...)
+	return x, w, err
+}
+
 // parametricSoftplus is alpha log(1 + exp(beta x)).
 type parametricSoftplus struct{ shared []int64 }
 
 func (p *parametricSoftplus) lower(l *lowering, in []*tensor) (*tensor, error) {
-	t, err := wantOne(in)
+	x, w, err := l.withPositions(in, p.shared, "alphas", "betas")
 	if err != nil {
 		return nil, err
-	}
-	x, err := l.as(t, asSource)
-	if err != nil {
-		return nil, err
-	}
-	w, err := l.perPosition(t, p.shared, asSource, "alphas", "betas")
-	if err != nil {
-		return nil, fmt.Errorf("its weights: %w", err)
 	}
 	c := &formula{l: l}
 	y := c.op("Mul", w[0], c.op("Softplus", c.op("Mul", w[1], x)))

@@ -175,20 +175,8 @@ func (r *recurrent) run(l *lowering, t, mask *tensor, initial []*tensor) ([]*ten
 		return nil, err
 	}
 	s := &sequence{formula: c, x: x, time: t.shape[1], zeroMasked: r.zeroMasked}
-	if mask != nil {
-		if !mask.shape.Equal(t.shape[:2]) {
-			return nil, fmt.Errorf("its mask %s does not fit its input %s", mask.shape, t.shape)
-		}
-		if s.mask, err = l.as(mask, asSource); err != nil {
-			return nil, err
-		}
-		s.masked = true
-	}
-	if r.backwards {
-		s.x = c.flip(s.x, s.time)
-		if s.masked {
-			s.mask = c.flip(s.mask, s.time)
-		}
+	if err := s.begin(l, t, mask, r.backwards); err != nil {
+		return nil, err
 	}
 	var last []graph.ValueID
 	for i, cl := range r.cells {
@@ -235,6 +223,27 @@ type sequence struct {
 	// Made once for all cells: the order that brings the steps that count to the front, and how many there are.
 	order, lengths, counted graph.ValueID
 	compacted               bool
+}
+
+// begin takes the mask of a sequence, if there is one, and turns both round where the layer goes backwards. t is the layer's input:
+// batch, time, and what each step has.
+func (s *sequence) begin(l *lowering, t, mask *tensor, backwards bool) (err error) {
+	if mask != nil {
+		if !mask.shape.Equal(t.shape[:2]) {
+			return fmt.Errorf("its mask %s does not fit its input %s", mask.shape, t.shape)
+		}
+		if s.mask, err = l.as(mask, asSource); err != nil {
+			return err
+		}
+		s.masked = true
+	}
+	if backwards {
+		s.x = s.flip(s.x, s.time)
+		if s.masked {
+			s.mask = s.flip(s.mask, s.time)
+		}
+	}
+	return nil
 }
 
 // compact finds the order of steps. A step that does not count leaves the state as it is, so the states are those of

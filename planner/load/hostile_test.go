@@ -49,7 +49,7 @@ const hostileVariable = "PARTITA_TEST_HOSTILE"
 func TestHostileProcess(t *testing.T) {
 	in := os.Getenv(hostileVariable)
 	if in == "" {
-		t.Skip("a part of TestHostile")
+		t.Skip("left out by itself: TestHostile runs it, in a process with a limit of memory")
 	}
 	var run hostileRun
 	data, err := os.ReadFile(in)

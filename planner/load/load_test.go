@@ -329,7 +329,7 @@ func TestPreprocess(t *testing.T) {
 		"keras3/EfficientNetB0": "none", "keras3/EfficientNetV2B0": "none", "keras3/MobileNetV3Small": "none", "keras3/InceptionResNetV2": "tf",
 		"keras3/MobileNetV2": "tf", "keras3/ResNet101": "caffe", "keras3/VGG19": "caffe",
 	} {
-		text := unpack(t, fixture.Shared(t, "zoo", file+".json.gz"))
+		text := fixture.Read(t, fixture.Shared(t, "zoo", file+".json.gz"))
 		m, err := load.Open(memory("m.json", text))
 		if err != nil {
 			t.Errorf("%s: %v", file, err)
@@ -347,24 +347,6 @@ func TestPreprocess(t *testing.T) {
 			t.Errorf("%s renamed: %s, want %s", file, again.Preprocess, want)
 		}
 	}
-}
-
-func unpack(t testing.TB, path string) []byte {
-	t.Helper()
-	f, err := os.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	data, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return data
 }
 
 // FuzzOpen opens arbitrary bytes as a model and as weights: an error or a model, never a panic.

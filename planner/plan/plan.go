@@ -167,6 +167,12 @@ type Phases struct {
 	OutputUs  int64 `json:"outputUs"`
 }
 
+// How tensors travel between functions.
+const (
+	TransportInline = "inline" // in the payload of the invocation
+	TransportS3     = "s3"     // as an object; the payload names it
+)
+
 // How a stage is packaged.
 const (
 	PackagingZip   = "zip"   // everything in one zip, unpacked by the platform

@@ -376,7 +376,7 @@ func unquote(s string) ([]byte, error) {
 	return out, nil
 }
 
-// rawUnicode reads Latin-1 characters with \uXXXX and \UXXXXXXXX among them.
+// rawUnicode reads Latin-1 characters and, among them, escapes of others: \u with four hexadecimal digits, \U with eight.
 func rawUnicode(s string) (string, error) {
 	var b strings.Builder
 	b.Grow(len(s))

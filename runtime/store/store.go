@@ -54,7 +54,7 @@ func failed(doing string, object wire.Object, err error) error {
 	// GetObject's model has no NoSuchBucket: it comes as an error without a type of its own.
 	var api interface{ ErrorCode() string }
 	if errors.As(err, &api) && (api.ErrorCode() == "NoSuchKey" || api.ErrorCode() == "NoSuchBucket") {
-		return diag.New(diag.NotFound, "store.no-object", doing, where+" does not exist", "check the bucket, and that nothing else deletes from it").Because(err)
+		return diag.New(diag.NotFound, "store.no-object", doing, where+" does not exist", "check the bucket, and that nothing else deletes from it")
 	}
 	return diag.New(diag.Unavailable, "store.unavailable", doing, where+" could not be reached", "check the network and the role's permissions").Because(err)
 }

@@ -4,6 +4,8 @@
 // The server writes manifests and gateway events; the gateway writes stage events. Nothing here does input or output.
 package wire
 
+import "partita/planner/plan"
+
 // Formats of the documents of this package. A reader refuses any other.
 const (
 	StageFormat   = "partita.stage/1"
@@ -23,8 +25,8 @@ const (
 
 // Transports of a hop.
 const (
-	Inline = "inline" // in the payload of the invocation
-	S3     = "s3"     // as an object; the payload names it
+	Inline = plan.TransportInline
+	S3     = plan.TransportS3
 )
 
 // TensorSpec describes a tensor without its numbers. A dimension of -1 is the batch.

@@ -13,7 +13,7 @@ import (
 // unsplit and unfolded model.
 func TestArchitectures(t *testing.T) {
 	if testing.Short() {
-		t.Skip("large models")
+		t.Skip("running models with branches, all of them large, is left out of the short tests")
 	}
 	runtimeReady(t)
 	for _, c := range []struct {

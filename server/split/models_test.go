@@ -242,7 +242,7 @@ func TestModels(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			if c.large && testing.Short() {
-				t.Skip("a large model")
+				t.Skip("this model is large: left out of the short tests")
 			}
 			mc := openCase(t, c.name)
 			pairs := mc.pairs(t)
@@ -341,7 +341,7 @@ func readTrace(t testing.TB, path string) map[string]traced {
 	t.Helper()
 	packed, err := os.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("there is no trace")
+		t.Skip("the case has no trace of its layers to compare with")
 	}
 	must(t, err)
 	z, err := gzip.NewReader(bytes.NewReader(packed))

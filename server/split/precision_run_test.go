@@ -135,7 +135,7 @@ func TestPrecisionOfModels(t *testing.T) {
 	runtimeReady(t)
 	for _, name := range []string{"k3_tiny_cnn", "trained_mobilenet_v2", "k3_ResNet50"} {
 		if testing.Short() && name != "k3_tiny_cnn" {
-			t.Skip("large models")
+			t.Skip("the models larger than k3_tiny_cnn are left out of the short tests")
 		}
 		mc := openCase(t, name)
 		g, src, _ := mc.open(t, mc.pairs(t)[0])

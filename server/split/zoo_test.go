@@ -1,10 +1,7 @@
 package split
 
 import (
-	"compress/gzip"
-	"io"
 	"math"
-	"os"
 	"runtime"
 	"strings"
 	"testing"
@@ -18,20 +15,7 @@ import (
 // architecture reads an architecture that Keras wrote without its weights.
 func architecture(t testing.TB, version, name string) *graph.Graph {
 	t.Helper()
-	f, err := os.Open(fixture.Shared(t, "zoo", version, name+".json.gz"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer f.Close()
-	z, err := gzip.NewReader(f)
-	if err != nil {
-		t.Fatal(err)
-	}
-	text, err := io.ReadAll(z)
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := keras.Parse(text)
+	m, err := keras.Parse(fixture.Read(t, fixture.Shared(t, "zoo", version, name+".json.gz")))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -108,7 +92,7 @@ func (w *watcher) Write(p []byte) (int, error) {
 // TestMemory packs VGG16, 553 MB of weights of which one tensor has 411 MB, and looks at the memory it takes.
 func TestMemory(t *testing.T) {
 	if testing.Short() {
-		t.Skip("a large model")
+		t.Skip("VGG16, whose memory is measured, is left out of the short tests")
 	}
 	g := architecture(t, "keras2", "VGG16")
 	src := invent(g, 2)
