@@ -257,13 +257,17 @@ func (p *Page) reply() app.UI {
 					return row
 				}
 				expected := predicted[s.Index]
+				used := "unknown" // a workflow hands on no report of its functions
+				if s.MaxMemoryMB > 0 {
+					used = report.Memory(s.MaxMemoryMB)
+				}
 				return row.Body(
 					app.Td().Body(app.Span().Class("swatch "+stageClass(s.Index)).Aria("hidden", "true"), app.Text(s.Index+1)),
 					app.Td().Class("words").Text(found),
 					app.Td().Text(report.Duration(s.InitUs)), app.Td().Text(report.Duration(expected.InitUs)),
 					app.Td().Text(report.Duration(s.ComputeUs)), app.Td().Text(report.Duration(expected.ComputeUs)),
 					app.Td().Text(report.Duration(s.BilledMs*1000)),
-					app.Td().Text(report.Memory(s.MaxMemoryMB)),
+					app.Td().Text(used),
 					app.Td().Text(report.Price(s.CostPicoUSD)), app.Td().Text(report.Price(expected.CostPicoUSD)),
 				)
 			})),

@@ -159,6 +159,10 @@ func stageRow(s *wire.StageTrace) []string {
 	if s.Cold {
 		start = "cold"
 	}
+	used := "unknown of " + report.Memory(s.MemoryMB) // a workflow hands on no report of its functions
+	if s.MaxMemoryMB > 0 {
+		used = fmt.Sprintf("%d of %s", s.MaxMemoryMB, report.Memory(s.MemoryMB))
+	}
 	return []string{strconv.Itoa(s.Index + 1), strconv.Itoa(s.Pass + 1), report.Duration(s.CalledUs), report.Duration(s.QueueUs), report.Duration(s.InitUs), report.Duration(s.InputUs), report.Duration(s.ComputeUs), report.Duration(s.OutputUs),
-		fmt.Sprintf("%d ms", s.BilledMs), fmt.Sprintf("%d of %s", s.MaxMemoryMB, report.Memory(s.MemoryMB)), start}
+		fmt.Sprintf("%d ms", s.BilledMs), used, start}
 }
