@@ -4,8 +4,6 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"maps"
 	"net/http"
 	"os"
@@ -14,10 +12,14 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"partita/server/local/awsjson"
 )
 
 // TargetPrefix begins the X-Amz-Target header of this service's requests.
 const TargetPrefix = "AmazonEC2ContainerRegistry_V20150921."
+
+var protocol = awsjson.Protocol{Version: "1.1", TargetPrefix: TargetPrefix, Invalid: "InvalidParameterException", Fault: "ServerException", MaxRequestBytes: 6 << 20}
 
 // registryUser is who logs in to the registry; tokenLife is how long ECR lets a password be used (ECR user guide,
 // "Private registry authentication", 2026). Here any password is good for ever.
@@ -28,20 +30,12 @@ const (
 
 const immutable = "IMMUTABLE"
 
-// apiError is an error in the form of the JSON protocol.
-type apiError struct {
-	kind    string
-	message string
-}
-
-func (e *apiError) Error() string { return e.kind + ": " + e.message }
-
 func invalid(format string, args ...any) error {
-	return &apiError{"InvalidParameterException", fmt.Sprintf(format, args...)}
+	return awsjson.Errorf(protocol.Invalid, format, args...)
 }
 
 func notFound(name string) error {
-	return &apiError{"RepositoryNotFoundException", fmt.Sprintf("The repository with name '%s' does not exist in the registry with id '%s'", name, Account)}
+	return awsjson.Errorf("RepositoryNotFoundException", "The repository with name '%s' does not exist in the registry with id '%s'", name, Account)
 }
 
 // request holds the parameters of every operation.
@@ -68,7 +62,7 @@ type imageID struct {
 	ImageTag    string `json:"imageTag,omitempty"`
 }
 
-type answer map[string]any
+type answer = awsjson.Answer
 
 // operations are those of the service's API that clients need to make repositories and to look at images; layers are sent by
 // the distribution protocol.
@@ -82,56 +76,20 @@ var operations = map[string]func(s *Store, r *request) (answer, error){
 
 // ServeHTTP answers a request to the ECR interface.
 func (s *Store) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	made, err := s.answer(w, r)
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	if err == nil {
-		_ = json.NewEncoder(w).Encode(made)
-		return
-	}
-	if errors.Is(err, errNoRepository) { // deleted at this moment
-		err = &apiError{"RepositoryNotFoundException", err.Error()}
-	}
-	var known *apiError
-	if !errors.As(err, &known) {
-		s.options.Logger.Error("the registry failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
-		writeError(w, http.StatusInternalServerError, &apiError{"ServerException", "the local registry failed"})
-		return
-	}
-	writeError(w, http.StatusBadRequest, known)
-}
-
-func writeError(w http.ResponseWriter, status int, e *apiError) {
-	w.Header().Set("X-Amzn-Errortype", e.kind)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": e.kind, "message": e.message})
+	awsjson.Serve(&protocol, s.options.Logger, w, r, operations, func(do func(*Store, *request) (answer, error), q *request) (answer, error) {
+		if q.RegistryId != "" && q.RegistryId != Account {
+			return nil, invalid("the local cloud has no other registry than %s", Account)
+		}
+		made, err := do(s, q)
+		if errors.Is(err, errNoRepository) { // deleted at this moment
+			err = awsjson.Errorf("RepositoryNotFoundException", "%s", err)
+		}
+		return made, err
+	})
 }
 
 // WriteDenied answers a request that is not signed.
-func WriteDenied(w http.ResponseWriter, message string) {
-	w.Header().Set("Content-Type", "application/x-amz-json-1.1")
-	writeError(w, http.StatusBadRequest, &apiError{"AccessDeniedException", message})
-}
-
-func (s *Store) answer(w http.ResponseWriter, r *http.Request) (answer, error) {
-	do, known := operations[strings.TrimPrefix(r.Header.Get("X-Amz-Target"), TargetPrefix)]
-	if !known || r.Method != http.MethodPost {
-		return nil, &apiError{"UnknownOperationException", "the local cloud does not have this operation"}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
-	if err != nil {
-		return nil, invalid("the request is longer than %d bytes", maxRequestBytes)
-	}
-	var q request
-	if len(body) > 0 {
-		if err := json.Unmarshal(body, &q); err != nil {
-			return nil, &apiError{"SerializationException", "the request is not well formed"}
-		}
-	}
-	if q.RegistryId != "" && q.RegistryId != Account {
-		return nil, invalid("the local cloud has no other registry than %s", Account)
-	}
-	return do(s, &q)
-}
+func WriteDenied(w http.ResponseWriter, message string) { protocol.WriteDenied(w, message) }
 
 func (s *Store) arn(name string) string {
 	return "arn:aws:ecr:" + s.options.Region + ":" + Account + ":repository/" + name
@@ -141,19 +99,14 @@ func (s *Store) arn(name string) string {
 func (s *Store) describe(r *repository) answer {
 	return answer{
 		"repositoryArn": s.arn(r.Name), "registryId": Account, "repositoryName": r.Name, "repositoryUri": s.options.Host + "/" + r.Name,
-		"createdAt": seconds(r.Created), "imageTagMutability": r.Mutability, "imageScanningConfiguration": answer{"scanOnPush": false},
+		"createdAt": awsjson.Seconds(r.Created), "imageTagMutability": r.Mutability, "imageScanningConfiguration": answer{"scanOnPush": false},
 		"encryptionConfiguration": answer{"encryptionType": "AES256"},
 	}
 }
 
-// seconds is a time in the form of the protocol.
-func seconds(t time.Time) json.Number {
-	return json.Number(fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000))
-}
-
 func (s *Store) getAuthorizationToken(*request) (answer, error) {
 	return answer{"authorizationData": []answer{{
-		"authorizationToken": base64.StdEncoding.EncodeToString([]byte(registryUser + ":local")), "expiresAt": seconds(time.Now().Add(tokenLife)),
+		"authorizationToken": base64.StdEncoding.EncodeToString([]byte(registryUser + ":local")), "expiresAt": awsjson.Seconds(time.Now().Add(tokenLife)),
 		"proxyEndpoint": "http://" + s.options.Host,
 	}}}, nil
 }
@@ -181,9 +134,9 @@ func (s *Store) createRepository(q *request) (answer, error) {
 	defer s.mu.Unlock()
 	switch {
 	case s.repositories[r.Name] != nil:
-		return nil, &apiError{"RepositoryAlreadyExistsException", fmt.Sprintf("The repository with name '%s' already exists in the registry with id '%s'", r.Name, Account)}
+		return nil, awsjson.Errorf("RepositoryAlreadyExistsException", "The repository with name '%s' already exists in the registry with id '%s'", r.Name, Account)
 	case len(s.repositories) >= maxRepositories:
-		return nil, &apiError{"LimitExceededException", fmt.Sprintf("there are %d repositories already", maxRepositories)}
+		return nil, awsjson.Errorf("LimitExceededException", "there are %d repositories already", maxRepositories)
 	}
 	if err := os.MkdirAll(s.dir(r.Name), 0o700); err != nil {
 		return nil, err
@@ -204,22 +157,11 @@ func page(q *request, names []string) (part []string, next string, err error) {
 			return nil, "", invalid("Invalid parameter at 'maxResults' failed to satisfy constraint: 'Member must have value between 1 and 1000'")
 		}
 	}
-	if q.NextToken != "" {
-		after, err := base64.URLEncoding.DecodeString(q.NextToken)
-		if err != nil {
-			return nil, "", invalid("Invalid parameter at 'nextToken'")
-		}
-		from, found := slices.BinarySearch(names, string(after))
-		if found {
-			from++
-		}
-		names = names[from:]
+	part, next, ok := awsjson.Page(names, func(name string) string { return name }, q.NextToken, size)
+	if !ok {
+		return nil, "", invalid("Invalid parameter at 'nextToken'")
 	}
-	if len(names) > size {
-		names = names[:size]
-		next = base64.URLEncoding.EncodeToString([]byte(names[size-1]))
-	}
-	return names, next, nil
+	return part, next, nil
 }
 
 // paged makes an answer of a list that may go on.
@@ -262,7 +204,7 @@ func (s *Store) deleteRepository(q *request) (answer, error) {
 		return nil, notFound(q.RepositoryName)
 	}
 	if len(r.Images) > 0 && !q.Force {
-		return nil, &apiError{"RepositoryNotEmptyException", fmt.Sprintf("The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", r.Name, Account)}
+		return nil, awsjson.Errorf("RepositoryNotEmptyException", "The repository with name '%s' in registry with id '%s' cannot be deleted because it still contains images", r.Name, Account)
 	}
 	if err := s.remove(r.Name); err != nil {
 		return nil, err
@@ -280,7 +222,7 @@ func (s *Store) describeImages(q *request) (answer, error) {
 		for _, id := range q.ImageIds {
 			digest := r.findID(id)
 			if digest == "" {
-				return nil, &apiError{"ImageNotFoundException", fmt.Sprintf("The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s'", id.ImageDigest, id.ImageTag, r.Name)}
+				return nil, awsjson.Errorf("ImageNotFoundException", "The image with imageId {imageDigest:'%s', imageTag:'%s'} does not exist within the repository with name '%s'", id.ImageDigest, id.ImageTag, r.Name)
 			}
 			digests = append(digests, digest)
 		}
@@ -293,7 +235,7 @@ func (s *Store) describeImages(q *request) (answer, error) {
 	var list []answer
 	for _, digest := range digests {
 		i := r.Images[digest]
-		one := answer{"registryId": Account, "repositoryName": r.Name, "imageDigest": digest, "imageSizeInBytes": i.Bytes, "imagePushedAt": seconds(i.Pushed),
+		one := answer{"registryId": Account, "repositoryName": r.Name, "imageDigest": digest, "imageSizeInBytes": i.Bytes, "imagePushedAt": awsjson.Seconds(i.Pushed),
 			"imageManifestMediaType": i.MediaType}
 		if tags := r.tagsOf(digest); len(tags) > 0 {
 			one["imageTags"] = tags
@@ -410,11 +352,11 @@ func (s *Store) checkLayers(q *request) (answer, error) {
 
 func checkLabels(labels map[string]string) error {
 	if len(labels) > maxLabels {
-		return &apiError{"TooManyTagsException", fmt.Sprintf("a repository has at most %d tags", maxLabels)}
+		return awsjson.Errorf("TooManyTagsException", "a repository has at most %d tags", maxLabels)
 	}
 	for key, value := range labels {
 		if key == "" || utf8.RuneCountInString(key) > 128 || utf8.RuneCountInString(value) > 256 || strings.HasPrefix(strings.ToLower(key), "aws:") {
-			return &apiError{"InvalidTagParameterException", fmt.Sprintf("the tag %.140q cannot be given", key)}
+			return awsjson.Errorf("InvalidTagParameterException", "the tag %.140q cannot be given", key)
 		}
 	}
 	return nil
@@ -503,7 +445,7 @@ func (s *Store) getPolicy(q *request) (answer, error) {
 }
 
 func noPolicy(name string) error {
-	return &apiError{"RepositoryPolicyNotFoundException", fmt.Sprintf("Repository policy does not exist for the repository with name '%s' in the registry with id '%s'", name, Account)}
+	return awsjson.Errorf("RepositoryPolicyNotFoundException", "Repository policy does not exist for the repository with name '%s' in the registry with id '%s'", name, Account)
 }
 
 func (s *Store) deletePolicy(q *request) (answer, error) {

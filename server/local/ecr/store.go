@@ -69,7 +69,6 @@ type image struct {
 const (
 	maxManifestBytes = 4 << 20
 	maxBlobBytes     = 52 << 30
-	maxRequestBytes  = 6 << 20
 	maxRepositories  = 10_000
 	maxLabels        = 50
 )

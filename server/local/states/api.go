@@ -2,37 +2,25 @@ package states
 
 import (
 	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
 	"encoding/json"
 	"errors"
-	"fmt"
-	"io"
 	"net/http"
 	"slices"
-	"sort"
 	"strings"
 	"time"
+
+	"partita/server/local/awsjson"
 )
 
 // TargetPrefix begins the X-Amz-Target header of this service's requests.
 const TargetPrefix = "AWSStepFunctions."
 
-const contentType = "application/x-amz-json-1.0"
-
-// maxRequestBytes bounds a request: a definition, escaped as a JSON string, and the rest.
-const maxRequestBytes = 8 << 20
-
-// apiError is an error in the form of the JSON protocol.
-type apiError struct {
-	kind    string
-	message string
-}
-
-func (e *apiError) Error() string { return e.kind + ": " + e.message }
+var protocol = awsjson.Protocol{Version: "1.0", TargetPrefix: TargetPrefix, KindPrefix: "com.amazonaws.states#", Invalid: "ValidationException", Fault: "InternalServerError",
+	MaxRequestBytes: 8 << 20} // a definition, escaped as a JSON string, and the rest
 
 func invalid(format string, args ...any) error {
-	return &apiError{"ValidationException", fmt.Sprintf(format, args...)}
+	return awsjson.Errorf(protocol.Invalid, format, args...)
 }
 
 // request holds the parameters of every operation.
@@ -57,7 +45,7 @@ type tag struct {
 	Value string `json:"value"`
 }
 
-type answer map[string]any
+type answer = awsjson.Answer
 
 // operations are those of the service's API that concern state machines and executions that are waited for.
 var operations = map[string]func(s *Service, r *http.Request, q *request) (answer, error){
@@ -69,60 +57,18 @@ var operations = map[string]func(s *Service, r *http.Request, q *request) (answe
 
 // ServeHTTP answers a request to the service's interface.
 func (s *Service) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	made, err := s.answer(w, r)
-	w.Header().Set("Content-Type", contentType)
-	if err == nil {
-		_ = json.NewEncoder(w).Encode(made)
-		return
-	}
-	var known *apiError
-	if !errors.As(err, &known) {
-		s.options.Logger.Error("the workflow service failed", "target", r.Header.Get("X-Amz-Target"), "error", err)
-		writeError(w, http.StatusInternalServerError, &apiError{"InternalServerError", "the local workflow service failed"})
-		return
-	}
-	writeError(w, http.StatusBadRequest, known)
-}
-
-func writeError(w http.ResponseWriter, status int, e *apiError) {
-	w.Header().Set("X-Amzn-Errortype", e.kind)
-	w.WriteHeader(status)
-	_ = json.NewEncoder(w).Encode(map[string]string{"__type": "com.amazonaws.states#" + e.kind, "message": e.message})
+	awsjson.Serve(&protocol, s.options.Logger, w, r, operations, func(do func(*Service, *http.Request, *request) (answer, error), q *request) (answer, error) {
+		return do(s, r, q)
+	})
 }
 
 // WriteDenied answers a request that is not signed.
-func WriteDenied(w http.ResponseWriter, message string) {
-	w.Header().Set("Content-Type", contentType)
-	writeError(w, http.StatusBadRequest, &apiError{"AccessDeniedException", message})
-}
-
-func (s *Service) answer(w http.ResponseWriter, r *http.Request) (answer, error) {
-	do, known := operations[strings.TrimPrefix(r.Header.Get("X-Amz-Target"), TargetPrefix)]
-	if !known || r.Method != http.MethodPost {
-		return nil, &apiError{"UnknownOperationException", "the local cloud does not have this operation"}
-	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxRequestBytes))
-	if err != nil {
-		return nil, invalid("the request is longer than %d bytes", maxRequestBytes)
-	}
-	var q request
-	if len(body) > 0 {
-		if err := json.Unmarshal(body, &q); err != nil {
-			return nil, &apiError{"SerializationException", "the request is not well formed"}
-		}
-	}
-	return do(s, r, &q)
-}
+func WriteDenied(w http.ResponseWriter, message string) { protocol.WriteDenied(w, message) }
 
 // billedMs rounds a duration up to what is billed.
 func billedMs(d time.Duration) int64 {
 	step := billedStepMs * time.Millisecond
 	return int64((d+step-1)/step) * billedStepMs
-}
-
-// seconds is a time in the form of the protocol.
-func seconds(t time.Time) json.Number {
-	return json.Number(fmt.Sprintf("%.3f", float64(t.UnixMilli())/1000))
 }
 
 func newID() string {
@@ -134,7 +80,7 @@ func newID() string {
 
 func checkRole(arn string) error {
 	if parts := strings.Split(arn, ":"); len(parts) < 6 || parts[0] != "arn" || parts[2] != "iam" || !strings.HasPrefix(parts[5], "role/") {
-		return &apiError{"InvalidArn", fmt.Sprintf("Invalid Role Arn: '%.200s'", arn)}
+		return awsjson.Errorf("InvalidArn", "Invalid Role Arn: '%.200s'", arn)
 	}
 	return nil
 }
@@ -142,7 +88,7 @@ func checkRole(arn string) error {
 func definition(text string) (*machine, error) {
 	m, err := parseDefinition(text)
 	if err != nil {
-		return nil, &apiError{"InvalidDefinition", fmt.Sprintf("Invalid State Machine Definition: '%.4000s'", err.Error())}
+		return nil, awsjson.Errorf("InvalidDefinition", "Invalid State Machine Definition: '%.4000s'", err.Error())
 	}
 	return m, nil
 }
@@ -158,14 +104,14 @@ func (r *record) label(tags []tag) error {
 		r.Tags[t.Key] = t.Value
 	}
 	if len(r.Tags) > maxTags {
-		return &apiError{"TooManyTags", fmt.Sprintf("there may be %d tags", maxTags)}
+		return awsjson.Errorf("TooManyTags", "there may be %d tags", maxTags)
 	}
 	return nil
 }
 
 func (s *Service) createStateMachine(_ *http.Request, q *request) (answer, error) {
 	if !namePattern.MatchString(q.Name) {
-		return nil, &apiError{"InvalidName", fmt.Sprintf("Invalid Name: '%.100s'", q.Name)}
+		return nil, awsjson.Errorf("InvalidName", "Invalid Name: '%.100s'", q.Name)
 	}
 	if q.Type != "EXPRESS" {
 		return nil, invalid("the local cloud runs express workflows only: the type is %.20q", q.Type)
@@ -187,7 +133,7 @@ func (s *Service) createStateMachine(_ *http.Request, q *request) (answer, error
 	if r, err = s.put(r); err != nil {
 		return nil, err
 	}
-	return answer{"stateMachineArn": s.arn(r.Name), "creationDate": seconds(r.Created)}, nil
+	return answer{"stateMachineArn": s.arn(r.Name), "creationDate": awsjson.Seconds(r.Created)}, nil
 }
 
 func (s *Service) describeStateMachine(_ *http.Request, q *request) (answer, error) {
@@ -195,7 +141,7 @@ func (s *Service) describeStateMachine(_ *http.Request, q *request) (answer, err
 	if err != nil {
 		return nil, err
 	}
-	made := answer{"stateMachineArn": s.arn(r.Name), "name": r.Name, "status": "ACTIVE", "type": r.Type, "roleArn": r.RoleARN, "creationDate": seconds(r.Created), "revisionId": r.Revision,
+	made := answer{"stateMachineArn": s.arn(r.Name), "name": r.Name, "status": "ACTIVE", "type": r.Type, "roleArn": r.RoleARN, "creationDate": awsjson.Seconds(r.Created), "revisionId": r.Revision,
 		"loggingConfiguration": answer{"level": "OFF", "includeExecutionData": false}, "tracingConfiguration": answer{"enabled": false}}
 	if q.IncludedData != "METADATA_ONLY" {
 		made["definition"] = r.Definition
@@ -205,7 +151,7 @@ func (s *Service) describeStateMachine(_ *http.Request, q *request) (answer, err
 
 func (s *Service) updateStateMachine(_ *http.Request, q *request) (answer, error) {
 	if q.Definition == "" && q.RoleARN == "" {
-		return nil, &apiError{"MissingRequiredParameter", "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified"}
+		return nil, awsjson.Errorf("MissingRequiredParameter", "Either the definition, the role ARN, the LoggingConfiguration, or the TracingConfiguration must be specified")
 	}
 	now := time.Now()
 	r, err := s.change(q.StateMachineARN, func(r *record) (err error) {
@@ -227,7 +173,7 @@ func (s *Service) updateStateMachine(_ *http.Request, q *request) (answer, error
 	if err != nil {
 		return nil, err
 	}
-	return answer{"updateDate": seconds(now), "revisionId": r.Revision}, nil
+	return answer{"updateDate": awsjson.Seconds(now), "revisionId": r.Revision}, nil
 }
 
 func (s *Service) deleteStateMachine(_ *http.Request, q *request) (answer, error) {
@@ -242,22 +188,17 @@ func (s *Service) listStateMachines(_ *http.Request, q *request) (answer, error)
 	if size == 0 {
 		size = 100
 	}
-	if q.NextToken != "" {
-		after, err := base64.URLEncoding.DecodeString(q.NextToken)
-		if err != nil {
-			return nil, &apiError{"InvalidToken", "Invalid Token"}
-		}
-		from := sort.Search(len(all), func(i int) bool { return all[i].Name > string(after) })
-		all = all[from:]
+	all, next, ok := awsjson.Page(all, func(r *record) string { return r.Name }, q.NextToken, size)
+	if !ok {
+		return nil, awsjson.Errorf("InvalidToken", "Invalid Token")
 	}
 	made := answer{}
-	if len(all) > size {
-		all = all[:size]
-		made["nextToken"] = base64.URLEncoding.EncodeToString([]byte(all[size-1].Name))
+	if next != "" {
+		made["nextToken"] = next
 	}
 	list := []answer{}
 	for _, r := range all {
-		list = append(list, answer{"stateMachineArn": s.arn(r.Name), "name": r.Name, "type": r.Type, "creationDate": seconds(r.Created)})
+		list = append(list, answer{"stateMachineArn": s.arn(r.Name), "name": r.Name, "type": r.Type, "creationDate": awsjson.Seconds(r.Created)})
 	}
 	made["stateMachines"] = list
 	return made, nil
@@ -289,7 +230,7 @@ func (s *Service) startSyncExecution(h *http.Request, q *request) (answer, error
 		name = newID()
 	}
 	if !namePattern.MatchString(name) {
-		return nil, &apiError{"InvalidName", fmt.Sprintf("Invalid Name: '%.100s'", name)}
+		return nil, awsjson.Errorf("InvalidName", "Invalid Name: '%.100s'", name)
 	}
 	text := "{}"
 	if q.Input != nil {
@@ -300,10 +241,10 @@ func (s *Service) startSyncExecution(h *http.Request, q *request) (answer, error
 	}
 	var input any
 	if err := json.Unmarshal([]byte(text), &input); err != nil {
-		return nil, &apiError{"InvalidExecutionInput", "Invalid State Machine Execution Input: it is not JSON"}
+		return nil, awsjson.Errorf("InvalidExecutionInput", "Invalid State Machine Execution Input: it is not JSON")
 	}
 	output, failed, began, ended := s.execute(h.Context(), r, name, input)
-	made := answer{"executionArn": s.executionARN(r.Name, name), "stateMachineArn": s.arn(r.Name), "name": name, "startDate": seconds(began), "stopDate": seconds(ended),
+	made := answer{"executionArn": s.executionARN(r.Name, name), "stateMachineArn": s.arn(r.Name), "name": name, "startDate": awsjson.Seconds(began), "stopDate": awsjson.Seconds(ended),
 		"inputDetails": answer{"included": true}, "status": "SUCCEEDED",
 		"billingDetails": answer{"billedMemoryUsedInMB": billedMemoryMB, "billedDurationInMilliseconds": billedMs(ended.Sub(began))}}
 	if q.IncludedData != "METADATA_ONLY" {
@@ -354,9 +295,9 @@ func (s *Service) listTags(_ *http.Request, q *request) (answer, error) {
 
 // absent words what is not there as operations on tags do.
 func absent(err error) error {
-	var known *apiError
-	if errors.As(err, &known) && known.kind == "StateMachineDoesNotExist" {
-		return &apiError{"ResourceNotFound", "Resource not found"}
+	var known *awsjson.Error
+	if errors.As(err, &known) && known.Kind == "StateMachineDoesNotExist" {
+		return awsjson.Errorf("ResourceNotFound", "Resource not found")
 	}
 	return err
 }

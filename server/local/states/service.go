@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"fmt"
 	"log/slog"
 	"maps"
 	"os"
@@ -14,6 +13,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"partita/server/local/awsjson"
 )
 
 // Functions runs functions by name or ARN. An error of the service itself comes with its kind, as in ResourceNotFoundException; a
@@ -129,14 +130,14 @@ func (s *Service) arn(name string) string {
 func (s *Service) find(arn string) (*record, error) {
 	name, ours := strings.CutPrefix(arn, s.arn(""))
 	if !ours {
-		return nil, &apiError{"InvalidArn", fmt.Sprintf("Invalid Arn: '%.200s' is no state machine of the local cloud", arn)}
+		return nil, awsjson.Errorf("InvalidArn", "Invalid Arn: '%.200s' is no state machine of the local cloud", arn)
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	if r := s.machines[name]; r != nil {
 		return r, nil
 	}
-	return nil, &apiError{"StateMachineDoesNotExist", "State Machine Does Not Exist: '" + arn + "'"}
+	return nil, awsjson.Errorf("StateMachineDoesNotExist", "State Machine Does Not Exist: '%s'", arn)
 }
 
 // put creates a state machine, or gives the one that is there when it is the same.
@@ -147,10 +148,10 @@ func (s *Service) put(r *record) (*record, error) {
 		if old.Definition == r.Definition && old.RoleARN == r.RoleARN && old.Type == r.Type && maps.Equal(old.Tags, r.Tags) {
 			return old, nil
 		}
-		return nil, &apiError{"StateMachineAlreadyExists", "State Machine Already Exists: '" + s.arn(r.Name) + "'"}
+		return nil, awsjson.Errorf("StateMachineAlreadyExists", "State Machine Already Exists: '%s'", s.arn(r.Name))
 	}
 	if len(s.machines) >= maxMachines {
-		return nil, &apiError{"StateMachineLimitExceeded", fmt.Sprintf("there are %d state machines already", maxMachines)}
+		return nil, awsjson.Errorf("StateMachineLimitExceeded", "there are %d state machines already", maxMachines)
 	}
 	if err := s.save(r); err != nil {
 		return nil, err
@@ -168,7 +169,7 @@ func (s *Service) change(arn string, make func(r *record) error) (*record, error
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if old = s.machines[old.Name]; old == nil {
-		return nil, &apiError{"StateMachineDoesNotExist", "State Machine Does Not Exist: '" + arn + "'"}
+		return nil, awsjson.Errorf("StateMachineDoesNotExist", "State Machine Does Not Exist: '%s'", arn)
 	}
 	changed := *old
 	changed.Tags = maps.Clone(old.Tags)
@@ -186,7 +187,7 @@ func (s *Service) change(arn string, make func(r *record) error) (*record, error
 func (s *Service) remove(arn string) error {
 	name, ours := strings.CutPrefix(arn, s.arn(""))
 	if !ours {
-		return &apiError{"InvalidArn", fmt.Sprintf("Invalid Arn: '%.200s'", arn)}
+		return awsjson.Errorf("InvalidArn", "Invalid Arn: '%.200s'", arn)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
