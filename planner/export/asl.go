@@ -28,8 +28,16 @@ func (d *deployment) tensorBytes() int64 {
 // tensorTextBytes is more than a tensor's name, type and shape take.
 const tensorTextBytes = 1024
 
-// maxExpressUs is how long an express workflow may run (Step Functions quotas page, 2026).
-const maxExpressUs = 300_000_000
+// An express workflow may run for 300 s (Step Functions quotas page, 2026). Nothing is written for a request after it has run so long,
+// and no state waits longer for a function: what is left is for cleaning up.
+const (
+	lastWriteMs = 280_000
+	longestWait = 285 // seconds
+)
+
+// initSeconds is what a state waits for a function beyond the function's own timeout: its start is not part of that (AWS Lambda quotas:
+// 10 s), and a function that no state waits for any more might write what nobody removes.
+const initSeconds = 15
 
 // handOver chooses how a stage hands its tensors on in a state machine: as the plan says, but through S3 when they do
 // not fit into a state.
@@ -116,15 +124,29 @@ func (d *deployment) step(k int, then member, failed string) object {
 	var branches list
 	for i := first; i < end; i++ {
 		own := stageState(i) + " failed"
-		branches = append(branches, object{m("StartAt", stageState(i)), m("States", object{m(stageState(i), d.besideState(i, own)), m(own, failState())})})
+		branches = append(branches, object{m("StartAt", stageState(i)), m("States", object{m(stageState(i), d.besideState(i, own)),
+			m(own, object{m("Type", "Pass"), m("Output", object{m("failed", "{% $states.input %}")}), m("End", true)})})})
 	}
 	tensors := "{% [$append($states.input.tensors, $states.result.tensors)] %}" // what no branch takes is for later stages; each finds its own by name
 	if k+2 == len(waves) {
 		tensors = "{% [$states.result.tensors] %}"
 	}
-	return object{m(d.stepState(k), object{m("Type", "Parallel"), m("Branches", branches),
-		m("Output", object{m("tensors", tensors), m("steps", "{% [$append($states.input.steps, $states.result.step)] %}")}),
-		m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", failure()), m("Next", failed)}}), then})}
+	// Where one fails the others are waited for: what they write can be removed only then.
+	name := d.stepState(k)
+	judged := "After " + strings.ToLower(name[:1]) + name[1:]
+	var done object
+	if then.key == "End" {
+		then = m("Next", name+" done")
+		done = object{m(name+" done", object{m("Type", "Succeed")})}
+	}
+	return append(object{
+		m(name, object{m("Type", "Parallel"), m("Branches", branches),
+			m("Output", object{m("tensors", tensors), m("steps", "{% [$append($states.input.steps, $states.result.step)] %}"), m("failed", "{% [$states.result.failed] %}")}),
+			m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", failure()), m("Next", failed)}}), m("Next", judged)}),
+		m(judged, object{m("Type", "Choice"),
+			m("Choices", list{object{m("Condition", "{% $count($states.input.failed) > 0 %}"), m("Output", "{% $states.input.failed[0] %}"), m("Next", failed)}}),
+			m("Default", then.value)}),
+	}, done...)
 }
 
 // overlapped wakes the stages after the first step while those before them run: for each step a state with a branch for the steps up
@@ -145,7 +167,7 @@ func (d *deployment) overlapped(k int, then member, failing list) (start string,
 	waves := d.plan.Waves()
 	for i := waves[k]; i < waves[k+1]; i++ {
 		wake := fmt.Sprintf("Wake stage %d", i+1)
-		branches = append(branches, object{m("StartAt", wake), m("States", object{m(wake, d.wakeState(i, wake+" failed")), m(wake+" failed", failState())})})
+		branches = append(branches, object{m("StartAt", wake), m("States", object{m(wake, d.wakeState(i, wake+" failed")), m(wake+" failed", notWoken())})})
 	}
 	parallel := object{m("Type", "Parallel"), m("Branches", branches),
 		m("Output", object{m("tensors", "{% [$states.result[0].tensors] %}"), m("steps", "{% [$append($states.result[0].steps, $states.result.step)] %}")})}
@@ -175,23 +197,32 @@ func traced(kind string, stage int, objects bool) string {
 	return text + "}"
 }
 
+// startedMs is an expression for when the execution began, in Unix milliseconds.
+const startedMs = "$toMillis($states.context.Execution.StartTime)"
+
+// untilMs is an expression for when nothing is written any more for the request.
+var untilMs = fmt.Sprintf("%s + %d", startedMs, lastWriteMs)
+
+// patience is how many seconds a state waits for a function: until it has ended, or writes nothing any more.
+func patience(f *function) int64 { return min(f.timeoutSeconds+initSeconds, longestWait) }
+
 // invoke is a state that invokes a function.
-func invoke(f *function, comment string, payload any, rest ...member) object {
+func invoke(f *function, comment string, payload any, retry list, rest ...member) object {
 	state := object{m("Type", "Task")}
 	if comment != "" {
 		state = append(state, m("Comment", comment))
 	}
 	state = append(state, m("Resource", "arn:aws:states:::lambda:invoke"),
 		m("Arguments", object{m("FunctionName", f.name), m("Payload", payload)}),
-		m("TimeoutSeconds", min(f.timeoutSeconds, maxExpressUs/1_000_000)), m("Retry", retry()))
+		m("TimeoutSeconds", patience(f)), m("Retry", retry))
 	return append(state, rest...)
 }
 
 // prepareState has the gateway's function make the first stage's tensors of the execution's input.
 func (d *deployment) prepareState(next string) object {
 	payload := fmt.Sprintf("{%% $merge([$states.input, {'kind': 'prepare', 'request': $states.context.Execution.Name, "+
-		"'keyPrefix': '%s' & $states.context.Execution.Name & '/', 'tensorBytes': %d}]) %%}", d.runs(), d.tensorBytes())
-	return invoke(&d.gateway, "The gateway's function decodes and preprocesses the input.", payload,
+		"'keyPrefix': '%s' & $states.context.Execution.Name & '/', 'tensorBytes': %d, 'untilMs': %s}]) %%}", d.runs(), d.tensorBytes(), untilMs)
+	return invoke(&d.gateway, "The gateway's function decodes and preprocesses the input.", payload, again(),
 		m("Assign", object{m("top", "{% $states.result.Payload.top %}")}),
 		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("steps", "{% ["+traced("prepare", 0, true)+"] %}")}),
 		m("Catch", d.failing(&d.gateway, cleanUpState)), m("Next", next))
@@ -199,7 +230,8 @@ func (d *deployment) prepareState(next string) object {
 
 // runState runs a stage on the tensors of its input.
 func (d *deployment) runState(i int, then member, failing list) object {
-	return invoke(&d.stages[i], aside(d.stages[i].stage.Layers), d.runEvent(i),
+	f := &d.stages[i]
+	return invoke(f, aside(f.stage.Layers), d.runEvent(i), again(),
 		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("steps", "{% [$append($states.input.steps, "+traced("run", i, true)+")] %}")}),
 		m("Catch", failing), then)
 }
@@ -207,37 +239,38 @@ func (d *deployment) runState(i int, then member, failing list) object {
 func (d *deployment) runEvent(i int) object {
 	return object{
 		m("format", eventFormat), m("kind", "run"), m("request", execution), m("transportOut", d.handOver(i)), m("bucket", d.bucket),
-		m("keyPrefix", d.folder(fmt.Sprintf("p0/s%d/", i))), m("tensorBytes", d.tensorBytes()), m("tensors", "{% [$states.input.tensors] %}")}
+		m("keyPrefix", d.folder(fmt.Sprintf("p0/s%d/", i))), m("tensorBytes", d.tensorBytes()), m("untilMs", "{% "+untilMs+" %}"), m("tensors", "{% [$states.input.tensors] %}")}
 }
 
 // besideState runs a stage beside others, on all tensors that there are.
 func (d *deployment) besideState(i int, failed string) object {
 	f := &d.stages[i]
-	return invoke(f, aside(f.stage.Layers), d.runEvent(i),
+	return invoke(f, aside(f.stage.Layers), d.runEvent(i), again(),
 		m("Output", object{m("tensors", "{% [$states.result.Payload.tensors] %}"), m("step", "{% "+traced("run", i, true)+" %}")}),
 		m("Catch", d.failing(f, failed)), m("End", true))
 }
 
-// wakeState starts a stage, which loads its weights.
+// wakeState starts a stage, which loads its weights. What a wake fails of, the stage's own run tells: were it to fail the execution, that
+// would be cleaned up while a stage before runs, which then writes what nobody removes.
 func (d *deployment) wakeState(i int, failed string) object {
 	f := &d.stages[i]
-	return invoke(f, "", object{m("format", eventFormat), m("kind", "wake"), m("request", execution)},
-		m("Output", object{m("step", "{% "+traced("wake", i, false)+" %}")}), m("Catch", d.failing(f, failed)), m("End", true))
+	return invoke(f, "", object{m("format", eventFormat), m("kind", "wake"), m("request", execution)}, list{busy()},
+		m("Output", object{m("step", "{% "+traced("wake", i, false)+" %}")}), m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Next", failed)}}), m("End", true))
 }
 
 // answerState has the gateway's function make the answer: the outputs, a ranking of classes and the trace.
 func (d *deployment) answerState() object {
 	return invoke(&d.gateway, "The gateway's function ranks the classes, and accounts for the stages.", object{
 		m("format", eventFormat), m("kind", "answer"), m("request", execution), m("keyPrefix", d.folder("")), m("tensorBytes", d.tensorBytes()),
-		m("startedMs", "{% $toMillis($states.context.Execution.StartTime) %}"), m("top", "{% $top %}"),
-		m("tensors", "{% [$states.input.tensors] %}"), m("steps", "{% [$states.input.steps] %}")},
+		m("untilMs", "{% "+untilMs+" %}"), m("startedMs", "{% "+startedMs+" %}"), m("top", "{% $top %}"),
+		m("tensors", "{% [$states.input.tensors] %}"), m("steps", "{% [$states.input.steps] %}")}, again(),
 		m("Output", "{% $states.result.Payload %}"), m("Catch", d.failing(&d.gateway, cleanUpState)), m("End", true))
 }
 
 // cleanUpState removes what a failed execution has written.
 func (d *deployment) cleanUpState() object {
 	return invoke(&d.gateway, "What a failed request has written is removed.", object{
-		m("format", eventFormat), m("kind", "abandon"), m("request", execution), m("keyPrefix", d.folder(""))},
+		m("format", eventFormat), m("kind", "abandon"), m("request", execution), m("keyPrefix", d.folder(""))}, again(),
 		m("Output", "{% $states.input %}"), m("Catch", list{object{m("ErrorEquals", list{"States.ALL"}), m("Output", "{% $states.input %}"), m("Next", failedState)}}), m("Next", failedState))
 }
 
@@ -261,11 +294,18 @@ func failState() object {
 	return object{m("Type", "Fail"), m("Error", "{% $states.input.Error %}"), m("Cause", "{% $states.input.Cause %}")}
 }
 
-func retry() list {
-	return list{
-		object{m("ErrorEquals", retryable), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(3)), m("BackoffRate", int64(2)), m("JitterStrategy", "FULL")},
-		object{m("ErrorEquals", crashed), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(1))},
-	}
+// notWoken is where a wake that failed ends.
+func notWoken() object {
+	return object{m("Type", "Pass"), m("Comment", "The stage's own run tells why."), m("Output", object{}), m("End", true)}
+}
+
+// again tries an invocation again, and busy only where the service could not take it.
+func again() list {
+	return list{busy(), object{m("ErrorEquals", crashed), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(1))}}
+}
+
+func busy() object {
+	return object{m("ErrorEquals", retryable), m("IntervalSeconds", int64(1)), m("MaxAttempts", int64(3)), m("BackoffRate", int64(2)), m("JitterStrategy", "FULL")}
 }
 
 // aside makes text from a model fit for a comment of a definition, in which templates may replace ${...}.
@@ -280,5 +320,5 @@ func (d *deployment) machineComment() string {
 	if d.plan.Workflow == nil {
 		comment += "The plan's latency and cost are those of the gateway; plan with orchestration step-functions for those of a workflow. "
 	}
-	return comment + "What a request writes is removed, but for outputs that are too large for an answer, and what an execution leaves that is ended from outside: let objects under " + d.runs() + " expire after a day."
+	return comment + "What a request writes is removed, but for outputs that are too large for an answer, and what an execution leaves that the service ends after 300 s: let objects under " + d.runs() + " expire after a day."
 }

@@ -54,7 +54,7 @@ func TestStateMachineIsConnected(t *testing.T) {
 				}
 				reached[state] = true
 				next, ends := s["Next"].(string)
-				if s["End"] != true && s["Type"] != "Fail" && s["Type"] != "Choice" && !ends {
+				if s["End"] != true && s["Type"] != "Fail" && s["Type"] != "Succeed" && s["Type"] != "Choice" && !ends {
 					t.Errorf("%s: %q leads nowhere", name, state)
 				}
 				if ends {
@@ -361,8 +361,30 @@ func TestStateMachineSideBySide(t *testing.T) {
 		if want := len(p.Stages) - p.Waves()[1]; p.Request.Scenario == "cold-overlapped" && wakes != want {
 			t.Errorf("%s: %d stages were woken, want %d", name, wakes, want)
 		}
-		if failed := runMachine(t, p, "partita-demo-stage-2", "stage.run-failed").Failed; failed == nil || failed.Error != "stage.run-failed" || !strings.HasPrefix(failed.Cause, "partita-demo-stage-2 ") {
+		// Nothing is removed before those beside the one that failed have ended.
+		broken := runMachine(t, p, "partita-demo-stage-2", "stage.run-failed")
+		if failed := broken.Failed; failed == nil || failed.Error != "stage.run-failed" || !strings.HasPrefix(failed.Cause, "partita-demo-stage-2 ") {
 			t.Errorf("%s: fails with %+v", name, failed)
+		}
+		ended := 0
+		for k, s := range broken.Seen {
+			var event wire.WorkflowEvent
+			if err := json.Unmarshal(s.Arguments.Payload, &event); err != nil {
+				t.Fatal(err)
+			}
+			if event.Kind == "run" {
+				ended++
+			}
+			if (event.Kind == wire.KindAbandon) != (k == len(broken.Seen)-1) {
+				t.Errorf("%s: %s is invoked as number %d of %d", name, event.Kind, k+1, len(broken.Seen))
+			}
+		}
+		wave := slices.IndexFunc(p.Stages, func(s plan.Stage) bool { return s.Branch > 1 })
+		for wave < len(p.Stages) && p.Stages[wave].Branch > 1 {
+			wave++
+		}
+		if ended != wave {
+			t.Errorf("%s: %d stages have run, want %d", name, ended, wave)
 		}
 	}
 }

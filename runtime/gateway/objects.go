@@ -24,6 +24,9 @@ func (r *run) spillBeyond(tensors []wire.Tensor, all bool, most int64, prefix st
 		if err := t.Decode(); err != nil {
 			return err
 		}
+		if err := r.ctx.Err(); err != nil {
+			return diag.New(diag.Limit, "gateway.deadline", "handing tensors over", "the time for this request ran out", "plan with more memory per function, or send a smaller batch").Because(err)
+		}
 		object := wire.Object{Bucket: r.manifest.Bucket, Key: prefix + strconv.Itoa(i), Bytes: int64(len(t.Data))}
 		r.mayStore()
 		if err := r.store.Put(r.ctx, object, t.Data); err != nil {

@@ -28,6 +28,8 @@ func (g *Gateway) handleStep(ctx context.Context, event *wire.GatewayEvent, r *l
 	if !strings.HasPrefix(step.KeyPrefix, g.manifest.KeyPrefix) || len(step.KeyPrefix) < len(g.manifest.KeyPrefix)+2 || !strings.HasSuffix(step.KeyPrefix, "/") {
 		return lambda.Reply{}, bad("gateway.foreign-prefix", doing, fmt.Sprintf("the request's objects are to be under %.80q, which is no folder in the deployment's %q", step.KeyPrefix, g.manifest.KeyPrefix), "deploy again")
 	}
+	ctx, cancel := wire.Until(ctx, step.UntilMs)
+	defer cancel()
 	run := g.newRun(ctx, step.Request, r.Received)
 	run.prefix = step.KeyPrefix
 	var body []byte

@@ -91,6 +91,28 @@ func TestWorkflowSteps(t *testing.T) {
 	}
 }
 
+// Nothing is written for a request whose time is over, and what was written can still be removed.
+func TestWorkflowTooLate(t *testing.T) {
+	g, f := deployment(1, 4, func(m *wire.GatewayManifest) { m.Stages[0].TransportIn = wire.S3 })
+	late := time.Now().Add(-time.Second).UnixMilli()
+	prepare := struct {
+		*wire.GatewayEvent
+		KeyPrefix string `json:"keyPrefix"`
+		UntilMs   int64  `json:"untilMs"`
+	}{request(t, 1, 4), "runs/d/e1/", late}
+	prepare.Kind = wire.KindPrepare
+	if err := step(t, g, prepare, false, &struct{}{}); diag.CodeOf(err) != "gateway.deadline" || len(f.store.keys()) != 0 {
+		t.Errorf("%v, and wrote %v", err, f.store.keys())
+	}
+	prepare.UntilMs = time.Now().Add(time.Hour).UnixMilli()
+	if err := step(t, g, prepare, false, &struct{}{}); err != nil || len(f.store.keys()) != 1 {
+		t.Errorf("%v, and wrote %v", err, f.store.keys())
+	}
+	if err := step(t, g, wire.WorkflowEvent{Format: wire.EventFormat, Kind: wire.KindAbandon, Request: "e1", KeyPrefix: "runs/d/e1/", UntilMs: late}, false, &struct{}{}); err != nil || len(f.store.keys()) != 0 {
+		t.Errorf("%v, and left %v", err, f.store.keys())
+	}
+}
+
 // What a failed request has written is removed, and nothing else; more inputs than one pass takes are refused.
 func TestWorkflowAbandons(t *testing.T) {
 	g, f := deployment(1, 4, nil)

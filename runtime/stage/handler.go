@@ -1,6 +1,7 @@
 package stage
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -31,12 +32,14 @@ func (s *Stage) Handle(ctx context.Context, r *lambda.Request) (lambda.Reply, er
 	default:
 		return lambda.Reply{}, diag.New(diag.Invalid, "stage.unknown-kind", s.doing(), fmt.Sprintf("the event is of kind %q", event.Kind), `send "run" or "wake"`)
 	}
+	ctx, cancel := wire.Until(ctx, event.UntilMs)
+	defer cancel()
 	inputs, batch, err := s.arrange(event.Tensors)
 	if err != nil {
 		return lambda.Reply{}, err
 	}
 	if err := s.fetch(ctx, inputs, event.TransportOut == wire.S3); err != nil {
-		return lambda.Reply{}, err
+		return lambda.Reply{}, cmp.Or(s.tooLate(ctx, &event), err)
 	}
 	ready := time.Now()
 	reply.Times.InputUs = ready.Sub(r.Received).Microseconds()
@@ -48,13 +51,24 @@ func (s *Stage) Handle(ctx context.Context, r *lambda.Request) (lambda.Reply, er
 	computed := time.Now()
 	reply.Times.ComputeUs = computed.Sub(ready).Microseconds()
 
-	if err := s.handOver(ctx, &event, reply.Tensors); err != nil {
+	if err := s.tooLate(ctx, &event); err != nil {
 		return lambda.Reply{}, err
+	}
+	if err := s.handOver(ctx, &event, reply.Tensors); err != nil {
+		return lambda.Reply{}, cmp.Or(s.tooLate(ctx, &event), err)
 	}
 	body, err := wire.MarshalReply(&reply, func() {
 		reply.Times.OutputUs = time.Since(computed).Microseconds()
 	})
 	return lambda.Reply{Body: body}, err
+}
+
+// tooLate says that nothing is written for the request any more, where that is so.
+func (s *Stage) tooLate(ctx context.Context, event *wire.StageEvent) error {
+	if event.UntilMs == 0 || ctx.Err() == nil {
+		return nil
+	}
+	return diag.New(diag.Limit, "stage.too-late", s.doing(), "the time for this request ran out", "plan with more memory per function").Because(ctx.Err())
 }
 
 // fetch gets the tensors that wait in the store, all at once. One that only passes through to a next hop that is in the

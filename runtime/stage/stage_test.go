@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"partita/internal/fixture"
 	"partita/planner/diag"
@@ -376,6 +377,23 @@ func TestHandleThroughStore(t *testing.T) {
 		}
 	}
 	checkOutputs(t, 2, reply.Tensors)
+}
+
+// Nothing is written for a request whose time is over: what has been written may have been removed already.
+func TestHandleTooLate(t *testing.T) {
+	store := &memoryStore{}
+	s := testStage(t, store)
+	for until, code := range map[int64]string{time.Now().Add(-time.Second).UnixMilli(): "stage.too-late", time.Now().Add(time.Hour).UnixMilli(): "", 0: ""} {
+		e := event(testInputs(2))
+		e.TransportOut, e.UntilMs = wire.S3, until
+		if _, err := handle(t, s, e, false); diag.CodeOf(err) != code {
+			t.Errorf("until %d: %v, want %q", until, err, code)
+		}
+		if wrote := len(store.objects) > 0; wrote != (code == "") {
+			t.Errorf("until %d: it has written: %v", until, wrote)
+		}
+		store.objects = nil
+	}
 }
 
 // A reply over the payload limit goes through the store whatever the plan says; without a bucket that is an error.

@@ -4,7 +4,12 @@
 // The server writes manifests and gateway events; the gateway writes stage events. Nothing here does input or output.
 package wire
 
-import "partita/planner/plan"
+import (
+	"context"
+	"time"
+
+	"partita/planner/plan"
+)
 
 // Formats of the documents of this package. A reader refuses any other.
 const (
@@ -160,7 +165,16 @@ type StageEvent struct {
 	Bucket       string   `json:"bucket"`
 	KeyPrefix    string   `json:"keyPrefix"`             // of objects this stage writes
 	TensorBytes  int64    `json:"tensorBytes,omitempty"` // most that the reply's tensors may take as text; 0: what fits into the platform's payload
+	UntilMs      int64    `json:"untilMs,omitempty"`     // in Unix milliseconds: nothing is written for the request afterwards; 0: no such time
 	Tensors      []Tensor `json:"tensors,omitempty"`
+}
+
+// Until ends the work for a request when nothing is to be written for it any more: whoever drives it removes what has been written then.
+func Until(ctx context.Context, untilMs int64) (context.Context, context.CancelFunc) {
+	if untilMs == 0 {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, time.UnixMilli(untilMs))
 }
 
 // StageReply is what a stage answers.
@@ -209,6 +223,7 @@ type WorkflowEvent struct {
 	Request     string         `json:"request"`
 	KeyPrefix   string         `json:"keyPrefix"` // of the request's objects
 	TensorBytes int64          `json:"tensorBytes,omitempty"`
+	UntilMs     int64          `json:"untilMs,omitempty"`   // as of a StageEvent
 	StartedMs   int64          `json:"startedMs,omitempty"` // when the execution began, in Unix milliseconds
 	Top         int            `json:"top,omitempty"`
 	Tensors     []Tensor       `json:"tensors,omitempty"`

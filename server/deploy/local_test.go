@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -39,13 +40,19 @@ func startCloud(t testing.TB) *cloud.Cloud {
 // startCloudAt tells where it is as well.
 func startCloudAt(t testing.TB) (c *cloud.Cloud, address string) {
 	t.Helper()
+	return startCloudBehind(t, func(h http.Handler) http.Handler { return h })
+}
+
+// startCloudBehind puts something before it.
+func startCloudBehind(t testing.TB, before func(http.Handler) http.Handler) (c *cloud.Cloud, address string) {
+	t.Helper()
 	server := httptest.NewUnstartedServer(nil)
 	address = "http://" + server.Listener.Addr().String()
 	l, err := local.New(local.Options{Dir: t.TempDir(), EndpointURL: address})
 	if err != nil {
 		t.Fatal(err)
 	}
-	server.Config.Handler = l.Handler()
+	server.Config.Handler = before(l.Handler())
 	server.Start()
 	t.Cleanup(func() {
 		if err := l.Close(); err != nil {

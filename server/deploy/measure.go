@@ -231,18 +231,7 @@ func (d *Deployer) dropTwin(ctx context.Context, j *journal, name string) error 
 		}
 	}
 	for _, prefix := range []string{folderOf(twin), runsOf(twin)} {
-		objects, err := d.options.Store.List(ctx, prefix)
-		if err != nil {
-			problems = append(problems, err)
-			continue
-		}
-		var keys []string
-		for _, o := range objects {
-			keys = append(keys, o.Key)
-		}
-		if len(keys) > 0 {
-			problems = append(problems, d.options.Store.Delete(ctx, keys...))
-		}
+		problems = append(problems, d.deleteAll(ctx, prefix))
 	}
 	if err := errors.Join(problems...); err != nil {
 		return err // the journal still knows what destroy has to remove

@@ -115,6 +115,19 @@ func (d *Deployer) findUpload(ctx context.Context, id string) (*upload, error) {
 	return &upload{Key: objects[0].Key, Name: strings.TrimPrefix(objects[0].Key, prefix)}, nil
 }
 
+// deleteAll removes what is under a prefix.
+func (d *Deployer) deleteAll(ctx context.Context, prefix string) error {
+	objects, err := d.options.Store.List(ctx, prefix)
+	if err != nil || len(objects) == 0 {
+		return err
+	}
+	keys := make([]string, len(objects))
+	for i := range objects {
+		keys[i] = objects[i].Key
+	}
+	return d.options.Store.Delete(ctx, keys...)
+}
+
 // dropOldUploads removes uploads that nobody has used for a day.
 func (d *Deployer) dropOldUploads(ctx context.Context, inUse map[string]bool) error {
 	objects, err := d.options.Store.List(ctx, uploadsPrefix)

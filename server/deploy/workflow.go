@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
@@ -98,7 +99,11 @@ func (d *Deployer) execute(ctx context.Context, one *Deployment, event *wire.Gat
 		return nil, err
 	}
 	if end.Status != "SUCCEEDED" {
-		return nil, one.executionFailure(end)
+		err := one.executionFailure(end)
+		if end.Status == "TIMED_OUT" { // the service has ended it, and no state of it cleans up; its functions write nothing any more
+			err = errors.Join(err, d.deleteAll(context.WithoutCancel(ctx), runsOf(one.Name)+event.Request+"/"))
+		}
+		return nil, err
 	}
 	reply := &wire.GatewayReply{}
 	if err := wire.Unmarshal(end.Output, reply); err != nil {

@@ -1,6 +1,7 @@
 package states
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
@@ -243,7 +244,7 @@ func (s *Service) startSyncExecution(h *http.Request, q *request) (answer, error
 	if err := json.Unmarshal([]byte(text), &input); err != nil {
 		return nil, awsjson.Errorf("InvalidExecutionInput", "Invalid State Machine Execution Input: it is not JSON")
 	}
-	output, failed, began, ended := s.execute(h.Context(), r, name, input)
+	output, failed, began, ended := s.execute(context.WithoutCancel(h.Context()), r, name, input) // it goes on when its caller has left
 	made := answer{"executionArn": s.executionARN(r.Name, name), "stateMachineArn": s.arn(r.Name), "name": name, "startDate": awsjson.Seconds(began), "stopDate": awsjson.Seconds(ended),
 		"inputDetails": answer{"included": true}, "status": "SUCCEEDED",
 		"billingDetails": answer{"billedMemoryUsedInMB": billedMemoryMB, "billedDurationInMilliseconds": billedMs(ended.Sub(began))}}

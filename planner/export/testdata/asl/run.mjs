@@ -54,6 +54,20 @@ async function run(states, name, input, outer) {
       if (state.Type === "Fail") throw { Error: await value(state.Error, context, variables), Cause: await value(state.Cause, context, variables) };
       if (state.Type === "Task") context.result = answer(await value(state.Arguments, context, variables));
       if (state.Type === "Parallel") context.result = await Promise.all(state.Branches.map((b) => run(b.States, b.StartAt, input, variables)));
+      if (state.Type === "Choice") {
+        next = state.Default;
+        let chosen = {};
+        for (const c of state.Choices) {
+          if ((await value(c.Condition, context, variables)) === true) {
+            chosen = c;
+            next = c.Next;
+            break;
+          }
+        }
+        input = chosen.Output === undefined ? input : await value(chosen.Output, context, variables);
+        name = next;
+        continue;
+      }
       output = state.Output === undefined ? context.result ?? input : await value(state.Output, context, variables);
       if (state.Assign) Object.assign(variables, await value(state.Assign, context, variables));
     } catch (failure) {
@@ -65,7 +79,7 @@ async function run(states, name, input, outer) {
       name = next;
       continue;
     }
-    if (state.End) return output;
+    if (state.End || state.Type === "Succeed") return output;
     input = output;
     name = next;
   }
