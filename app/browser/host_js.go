@@ -2,6 +2,7 @@ package browser
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"syscall/js"
 
@@ -115,6 +116,21 @@ func (*Host) ScrollTo(elementID string, share float64) {
 	if !element.IsNull() {
 		element.Set("scrollLeft", share*element.Get("scrollWidth").Float()-element.Get("clientWidth").Float()/2)
 	}
+}
+
+// Stretch draws an element, which an other scrolls, so many times as wide, with a share of it so many pixels from that other's left.
+func (*Host) Stretch(scrollerID, elementID string, factor, share, at float64) {
+	document := js.Global().Get("document")
+	scroller, element := document.Call("getElementById", scrollerID), document.Call("getElementById", elementID)
+	if scroller.IsNull() || element.IsNull() {
+		return
+	}
+	transform := ""
+	if factor != 1 {
+		transform = "scaleX(" + strconv.FormatFloat(factor, 'f', 4, 64) + ")"
+	}
+	element.Get("style").Set("transform", transform)
+	scroller.Set("scrollLeft", share*factor*element.Get("offsetWidth").Float()-at)
 }
 
 // ScrollBy scrolls an element sideways by pixels.

@@ -266,7 +266,7 @@ func (a *area) tip(x, y float64, lines ...string) string {
 // Elements of the chart.
 const (
 	plotID  = "plot"
-	hoverID = "plot-hover"
+	hoverID = plotID + "-hover"
 )
 
 // chart plots cost against latency. It is a slider: keys, a click and dragging choose a point of the frontier. The table under it says
@@ -282,11 +282,10 @@ func (p *Page) chart() app.UI {
 	now := onFrontier(frontier.Drawn, document)
 	return app.Section().Class("card").ID("chart").Body(
 		app.H2().Text("Cost against latency, predicted"),
-		app.Div().Class("plot").ID(plotID).Role("slider").TabIndex(0).Aria("label", "Plan on the frontier").Aria("describedby", "plot-help").
+		p.along(app.Div().Class("plot"), plotID, chartGesture, p.tellPoint, p.choosePointUnder).Role("slider").TabIndex(0).
+			Aria("label", "Plan on the frontier").Aria("describedby", "plot-help").
 			Aria("valuemin", 1).Aria("valuemax", len(frontier.Drawn)).Aria("valuenow", now+1).Aria("valuetext", pointWords(document)).
 			OnKeyDown(p.chartKey).
-			On("pointerdown", p.chartPress).On("pointermove", p.chartMove).On("pointerup", p.chartRelease).On("pointercancel", p.chartRelease).
-			On("pointerleave", func(ctx app.Context, _ app.Event) { ctx.PreventUpdate(); p.host.Draw(hoverID, "") }).
 			Body(
 				app.Raw(picture.limits(document)),
 				p.once("frontier", picture.groundOf(document, frontier), func() string { return picture.ground(document) }),
@@ -299,7 +298,7 @@ func (p *Page) chart() app.UI {
 			app.If(kept != nil, func() app.UI {
 				return app.Span().Body(app.Span().Class("mark kept").Aria("hidden", "true"), app.Text("kept "))
 			}),
-			app.Text("· Click or drag along the line, or use the arrow keys, Home and End, to choose another plan."),
+			app.Text("· Click, tap or drag along the line, or use the arrow keys, Home and End, to choose another plan."),
 		),
 		app.If(oneFunctionWords(document) != "", func() app.UI { return app.P().ID("chart-sentence").Text(oneFunctionWords(document) + ".") }),
 		app.H3().Text(tableTitle(frontier)),
@@ -403,33 +402,16 @@ func (p *Page) under(e app.Event) (picture *frontierPicture, point int) {
 // chartGesture is the gesture of dragging along the frontier.
 const chartGesture = "chart"
 
-func (p *Page) chartPress(_ app.Context, e app.Event) {
-	if e.Get("button").Int() != 0 {
-		return
-	}
-	e.Get("currentTarget").Call("setPointerCapture", e.Get("pointerId"))
-	_, point := p.under(e)
-	p.sliding = true
-	p.host.Draw(hoverID, "")
-	p.choosePoint(p.session.Answer.Frontier.Drawn[point], chartGesture, false)
-}
-
-// chartMove tells the figures under the pointer, and where its button is held chooses them.
-func (p *Page) chartMove(ctx app.Context, e app.Event) {
+// tellPoint tells the figures under the pointer.
+func (p *Page) tellPoint(e app.Event) {
 	picture, point := p.under(e)
-	if !p.sliding {
-		ctx.PreventUpdate()
-		p.host.Draw(hoverID, picture.told(point))
-		return
-	}
-	p.choosePoint(picture.points[point], chartGesture, false)
+	p.host.Draw(hoverID, picture.told(point))
 }
 
-func (p *Page) chartRelease(_ app.Context, e app.Event) {
-	if p.sliding {
-		p.sliding = false
-		p.ask(p.wanted(), chartGesture, true)
-	}
+// choosePointUnder chooses the point under the pointer.
+func (p *Page) choosePointUnder(e app.Event) {
+	picture, point := p.under(e)
+	p.choosePoint(picture.points[point], chartGesture, false)
 }
 
 // frontierTable shows points of the frontier, each with a button that chooses it.

@@ -12,10 +12,16 @@ import (
 	"partita/planner/report"
 )
 
+// Elements of the model's drawing: what is scrolled, and in it what is drawn.
+const (
+	pictureID = "picture"
+	layersID  = "layers-drawing"
+)
+
 // modelView is how the user looks at the model.
 type modelView struct {
 	of       *state.Model // that the rest is about
-	zoom     int          // level, from the whole model on; see units
+	unit     float64      // how wide a layer is; 0: the whole model fits
 	measure  int
 	selected int // layer, from 0; -1: none
 	found    []int
@@ -24,6 +30,7 @@ type modelView struct {
 	moved    bool
 	panning  bool    // the drawing is being dragged
 	panned   float64 // where the pointer was
+	pinch    pinch
 
 	ground    string // drawing of a model, zoom and measure
 	groundFor groundKey
@@ -31,7 +38,7 @@ type modelView struct {
 
 type groundKey struct {
 	of      *state.Model
-	zoom    int
+	unit    float64
 	measure int
 	room    int64
 	look    *state.Outlook // where it is drawn
@@ -53,12 +60,12 @@ func (p *Page) look() *modelView {
 	if v.of != p.session.Model {
 		*v = modelView{of: p.session.Model, selected: -1, measure: v.measure}
 	}
-	key := groundKey{of: v.of, zoom: v.zoom, measure: v.measure, room: p.room}
+	key := groundKey{of: v.of, unit: v.unit, measure: v.measure, room: p.room}
 	if measures[v.measure].planned {
 		key.look, key.answer = p.known().look, p.session.Answer
 	}
 	if v.groundFor != key {
-		v.ground, v.groundFor = groundSVG(v.of, v.zoom, p.known().bars(v.measure), p.room), key
+		v.ground, v.groundFor = groundSVG(v.of, v.unit, p.known().bars(v.measure), p.room), key
 	}
 	return v
 }
@@ -72,15 +79,14 @@ func (p *Page) model() app.UI {
 		now.dragged = v.dragged
 	}
 	class := "picture"
-	if v.zoom > 0 {
+	if v.unit > 0 {
 		class += " zoomed"
 	}
-	nearest := len(units(m, p.room)) - 1
 	return app.Section().Class("card").ID("model-view").Aria("label", "Model").Body(
 		app.H2().Text("Model: "+measures[v.measure].label+" above the line, bytes that would cross a cut below"),
 		app.Div().Class("tools").Body(
-			app.Button().Type("button").ID("zoom-out").Class("small").Title("Show more of the model").Text("Zoom out").Disabled(v.zoom == 0).OnClick(func(app.Context, app.Event) { p.zoom(v.zoom-1, -1) }),
-			app.Button().Type("button").ID("zoom").Class("small").Title("Show the layers nearer").Text("Zoom in").Disabled(v.zoom >= nearest).OnClick(func(app.Context, app.Event) { p.zoom(v.zoom+1, -1) }),
+			app.Button().Type("button").ID("zoom-out").Class("small").Title("Show more of the model").Text("Zoom out").Disabled(v.unit == 0).OnClick(func(app.Context, app.Event) { p.zoom(farther(m, v.unit, p.room)) }),
+			app.Button().Type("button").ID("zoom").Class("small").Title("Show the layers nearer").Text("Zoom in").Disabled(nearer(m, v.unit, p.room) == v.unit).OnClick(func(app.Context, app.Event) { p.zoom(nearer(m, v.unit, p.room)) }),
 			app.Label().For("measure").Text("Bars"),
 			app.Select().ID("measure").OnChange(func(ctx app.Context, _ app.Event) {
 				v.measure, _ = strconv.Atoi(ctx.JSSrc().Get("value").String())
@@ -94,12 +100,13 @@ func (p *Page) model() app.UI {
 				return app.Button().Type("button").ID("next-found").Class("small").Text("Next of " + report.Grouped(int64(len(v.found)))).OnClick(func(app.Context, app.Event) { p.findNext() })
 			}),
 		),
-		app.Div().Class(class).ID("picture").TabIndex(0).Role("region").Aria("label", "Drawing of the model").Body(
-			app.Div().Class("layers").ID("layers-drawing").
+		app.Div().Class(class).ID(pictureID).TabIndex(0).Role("region").Aria("label", "Drawing of the model").Body(
+			app.Div().Class("layers").ID(layersID).
 				On("pointerdown", p.press).On("pointermove", p.drag).On("pointerup", p.release).On("pointercancel", func(app.Context, app.Event) { v.dragging, v.moved, v.panning = 0, false, false }).
-				OnDblClick(func(app.Context, app.Event) { p.zoom(v.zoom+1, -1) }).On("wheel", p.wheel).
+				On("touchstart", p.pinchStart).On("touchmove", p.pinchMove).On("touchend", p.pinchEnd).On("touchcancel", p.pinchEnd).
+				OnDblClick(func(app.Context, app.Event) { p.zoom(nearer(p.session.Model, p.view.unit, p.room)) }).On("wheel", p.wheel).
 				Body(
-					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.zoom, p.room)),
+					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.unit, p.room)),
 					app.Raw(v.ground),
 				),
 		),
@@ -126,35 +133,6 @@ func (p *Page) layerWords(layer int) string {
 	return strconv.Itoa(layer+1) + ", " + l.Name + ", " + l.Class
 }
 
-// zoom goes to a level; a place of the drawing, as a share of it, stays in sight: that of the chosen layer where it is negative.
-func (p *Page) zoom(level int, share float64) {
-	v := &p.view
-	v.zoom = max(0, min(level, len(units(p.session.Model, p.room))-1))
-	if share >= 0 {
-		p.ctx.Defer(func(app.Context) { p.host.ScrollTo("picture", share) })
-		return
-	}
-	if v.selected < 0 {
-		v.selected = 0
-	}
-	p.reveal()
-}
-
-// wheel zooms where the pointer is, when the control key is held, as a pinch of a touchpad is told.
-func (p *Page) wheel(ctx app.Context, e app.Event) {
-	if !e.Get("ctrlKey").Bool() {
-		ctx.PreventUpdate()
-		return
-	}
-	e.PreventDefault()
-	share, _ := p.where(e)
-	if e.Get("deltaY").Float() < 0 {
-		p.zoom(p.view.zoom+1, share)
-	} else {
-		p.zoom(p.view.zoom-1, share)
-	}
-}
-
 // selectLayer chooses a layer, and scrolls to it where that is wanted.
 func (p *Page) selectLayer(layer int, reveal bool) {
 	p.view.selected = max(0, min(layer, len(p.session.Model.Layers)-1))
@@ -168,7 +146,7 @@ func (p *Page) reveal() {
 	p.ctx.Defer(func(app.Context) {
 		if v := &p.view; v.selected >= 0 && p.session != nil {
 			p.host.SetValue("layer", strconv.Itoa(v.selected+1))
-			p.host.ScrollTo("picture", (float64(v.selected)+0.5)/float64(max(len(p.session.Model.Layers), 1)))
+			p.host.ScrollTo(pictureID, (float64(v.selected)+0.5)/float64(max(len(p.session.Model.Layers), 1)))
 		}
 	})
 }
@@ -233,26 +211,27 @@ func (p *Page) pin(change func(pins) pins) {
 	p.change(change(pinsOf(p.session.Model, r)).in(r))
 }
 
-// where gives the place of an event in the drawing: as a share of its width, and how much of it is ten pixels.
+// where gives the place of an event in the drawing: as a share of its width, and how near to a cut takes hold of it.
 func (p *Page) where(e app.Event) (share, near float64) {
-	left, _, width := p.host.Extent("layers-drawing")
+	left, _, width := p.host.Extent(layersID)
 	if width <= 0 {
 		return 0, 0
 	}
-	return (e.Get("clientX").Float() - left) / width, 10 / width
+	return (e.Get("clientX").Float() - left) / width, handleWidth / 2 / width
 }
 
 // press takes hold of the cut under the pointer.
 func (p *Page) press(_ app.Context, e app.Event) {
 	v, answer, layers := &p.view, p.session.Answer, len(p.session.Model.Layers)
 	share, near := p.where(e)
-	v.dragging, v.moved = 0, false
-	v.panning, v.panned = v.zoom > 0 && e.Get("pointerType").String() == "mouse", e.Get("clientX").Float()
+	v.dragging, v.moved, v.pinch.lifted = 0, false, false
+	v.panning, v.panned = v.unit > 0 && e.Get("pointerType").String() == "mouse", e.Get("clientX").Float()
 	for i := range answer.Plan.Stages[:max(len(answer.Plan.Stages)-1, 0)] {
 		cut := answer.Place(answer.Plan.Stages[i].LastLayer, layers)
 		if off := share - float64(cut)/float64(layers); off > -near && off < near {
 			v.dragging, v.dragged, v.panning = cut, cut, false
 			e.PreventDefault()
+			e.Get("currentTarget").Call("setPointerCapture", e.Get("pointerId")) // its handle is drawn anew meanwhile
 		}
 	}
 }
@@ -266,7 +245,7 @@ func (p *Page) drag(ctx app.Context, e app.Event) {
 			v.panning, v.moved = false, false
 		} else if v.moved || math.Abs(by) > 4 {
 			v.moved, v.panned = true, v.panned+by
-			p.host.ScrollBy("picture", -by)
+			p.host.ScrollBy(pictureID, -by)
 		}
 		return
 	}
@@ -288,7 +267,7 @@ func (p *Page) release(_ app.Context, e app.Event) {
 	v := &p.view
 	from, to, moved, panned := v.dragging, v.dragged, v.moved, v.panning && v.moved
 	v.dragging, v.moved, v.panning = 0, false, false
-	if panned {
+	if panned || v.pinch.lifted || v.pinch.from > 0 {
 		return
 	}
 	if moved && from != to {
@@ -296,7 +275,7 @@ func (p *Page) release(_ app.Context, e app.Event) {
 		return
 	}
 	share, _ := p.where(e)
-	p.selectLayer(layoutOf(p.session.Model, v.zoom, p.room).at(share), false)
+	p.selectLayer(layoutOf(p.session.Model, v.unit, p.room).at(share), false)
 	p.host.SetValue("layer", strconv.Itoa(v.selected+1))
 }
 

@@ -13,9 +13,11 @@ import (
 
 // The model's drawing is a row of layers, left to right in the order of execution. From the top: skip connections, the layers or blocks
 // with their names, bars of what the user wants to see of each layer, and below the line what would cross a cut there. Whole, it fits the
-// card and shows blocks; nearest, a layer is layerWidth wide and has its name, and the drawing is scrolled. Large models have a step between.
+// card and shows blocks; from layerWidth on a layer has its name, and the drawing is scrolled. Buttons go to these widths and one between.
 const (
 	layerWidth, betweenWidth = 26.0, 7.0
+	handleWidth              = 24 // by which a cut is dragged
+	widestLayer              = 40.0
 	arcsHeight               = 34.0
 	blockHeight, namesHeight = 26.0, 92.0
 	barsHeight, crossHeight  = 64.0, 38.0
@@ -32,9 +34,14 @@ type layout struct {
 	zoomed, arches bool // it is scrolled; it shows layers and not blocks
 }
 
+// wholeUnit is how wide a layer is where the whole model is drawn.
+func wholeUnit(m *state.Model, room int64) float64 {
+	return float64(max(room, 240)) / float64(max(len(m.Layers), 1))
+}
+
 // units lists how wide a layer is at each level of zoom, from the whole model to single layers.
 func units(m *state.Model, room int64) []float64 {
-	whole := float64(max(room, 240)) / float64(max(len(m.Layers), 1))
+	whole := wholeUnit(m, room)
 	all := []float64{whole}
 	if betweenWidth > 3*whole {
 		all = append(all, betweenWidth)
@@ -45,10 +52,40 @@ func units(m *state.Model, room int64) []float64 {
 	return all
 }
 
-func layoutOf(m *state.Model, zoom int, room int64) layout {
+// nearer gives the next level of zoom from a width on, which is 0 where the whole model is drawn; the same width: there is none.
+func nearer(m *state.Model, unit float64, room int64) float64 {
+	for _, next := range units(m, room)[1:] {
+		if next > unit {
+			return next
+		}
+	}
+	return unit
+}
+
+// farther gives the level of zoom before a width; 0: the whole model.
+func farther(m *state.Model, unit float64, room int64) float64 {
 	all := units(m, room)
-	zoom = min(zoom, len(all)-1)
-	l := layout{layers: len(m.Layers), zoomed: zoom > 0, unit: all[zoom], boxHeight: blockHeight, arches: zoom == len(all)-1 && all[zoom] >= layerWidth}
+	for i := len(all) - 1; i > 0; i-- {
+		if all[i] < unit {
+			return all[i]
+		}
+	}
+	return 0
+}
+
+// zoomable gives the width nearest to a wanted one that layers can be drawn with; 0: the whole model.
+func zoomable(m *state.Model, unit float64, room int64) float64 {
+	whole := wholeUnit(m, room)
+	if unit = min(unit, max(whole, widestLayer)); unit < 1.05*whole {
+		return 0
+	}
+	return unit
+}
+
+// layoutOf gives the layout with layers so wide; 0: the whole model fits.
+func layoutOf(m *state.Model, unit float64, room int64) layout {
+	l := layout{layers: len(m.Layers), zoomed: unit > wholeUnit(m, room), unit: max(unit, wholeUnit(m, room)), boxHeight: blockHeight}
+	l.arches = l.unit >= layerWidth
 	if l.arches {
 		l.boxHeight, l.boxes = namesHeight, arcsHeight
 	}
@@ -146,8 +183,8 @@ func height(v, largest int64, room float64) float64 {
 
 // groundSVG draws what a plan does not change. It stays the same picture while plans come and go, so that the browser has little to
 // draw anew: networks have a thousand layers.
-func groundSVG(m *state.Model, zoom int, values []int64, room int64) string {
-	l := layoutOf(m, zoom, room)
+func groundSVG(m *state.Model, unit float64, values []int64, room int64) string {
+	l := layoutOf(m, unit, room)
 	b := &strings.Builder{}
 	b.WriteString(l.open(`aria-hidden="true"`))
 	if l.arches {
@@ -241,8 +278,8 @@ type mark struct {
 }
 
 // planSVG draws the plan behind the layers: its functions in their colours and patterns, the cuts with what crosses them, and the pins.
-func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoom int, room int64) string {
-	l := layoutOf(m, zoom, room)
+func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, unit float64, room int64) string {
+	l := layoutOf(m, unit, room)
 	document := answer.Plan
 	b := &strings.Builder{}
 	b.WriteString(l.open(`role="img" aria-label="` + html.EscapeString(fmt.Sprintf("%s in %s; the table of functions says where each begins and ends",
@@ -275,7 +312,8 @@ func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, zoom int, r
 		if _, fixed := slices.BinarySearch(p.cuts, place); fixed {
 			class = "cut fixed"
 		}
-		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/>`, class, x, x, bottom, class, x, l.line)
+		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/><rect class="handle" x="%.2f" y="0" width="%d" height="%.1f"/>`,
+			class, x, x, bottom, class, x, l.line, x-handleWidth/2, handleWidth, bottom)
 		text := report.Bytes(s.InputBytes) + " " + s.TransportIn
 		from, room := x+offset, float64(len([]rune(text)))*7.5
 		if anchor == "end" {

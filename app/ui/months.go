@@ -17,7 +17,7 @@ import (
 // Elements of the chart of months.
 const (
 	monthsID      = "months-plot"
-	monthsHoverID = "months-hover"
+	monthsHoverID = monthsID + "-hover"
 	rateSliderID  = "rate-slider"
 )
 
@@ -161,10 +161,7 @@ func (p *Page) monthsCard() app.UI {
 	}
 	return app.Section().Class("card").ID("months").Aria("busy", p.outlook.of != p.session.Answer).Body(
 		app.H2().Text("Cost of a month against the rate of requests, predicted"),
-		app.Div().Class("plot").ID(monthsID).
-			OnClick(func(_ app.Context, e app.Event) { p.set("rate", perHour(m.MicroRequestsPH[p.rateUnder(e)])) }).
-			On("pointermove", func(ctx app.Context, e app.Event) { ctx.PreventUpdate(); p.tellMonths(e) }).
-			On("pointerleave", func(ctx app.Context, _ app.Event) { ctx.PreventUpdate(); p.host.Draw(monthsHoverID, "") }).
+		p.along(app.Div().Class("plot"), monthsID, rateGesture, p.tellMonths, p.chooseRateUnder).
 			Body(
 				p.once("months", monthsGround{m, p.room}, picture.draw),
 				app.Raw(picture.mark(rate)),
@@ -295,8 +292,15 @@ func (p *Page) tellMonths(e app.Event) {
 	p.host.Draw(monthsHoverID, picture.tip(x, y, lines...))
 }
 
-// rateGesture is the gesture of moving the rate's slider.
+// rateGesture is the gesture of moving the rate's slider, or along the chart.
 const rateGesture = "rate"
+
+// chooseRateUnder sets the rate under the pointer.
+func (p *Page) chooseRateUnder(e app.Event) {
+	if look := p.ahead(); look != nil {
+		p.ask(p.wanted().With("rate", perHour(look.Months.MicroRequestsPH[p.rateUnder(e)])), rateGesture, false)
+	}
+}
 
 func (p *Page) moveRate(ctx app.Context, ends bool) {
 	look := p.ahead()

@@ -39,6 +39,8 @@ type Host interface {
 	Draw(elementID, markup string)
 	// ScrollTo scrolls an element sideways until a share of its content's width is in the middle.
 	ScrollTo(elementID string, share float64)
+	// Stretch draws an element, which an other scrolls, so many times as wide, with a share of it so many pixels from that other's left.
+	Stretch(scrollerID, elementID string, factor, share, at float64)
 	// ScrollBy scrolls an element sideways by pixels.
 	ScrollBy(elementID string, pixels float64)
 	// ReadFile reads a whole (small) file.
@@ -91,7 +93,7 @@ type Page struct {
 	outlook  outlook
 	drawn    map[string]drawn // drawings, by what they are of
 	room     int64            // width of the charts, in pixels
-	sliding  bool             // along the frontier, with a pointer
+	slide    slide            // along a chart, with a pointer
 	view     modelView
 	keeping  keeping
 	sharing  sharing

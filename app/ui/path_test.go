@@ -26,6 +26,6 @@ func BenchmarkGround(b *testing.B) {
 	}
 	for b.Loop() {
 		groundSVG(m, 0, values, 700)
-		groundSVG(m, 2, values, 700)
+		groundSVG(m, layerWidth, values, 700)
 	}
 }

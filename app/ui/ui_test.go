@@ -174,8 +174,8 @@ func TestPicturesAreWellFormed(t *testing.T) {
 		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, 300),
 		"no time":  timelineSVG("", &report.Timeline{}, 700),
 		"months":   newMonthsPicture(someMonths(), 700).draw(), "rate": newMonthsPicture(someMonths(), 700).mark(2_000_000), "way": wayLine(3),
-		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, 1, 20),
-		"blocks": groundSVG(model, 0, []int64{48, 24}, 700), "layers": groundSVG(model, 2, nil, 300),
+		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, layerWidth, 20),
+		"blocks": groundSVG(model, 0, []int64{48, 24}, 700), "layers": groundSVG(model, layerWidth, nil, 300),
 		"no plan": planSVG(model, &state.Answer{Plan: &plan.Plan{Status: plan.Infeasible}}, pins{}, mark{selected: -1}, 0, 700),
 	} {
 		decoder := xml.NewDecoder(strings.NewReader(picture))
@@ -357,10 +357,33 @@ func TestLevelsOfZoom(t *testing.T) {
 		if len(all) != want {
 			t.Errorf("%d layers have the levels %v", layers, all)
 		}
+		if got := zoomable(m, 1e9, 820); got > max(widestLayer, all[0]) || zoomable(m, 1.01*all[0], 820) != 0 || zoomable(m, 0.01, 820) != 0 {
+			t.Errorf("%d layers: the widest is %v", layers, got)
+		}
 		for level := range all {
-			l := layoutOf(m, level, 820)
+			unit := all[level]
+			if level == 0 {
+				unit = 0
+			}
+			l := layoutOf(m, unit, 820)
 			if l.zoomed != (level > 0) || l.arches != (len(all) == 1 || level == len(all)-1) || l.at(0.9999) != layers-1 || l.width < 819 {
 				t.Errorf("%d layers at level %d: %+v", layers, level, l)
+			}
+			next, before := unit, 0.0
+			if level+1 < len(all) {
+				next = all[level+1]
+			}
+			if level > 1 {
+				before = all[level-1]
+			}
+			if got := nearer(m, unit, 820); got != next {
+				t.Errorf("%d layers: nearer than %v is %v, want %v", layers, unit, got, next)
+			}
+			if got := farther(m, unit, 820); got != before {
+				t.Errorf("%d layers: farther than %v is %v, want %v", layers, unit, got, before)
+			}
+			if got := zoomable(m, unit, 820); got != unit {
+				t.Errorf("%d layers: %v is drawn as %v", layers, unit, got)
 			}
 		}
 	}

@@ -151,7 +151,7 @@ func TestPageTellsMonths(t *testing.T) {
 	}
 	b.evaluate(`document.getElementById("months-plot").scrollIntoView({block: "center"})`)
 	b.mouse("months-plot", input.DispatchMouseEventTypeMouseMoved, 0.3, 0.5, 0)
-	b.until("the figures under the mouse", `document.querySelectorAll("#months-hover text").length > 5`)
+	b.until("the figures under the mouse", `document.querySelectorAll("#months-plot-hover text").length > 5`)
 	b.screenshot("months")
 	b.mouse("months-plot", input.DispatchMouseEventTypeMousePressed, 0.3, 0.5, 1)
 	b.mouse("months-plot", input.DispatchMouseEventTypeMouseReleased, 0.3, 0.5, 0)

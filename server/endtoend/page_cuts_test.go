@@ -122,7 +122,18 @@ func TestPageMovesCuts(t *testing.T) {
 	if now := b.number(`document.getElementById("picture").scrollLeft`); now < scrolled+100 || b.text("layer-details") != chosen {
 		t.Errorf("dragged, the drawing is scrolled to %v after %v", now, scrolled)
 	}
-	b.evaluate(`document.getElementById("layers-drawing").dispatchEvent(new WheelEvent("wheel", {ctrlKey: true, deltaY: 50, clientX: 600, bubbles: true, cancelable: true}))`)
+	turn := func(pixels int) {
+		b.evaluate(fmt.Sprintf(`document.getElementById("layers-drawing").dispatchEvent(new WheelEvent("wheel", {ctrlKey: true, deltaY: %d, clientX: 600, bubbles: true, cancelable: true}))`, pixels))
+		b.settled()
+	}
+	nearest := b.number(`document.getElementById("layers-drawing").offsetWidth`)
+	turn(50)
+	if width := b.number(`document.getElementById("layers-drawing").offsetWidth`); width > 0.7*nearest || width < 0.5*nearest {
+		t.Errorf("the wheel makes the drawing %v pixels wide after %v", width, nearest)
+	}
+	for range 3 {
+		turn(100)
+	}
 	b.until("the whole model", `document.getElementById("zoom-out").disabled && document.getElementById("picture").scrollWidth <= document.getElementById("picture").clientWidth`)
 	b.set("cut", "nobody", "change")
 	b.until("the explanation", `document.getElementById("problem").innerText.includes("nobody")`)
