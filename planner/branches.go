@@ -13,7 +13,7 @@ const allBranches = "all"
 // sideBySide finds the branches of a model that functions may run side by side and puts the layers in an order in which each is a
 // range of them. It gives the model so changed and its table, or both as they are where there are none.
 func (r *Request) sideBySide(m model, p *platform.Platform, settings cost.Settings, table *cost.Table) (model, *cost.Table, error) {
-	if r.Branches == off || r.MaxStages < 2 || p.Orchestrator != nil { // a workflow drives chains
+	if r.Branches == off || r.MaxStages < 2 {
 		return m, table, nil
 	}
 	order, regions := branchesOf(table, r.Branches == allBranches)

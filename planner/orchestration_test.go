@@ -77,7 +77,7 @@ func TestWorkflowRefusals(t *testing.T) {
 		t.Error(err)
 	}
 	r.Platform = "local"
-	for code, change := range map[string]func(*Request){"planner.workflow-branches": func(r *Request) { r.Branches = allBranches }, "planner.workflow-batch": func(r *Request) { r.Inputs, r.Batch = 4, 2 }} {
+	for code, change := range map[string]func(*Request){"planner.workflow-batch": func(r *Request) { r.Inputs, r.Batch = 4, 2 }} {
 		asked := DefaultRequest()
 		asked.Platform, asked.Orchestration = "local", plan.StepFunctions
 		change(&asked)

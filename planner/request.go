@@ -178,10 +178,6 @@ func (r *Request) driven(p *platform.Platform) (*platform.Platform, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Branches == allBranches {
-		return nil, diag.New(diag.Usage, "planner.workflow-branches", "checking the request", "branches are to run side by side, and a workflow is to drive the functions",
-			"let the gateway drive them, or give up the branches: a workflow drives one function after the other")
-	}
 	if r.Batch > 0 && r.Inputs > r.Batch || r.Pipelines > 1 {
 		return nil, diag.New(diag.Usage, "planner.workflow-batch", "checking the request", "the inputs are to be sent in several passes, and an execution of a workflow is one pass",
 			fmt.Sprintf("let the gateway drive, or send them together: batch %d and one pipeline", r.inputs()))

@@ -33,12 +33,12 @@ func randomTowers(t *testing.T, rng *rand.Rand, most int) *load.Model {
 // Plans with functions side by side take and cost what they say.
 func TestBranchesComeTrue(t *testing.T) {
 	rng := rand.New(rand.NewPCG(7, 70))
-	plans, waves := 0, 0
+	plans, waves, driven := 0, 0, 0
 	for range 60 {
 		m := randomTowers(t, rng, 4)
 		for range 6 {
 			r := randomRequest(rng)
-			r.MinStages, r.Batch, r.Orchestration, r.Branches = 1, 1, "", "all"
+			r.MinStages, r.Batch, r.Branches = 1, 1, "all"
 			if r.Pipelines, r.LayerCap = 0, 0; r.Inputs > 1 { // side by side if all inputs pass together
 				r.Inputs, r.Batch = 2, 0
 			}
@@ -63,13 +63,16 @@ func TestBranchesComeTrue(t *testing.T) {
 				plans++
 				if len(document.Waves())-1 < len(document.Stages) {
 					waves++
+					if document.Workflow != nil {
+						driven++
+					}
 				}
 				holds(t, document, on)
 			}
 		}
 	}
-	if waves < 150 || plans-waves < 50 {
-		t.Errorf("%d plans, %d with functions side by side", plans, waves)
+	if waves < 150 || plans-waves < 50 || driven < 40 {
+		t.Errorf("%d plans, %d with functions side by side, %d of these by a workflow", plans, waves, driven)
 	}
 }
 

@@ -43,6 +43,9 @@ const initSeconds = 15
 // not fit into a state.
 func (d *deployment) handOver(i int) string {
 	s := d.stages[i].stage
+	if d.driven() { // the plan knows what states hold
+		return s.TransportOut
+	}
 	bytes := s.OutputBytes
 	if s.Branch > 0 { // the state holds what all of them hand on, beside what they are given
 		first := i - (s.Branch - 1)
@@ -127,7 +130,7 @@ func (d *deployment) step(k int, then member, failed string) object {
 		branches = append(branches, object{m("StartAt", stageState(i)), m("States", object{m(stageState(i), d.besideState(i, own)),
 			m(own, object{m("Type", "Pass"), m("Output", object{m("failed", "{% $states.input %}")}), m("End", true)})})})
 	}
-	tensors := "{% [$append($states.input.tensors, $states.result.tensors)] %}" // what no branch takes is for later stages; each finds its own by name
+	tensors := "{% " + d.joined(first) + " %}"
 	if k+2 == len(waves) {
 		tensors = "{% [$states.result.tensors] %}"
 	}
@@ -239,10 +242,10 @@ func (d *deployment) runState(i int, then member, failing list) object {
 func (d *deployment) runEvent(i int) object {
 	return object{
 		m("format", eventFormat), m("kind", "run"), m("request", execution), m("transportOut", d.handOver(i)), m("bucket", d.bucket),
-		m("keyPrefix", d.folder(fmt.Sprintf("p0/s%d/", i))), m("tensorBytes", d.tensorBytes()), m("untilMs", "{% "+untilMs+" %}"), m("tensors", "{% [$states.input.tensors] %}")}
+		m("keyPrefix", d.folder(fmt.Sprintf("p0/s%d/", i))), m("tensorBytes", d.tensorBytes()), m("untilMs", "{% "+untilMs+" %}"), m("tensors", "{% ["+d.given(i)+"] %}")}
 }
 
-// besideState runs a stage beside others, on all tensors that there are.
+// besideState runs a stage beside others, each on the tensors that it takes.
 func (d *deployment) besideState(i int, failed string) object {
 	f := &d.stages[i]
 	return invoke(f, aside(f.stage.Layers), d.runEvent(i), again(),

@@ -25,6 +25,7 @@ type deployment struct {
 	stages       []function
 	gateway      function
 	wake         bool // all stages are woken when a request arrives
+	tensors      *sideTensors
 }
 
 // function is one function of a deployment.
@@ -109,6 +110,9 @@ func newDeployment(p *plan.Plan, o Options) (*deployment, error) {
 			description:    describe(fmt.Sprintf("%s: stage %d of %d, %s", d.name, s.Index, len(p.Stages), s.Layers)),
 			timeoutSeconds: min(timeoutFloorSeconds+timeoutFactor*(s.InitUs+s.InputUs+s.ComputeUs+s.OutputUs)/1_000_000, limit),
 		})
+	}
+	if d.tensors, err = tensorsOf(p); err != nil {
+		return nil, err
 	}
 	d.gateway = function{id: "Gateway", key: "gateway", name: d.functions() + "gateway", memoryMB: p.Gateway.MemoryMB, temporaryMB: bought.TemporaryMB,
 		description: describe(d.name + ": gateway to " + p.Model.Name), timeoutSeconds: limit} // it waits for all stages, for as many passes as a batch takes

@@ -62,6 +62,24 @@ func noise(t testing.TB, rng *rand.Rand, port wire.TensorSpec) InvocationInput {
 	return InvocationInput{Name: port.Name, Data: file.Bytes()}
 }
 
+// planTowers plans a model for the local cloud, by options and their values.
+func planTowers(t testing.TB, model *load.Model, options ...string) *plan.Plan {
+	t.Helper()
+	r := planner.DefaultRequest()
+	all := append([]string{"platform", "local", "memory", "512", "objective", "latency"}, options...)
+	for i := 0; i < len(all); i += 2 {
+		o, _ := planner.OptionNamed(all[i])
+		if err := o.Parse(&r, all[i+1]); err != nil {
+			t.Fatal(err)
+		}
+	}
+	p, err := planner.Make(model, r)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
 // TestBranches deploys models of several towers with their towers in functions side by side, and holds the answers against
 // those of the whole model in one function.
 func TestBranches(t *testing.T) {
@@ -75,6 +93,8 @@ func TestBranches(t *testing.T) {
 	}{
 		{"one-stem", fixture.Towers{Size: 96, Filters: []int{32, 32, 32}, Depth: 4, Level: true}, nil, 3},
 		{"one-stem-in-objects", fixture.Towers{Size: 96, Filters: []int{32, 48}, Depth: 4}, []string{"transport", "s3", "scenario", "warm", "memory", "192", "branches", "all"}, 2},
+		{"by-a-workflow", fixture.Towers{Size: 96, Filters: []int{32, 32, 32}, Depth: 4, Level: true}, []string{"orchestration", "step-functions", "memory", "192", "branches", "all"}, 3},
+		{"workflow-of-objects", fixture.Towers{Size: 96, Filters: []int{32, 32}, Depth: 4, Apart: true, Separate: true}, []string{"orchestration", "step-functions", "transport", "s3", "scenario", "warm", "memory", "192", "branches", "all"}, 2},
 		{"two-inputs", fixture.Towers{Size: 96, Filters: []int{32, 32}, Depth: 4, Apart: true, Level: true}, []string{"packaging", "s3", "precision", "float32"}, 2},
 		{"two-outputs", fixture.Towers{Size: 96, Filters: []int{32, 32}, Depth: 4, Apart: true, Separate: true}, []string{"scenario", "cold-sequential", "memory", "256"}, 2},
 	} {
@@ -89,19 +109,7 @@ func TestBranches(t *testing.T) {
 			}
 			planned := func(changes ...string) *plan.Plan {
 				t.Helper()
-				r := planner.DefaultRequest()
-				all := append([]string{"platform", "local", "memory", "512", "objective", "latency"}, append(slices.Clone(way.request), changes...)...)
-				for i := 0; i < len(all); i += 2 {
-					o, _ := planner.OptionNamed(all[i])
-					if err := o.Parse(&r, all[i+1]); err != nil {
-						t.Fatal(err)
-					}
-				}
-				p, err := planner.Make(model, r)
-				if err != nil {
-					t.Fatal(err)
-				}
-				return p
+				return planTowers(t, model, append(slices.Clone(way.request), changes...)...)
 			}
 			fork := planned()
 			var cuts string

@@ -1,16 +1,23 @@
 package deploy
 
 import (
+	"bytes"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"partita/internal/fixture"
 	"partita/planner/diag"
 	"partita/planner/export"
+	"partita/planner/load"
 	"partita/planner/plan"
+	"partita/planner/synthetic"
 	"partita/server/cloud"
 )
 
@@ -86,6 +93,50 @@ func TestWorkflowEndsWhileAStageRuns(t *testing.T) {
 		}
 		s.nothingLeft(t, local)
 	}
+}
+
+// TestWorkflowEndsWhileOthersRun lets one of three stages side by side fail while another is still writing.
+func TestWorkflowEndsWhileOthersRun(t *testing.T) {
+	model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: fixture.Towers{Size: 64, Filters: []int{32, 32, 32}, Depth: 2, Level: true}.Keras()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var weights bytes.Buffer
+	if err := synthetic.Write(&weights, model); err != nil {
+		t.Fatal(err)
+	}
+	p := planTowers(t, model, "orchestration", "step-functions", "branches", "all", "transport", "s3", "scenario", "warm", "memory", "128")
+	beside := slices.IndexFunc(p.Stages, func(s plan.Stage) bool { return s.Branch == 2 })
+	if beside < 0 || p.Stages[beside-1].TransportOut != "s3" {
+		t.Fatalf("%d stages, none side by side", len(p.Stages))
+	}
+	document, err := p.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &slow{}
+	local, _ := startCloudBehind(t, s.before)
+	d := realDeployer(t, local, local)
+	feed, err := start(d, "flow", document, weights.String())
+	if err == nil {
+		err = outcome(t, feed)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := local.DeleteFunction(t.Context(), fmt.Sprintf("partita-flow-stage-%d", beside+1)); err != nil {
+		t.Fatal(err)
+	}
+	one, err := d.Get(t.Context(), "flow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s.match.Store(&slowness{http.MethodPut, fmt.Sprintf("/p0/s%d/", beside-1), 1500 * time.Millisecond})
+	_, err = d.Invoke(t.Context(), "flow", Invocation{Inputs: []InvocationInput{noise(t, rand.New(rand.NewPCG(1, 2)), one.Inputs[0])}})
+	if diag.CodeOf(err) != "invoke.no-function" || !strings.Contains(err.Error(), fmt.Sprintf("stage %d of %d", beside+1, len(p.Stages))) {
+		t.Errorf("%v", err)
+	}
+	s.nothingLeft(t, local)
 }
 
 // TestWorkflowEndsInTime lets a stage read for longer than an execution may take. Where the service does not end it before, the stage gives

@@ -123,22 +123,34 @@ func (n indexed) eval(s *scope) (any, error) {
 		return nil, err
 	}
 	items := together(nil, of)
-	at, err := n.at.eval(s)
-	if err != nil {
-		return nil, err
+	var found []any
+	for k, item := range items { // those at a place, or for which something holds
+		if err := s.spend(); err != nil {
+			return nil, err
+		}
+		at, err := n.at.eval(s.in(item))
+		if err != nil {
+			return nil, err
+		}
+		holds := truth(at)
+		if f, ok := number(at); ok {
+			place := int(math.Floor(f))
+			if place < 0 {
+				place += len(items)
+			}
+			holds = place == k
+		}
+		if holds {
+			found = append(found, item)
+		}
 	}
-	f, ok := number(at)
-	if !ok {
-		return nil, fmt.Errorf("a list is indexed by a %T: only numbers are known", at)
-	}
-	k := int(math.Floor(f))
-	if k < 0 {
-		k += len(items)
-	}
-	if k < 0 || k >= len(items) {
+	switch len(found) {
+	case 0:
 		return nothing{}, nil
+	case 1:
+		return found[0], nil
 	}
-	return items[k], nil
+	return found, nil
 }
 
 func (n arrayOf) eval(s *scope) (any, error) {

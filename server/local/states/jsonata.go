@@ -5,6 +5,7 @@ import (
 	"math"
 	"strconv"
 	"strings"
+	"unicode/utf16"
 	"unicode/utf8"
 )
 
@@ -164,6 +165,10 @@ func (p *parser) quoted(quote byte) string {
 			if p.at >= len(p.text) {
 				break
 			}
+			if p.text[p.at] == 'u' {
+				b.WriteRune(p.hexadecimal())
+				continue
+			}
 			k := strings.IndexByte(`"'\/bfnrt`, p.text[p.at])
 			if k < 0 {
 				p.fail("\\%c is no escape that is read", p.text[p.at])
@@ -176,6 +181,33 @@ func (p *parser) quoted(quote byte) string {
 	}
 	p.fail("a string does not end")
 	return ""
+}
+
+// hexadecimal reads the digits of a character from its u on, which stands for half of one where a second follows.
+func (p *parser) hexadecimal() rune {
+	unit := func(at int) rune {
+		if at+4 >= len(p.text) {
+			return -1
+		}
+		v, err := strconv.ParseUint(p.text[at+1:at+5], 16, 16)
+		if err != nil {
+			return -1
+		}
+		return rune(v)
+	}
+	c := unit(p.at)
+	if c < 0 {
+		p.fail("\\u is not followed by four digits")
+		return 0
+	}
+	p.at += 4
+	if utf16.IsSurrogate(c) && strings.HasPrefix(p.text[p.at+1:], `\u`) {
+		if whole := utf16.DecodeRune(c, unit(p.at+2)); whole != utf8.RuneError {
+			p.at += 6
+			return whole
+		}
+	}
+	return c
 }
 
 // binding is how tightly an operator binds what is to its left (JSONata's own table).

@@ -33,6 +33,8 @@ var expressions = []string{
 	`1 + 2 * 3`, `(1 + 2) * 3`, `7 % 4`, `7 / 2`, `-3 + 1`, `2 - -2`, `1 + $states.input.missing`, `$states.input.a + 1`, `$states.input.a < 2`, `'a' < 'b'`, `1 <= 1`, `2 >= 3`, `1 > $states.input.missing`,
 	`1 = 1`, `1 = '1'`, `$states.input.b = [1,2,3]`, `1 != 2`, `$states.input.missing = $states.input.missing`, `2 in $states.input.b`, `9 in $states.input.b`, `$states.input.t and $states.input.f`, `$states.input.f or $states.input.t`,
 	`$states.input.t ? 'yes' : 'no'`, `$states.input.f ? 'yes' : 'no'`, `$states.input.missing ? 1`, `$states.input.a = 1 ? 'one' : $states.input.a = 2 ? 'two' : 'many'`, `null`, `true`, `$nothing`, `$who`,
+	`$states.input.deep.list[k = 'x']`, `$states.input.deep.list[k in ['y', 'x']].k`, `[$states.input.deep.list[k in ['nobody']]]`, `[$states.input.deep.list[$exists(n)]]`, `$states.input.b[$ > 1]`, `$states.input.deep.list[k = 'x'][0].n[1]`,
+	`[$states.input.deep.list[k in ['x']]]`, `$states.input.one[true]`, `$states.input.a[$ = 1]`, `[[1, 2], [3]][0]`, `[[1]][0]`, `'a\u0024\u007b\ud83d\ude00z' & "\u00e9"`, `$states.input.missing[k = 1]`,
 	`1 in 1`, `$states.result[0].tensors`, `$states.result.step`, `[$append($states.result[0].steps, $states.result.step)]`, `[$states.result.tensors.object]`, `$states.result[1]`,
 }
 
@@ -126,7 +128,7 @@ process.stdin.on("end", async () => {
 }
 
 func TestWhatIsNotRead(t *testing.T) {
-	for _, e := range []string{"", "1 +", "(1", "[1", "{'a' 1}", "'open", "$sum([1])", "function($x){$x}", "$x := 1", "a ~> b", "*.a", "**", "a^(b)", "1..2", "$append(1)", "f(1)", `"\u00e9"`, strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100),
+	for _, e := range []string{"", "1 +", "(1", "[1", "{'a' 1}", "'open", "$sum([1])", "function($x){$x}", "$x := 1", "a ~> b", "*.a", "**", "a^(b)", "1..2", "$append(1)", "f(1)", `"\u00g9"`, strings.Repeat("(", 100) + "1" + strings.Repeat(")", 100),
 		strings.Repeat("1+", maxExpression) + "1", "a[b=1][", "@", "`x"} {
 		if n, err := parse(e); err == nil {
 			t.Errorf("%.40q is read as %T", e, n)
