@@ -59,7 +59,7 @@ func (p *Problem) pureTable(cold bool) *cost.Table {
 func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 	table := p.pureTable(cold)
 	overlapped := cold && p.coldScenario() == solve.ColdOverlapped
-	line := report.Timeline{StartUs: table.StartUsWhen(cold)}
+	line := report.Timeline{StartUs: table.StartUsWhen(cold), EndUs: table.EndUs()}
 	finish := line.StartUs
 	for first := 0; first < len(stages); {
 		end := first + 1
@@ -85,7 +85,7 @@ func (p *Problem) timeline(stages []plan.Stage, cold bool) report.Timeline {
 		}
 		first = end
 	}
-	line.LatencyUs = finish + table.EndUs()
+	line.LatencyUs = finish + line.EndUs
 	line.CostPicoUSD += p.outline.GatewayMs(line.LatencyUs) * table.GatewayPicoUSDPerMs()
 	return line
 }

@@ -99,16 +99,29 @@ type Reply struct {
 
 // Trace is what a request was measured to take and cost.
 type Trace struct {
-	LatencyUs       int64        `json:"latencyUs"`
-	DecodeUs        int64        `json:"decodeUs"`
-	GatewayBilledMs int64        `json:"gatewayBilledMs"`
-	CostPicoUSD     int64        `json:"costPicoUSD"`
-	Stages          []StageTrace `json:"stages"`
+	LatencyUs       int64 `json:"latencyUs"`
+	DecodeUs        int64 `json:"decodeUs"`
+	GatewayBilledMs int64 `json:"gatewayBilledMs"`
+	CostPicoUSD     int64 `json:"costPicoUSD"`
+	Passes          int   `json:"passes"`
+	Workflow        *struct {
+		BilledMs int64 `json:"billedMs"`
+	} `json:"workflow"` // where one drove the stages
+	Stages []StageTrace `json:"stages"`
+}
+
+// Driver names what drove the stages, and measured.
+func (t *Trace) Driver() string {
+	if t.Workflow != nil {
+		return "workflow"
+	}
+	return "gateway"
 }
 
 // StageTrace is one invocation of one stage.
 type StageTrace struct {
 	Index       int   `json:"index"`
+	Pass        int   `json:"pass"`
 	Cold        bool  `json:"cold"`
 	QueueUs     int64 `json:"queueUs"`
 	InitUs      int64 `json:"initUs"`

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"cmp"
 	"fmt"
 	"html"
 	"math"
@@ -21,9 +22,10 @@ type area struct {
 	left, right, top, bottom int64 // of what is inside the axes
 }
 
-// Margins that hold a chart's labels, and its height.
+// Margins that hold a chart's labels, and its height. The left one is at least so wide: longer figures have more.
 const (
-	marginLeft, marginRight = 64, 12
+	marginLeft, marginRight = 44, 12
+	letterWidth             = 7.6 // of the widest letters of figures
 	marginTop, marginBottom = 26, 40
 	narrow                  = 480 // pixels below which a drawing is for a phone
 )
@@ -37,6 +39,24 @@ func areaOf(room int64) area {
 	return a
 }
 
+// widen gives the figures on the left the room that they take.
+func (a *area) widen(y *report.Axis, yText func(float64) string) {
+	for _, v := range y.Apart(yApart) {
+		a.left = max(a.left, int64(float64(len([]rune(yText(v))))*letterWidth)+10)
+	}
+}
+
+// yApart is how far apart the figures on the left are at least, in pixels.
+const yApart = 28
+
+// axisPrice and axisMonth print figures on an axis: whole dollars without cents.
+func axisPrice(v float64) string {
+	return strings.TrimSuffix(report.Price(int64(math.Round(v))), ".00")
+}
+func axisMonth(v float64) string {
+	return strings.TrimSuffix(report.Month(int64(math.Round(v))), ".00")
+}
+
 // open begins the drawing.
 func (a *area) open(attributes string) string {
 	return fmt.Sprintf(`<svg viewBox="0 0 %d %d" %s>`, a.width, a.height, attributes)
@@ -44,7 +64,7 @@ func (a *area) open(attributes string) string {
 
 // axes draws a grid with round figures on both axes, and what the axes are.
 func (a *area) axes(b *strings.Builder, x, y *report.Axis, xLabel, yLabel string, xText, yText func(float64) string) {
-	for _, v := range y.Apart(28) {
+	for _, v := range y.Apart(yApart) {
 		at := pixel(y, v)
 		fmt.Fprintf(b, `<line class="axis" x1="%d" x2="%d" y1="%.1f" y2="%.1f"/><text x="%d" y="%.1f" text-anchor="end">%s</text>`, a.left, a.right, at, at, a.left-8, at+4, html.EscapeString(yText(v)))
 	}
@@ -100,7 +120,9 @@ func newFrontierPicture(document *plan.Plan, points [][2]int64, kept *plan.Plan,
 	if kept != nil && kept.Status != plan.Infeasible {
 		add(kept.LatencyUs, kept.CostPicoUSD)
 	}
-	p.x, p.y = report.NewAxis(us, p.left, p.right), report.NewAxis(cost, p.bottom, p.top)
+	p.y = report.NewAxis(cost, p.bottom, p.top)
+	p.widen(p.y, axisPrice)
+	p.x = report.NewAxis(us, p.left, p.right)
 	return p
 }
 
@@ -146,7 +168,7 @@ func (p *frontierPicture) ground(document *plan.Plan) string {
 	b := &strings.Builder{}
 	b.WriteString(p.open(`aria-hidden="true"`))
 	p.axes(b, p.x, p.y, "latency of a request", "$ per 100,000 requests",
-		func(v float64) string { return report.Duration(int64(math.Round(v))) }, func(v float64) string { return report.Price(int64(math.Round(v))) })
+		func(v float64) string { return report.Duration(int64(math.Round(v))) }, axisPrice)
 	b.WriteString(`<path class="frontier" d="`)
 	for i, one := range p.points {
 		x, y := p.place(one[0], one[1])
@@ -417,9 +439,13 @@ func (p *Page) choosePointUnder(e app.Event) {
 // frontierTable shows points of the frontier, each with a button that chooses it.
 func (p *Page) frontierTable(points []plan.Point) app.UI {
 	document := p.session.Answer.Plan
+	several := document.Batching != nil
+	sending := document.Sending()
 	return scrolled("Trade-offs").Body(app.Table().ID("trade-offs").Body(
 		app.THead().Body(app.Tr().Body(
-			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"), app.Th().Text("choose"),
+			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"),
+			app.If(several, func() app.UI { return app.Th().Text("inputs together") }), app.If(several, func() app.UI { return app.Th().Text("pipelines") }),
+			app.Th().Text("choose"),
 		)),
 		app.TBody().Body(app.Range(points).Slice(func(i int) app.UI {
 			point := points[i]
@@ -433,6 +459,8 @@ func (p *Page) frontierTable(points []plan.Point) app.UI {
 				app.Td().Text(report.Price(point.CostPicoUSD)),
 				app.Td().Text(len(point.Stages)),
 				app.Td().Class("words").Text(strings.Join(memory, ", ")),
+				app.If(several, func() app.UI { return app.Td().Text(cmp.Or(point.Batch, sending.Batch)) }),
+				app.If(several, func() app.UI { return app.Td().Text(max(point.Pipelines, 1)) }),
 				app.Td().Body(app.Button().Type("button").Class("small").Aria("pressed", chosen).
 					Aria("label", "Choose the plan of "+report.Duration(point.LatencyUs)).Text("Choose").
 					OnClick(func(app.Context, app.Event) {

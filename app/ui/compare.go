@@ -73,7 +73,7 @@ func (p *Page) comparison() app.UI {
 	if err != nil {
 		panic("ui: two plans cannot be compared: " + err.Error())
 	}
-	same := len(diff.Request)+len(diff.Basis)+len(diff.Stages)+len(diff.Gateway) == 0
+	same := len(diff.Request)+len(diff.Basis)+len(diff.Batching)+len(diff.Stages)+len(diff.Gateway)+len(diff.Workflow) == 0
 	return app.Section().Class("card").ID("compare").Body(
 		app.H2().Text("Compared with the plan kept"),
 		app.P().ID("compare-sentence").Class("lead").Text(keptWords(kept.Answer.Plan, p.session.Answer.Plan, same)),
@@ -98,7 +98,10 @@ func (p *Page) comparison() app.UI {
 				comparedBody("Figures", figures(kept.Answer, p.session.Answer)),
 				comparedBody("Asked", changedFields(diff.Request, nil)),
 				comparedBody("Rests on", changedFields(diff.Basis, nil)),
+				comparedBody("Inputs", changedFields(diff.Batching, nil)),
 				app.Range(diff.Stages).Slice(func(i int) app.UI { return stageBody(&diff.Stages[i]) }),
+				comparedBody("Gateway", changedFields(diff.Gateway, nil)),
+				comparedBody("Workflow", changedFields(diff.Workflow, nil)),
 			))
 		}),
 	)

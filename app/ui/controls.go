@@ -176,13 +176,24 @@ func (p *Page) controls() app.UI {
 			),
 			app.Input().ID(sliderID).Type("range").Min("0").Max(strconv.Itoa(sliderSteps)).Step(1).
 				Disabled(!feasible || fastest == cheapest).
-				Aria("valuetext", report.Duration(slo)).
+				Aria("valuetext", report.Duration(slo)).Aria("describedby", "slo-help").
 				OnInput(func(ctx app.Context, _ app.Event) { p.moveSlider(ctx, false) }).
 				OnChange(func(ctx app.Context, _ app.Event) { p.moveSlider(ctx, true) }),
-			app.Small().Text("fastest possible "+report.Duration(fastest)+", cheapest "+report.Duration(cheapest)),
+			app.Small().ID("slo-help").Text(spanHelp(fastest, cheapest, feasible)),
 		),
 		app.If(p.about != nil, func() app.UI { return p.options(r) }),
 	)
+}
+
+// spanHelp explains the slider.
+func spanHelp(fastestUs, cheapestUs int64, feasible bool) string {
+	switch {
+	case !feasible:
+		return "Nothing satisfies what is asked: the slider has nowhere to go"
+	case fastestUs == cheapestUs:
+		return "The fastest plan is the cheapest, at " + report.Duration(fastestUs)
+	}
+	return "Fastest possible " + report.Duration(fastestUs) + ", cheapest " + report.Duration(cheapestUs)
 }
 
 // options are the controls of the planner's options, the first ones open.

@@ -116,7 +116,10 @@ func (p *Page) preview() app.UI {
 						app.Td().Class("words").Text(fmt.Sprintf("%sstage-%d", names, i+1)), app.Td().Text(report.Memory(s.MemoryMB)),
 						app.Td().Text(report.Bytes(s.PackageBytes)), app.Td().Text(report.Bytes(s.WeightBytes)))
 				}),
-				app.Tr().Body(app.Td().Class("words").Text(names+"gateway"), app.Td().Text(report.Memory(document.Request.GatewayMemoryMB)), app.Td(), app.Td()),
+				app.Tr().Body(app.Td().Class("words").Text(names+"gateway"), app.Td().Text(report.Memory(document.Gateway.MemoryMB)), app.Td(), app.Td()),
+				app.If(document.Workflow != nil, func() app.UI {
+					return app.Tr().Body(app.Td().Class("words").Text(names+"workflow, a state machine that drives them"), app.Td(), app.Td(), app.Td())
+				}),
 			),
 		)),
 		app.P().ID("price").Text(p.priceOf(stored)),
@@ -232,18 +235,19 @@ func (p *Page) reply() app.UI {
 		of = state.PredictedBy(p.session.Answer.Plan)
 	}
 	predicted, start := of.Stages, startWords(of.Scenario)
+	passes := r.Trace.Passes > 1
 	return app.Div().ID("reply").Body(
 		app.If(len(r.Top) > 0, func() app.UI {
 			return app.Ol().ID("top").Body(app.Range(r.Top[0]).Slice(func(i int) app.UI {
 				return app.Li().Text(fmt.Sprintf("class %d: %.4f", r.Top[0][i].Index, r.Top[0][i].Score))
 			}))
 		}),
-		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
-			foundWords(r), report.Duration(r.Trace.LatencyUs), report.Price(r.Trace.CostPicoUSD),
+		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s, in the %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
+			foundWords(r), r.Trace.Driver(), report.Duration(r.Trace.LatencyUs), report.Price(r.Trace.CostPicoUSD),
 			start, report.Duration(of.LatencyUs), report.Price(of.CostPicoUSD))),
 		scrolled("Trace").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
-				app.Th().Text("#"), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
+				app.Th().Text("#"), app.If(passes, func() app.UI { return app.Th().Text("pass") }), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
 				app.Th().Text("predicted"), app.Th().Text("billed"), app.Th().Text("memory used"), app.Th().Text("$ per 100,000"), app.Th().Text("predicted"),
 			)),
 			app.TBody().Body(app.Range(r.Trace.Stages).Slice(func(i int) app.UI {
@@ -263,6 +267,7 @@ func (p *Page) reply() app.UI {
 				}
 				return row.Body(
 					app.Td().Body(app.Span().Class("swatch "+stageClass(s.Index)).Aria("hidden", "true"), app.Text(s.Index+1)),
+					app.If(passes, func() app.UI { return app.Td().Text(s.Pass + 1) }),
 					app.Td().Class("words").Text(found),
 					app.Td().Text(report.Duration(s.InitUs)), app.Td().Text(report.Duration(expected.InitUs)),
 					app.Td().Text(report.Duration(s.ComputeUs)), app.Td().Text(report.Duration(expected.ComputeUs)),

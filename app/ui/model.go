@@ -31,6 +31,7 @@ type modelView struct {
 	panning  bool    // the drawing is being dragged
 	panned   float64 // where the pointer was
 	pinch    pinch
+	listed   bool // the table of blocks is open
 
 	ground    string // drawing of a model, zoom and measure
 	groundFor groundKey
@@ -58,7 +59,7 @@ func (p *Page) known() *measured {
 func (p *Page) look() *modelView {
 	v := &p.view
 	if v.of != p.session.Model {
-		*v = modelView{of: p.session.Model, selected: -1, measure: v.measure}
+		*v = modelView{of: p.session.Model, selected: -1, measure: v.measure, listed: v.listed}
 	}
 	key := groundKey{of: v.of, unit: v.unit, measure: v.measure, room: p.room}
 	if measures[v.measure].planned {
@@ -111,7 +112,10 @@ func (p *Page) model() app.UI {
 				),
 		),
 		app.Div().Class("control").Body(
-			app.Label().For("layer").Text("Layer"),
+			app.Div().Class("line").Body(
+				app.Label().For("layer").Text("Layer"),
+				app.Output().ID("layer-value").For("layer").Text(p.layerWords(v.selected)),
+			),
 			app.Input().Type("range").ID("layer").Min("1").Max(strconv.Itoa(max(len(m.Layers), 1))).Step(1).Value(strconv.Itoa(v.selected+1)).
 				Aria("valuetext", p.layerWords(v.selected)).Aria("describedby", "layer-help").
 				OnInput(func(ctx app.Context, _ app.Event) {
@@ -119,10 +123,51 @@ func (p *Page) model() app.UI {
 						p.selectLayer(n-1, true)
 					}
 				}).OnKeyDown(p.layerKey),
-			app.Small().ID("layer-help").Text("Arrow keys go from layer to layer. [ and ] go along its edges, / finds. C ends a function after the layer, X forbids that, F leaves it to the planner. A cut can be dragged in the drawing."),
+			app.Small().ID("layer-help").Text("Arrow keys go from layer to layer. [ and ] go along its edges, / finds. C ends a function after the layer, X forbids that, F leaves it to the planner. In the drawing a cut can be dragged; two fingers, or the wheel with Ctrl, zoom."),
 		),
 		p.layerDetails(),
+		p.blocksTable(),
 	)
+}
+
+// blocksTable says of each block what the drawing shows of it. It is made once it is asked for.
+func (p *Page) blocksTable() app.UI {
+	v, m, known := &p.view, p.session.Model, p.known()
+	return app.Details().ID("blocks").On("toggle", func(ctx app.Context, _ app.Event) { v.listed = ctx.JSSrc().Get("open").Bool() }).Body(
+		app.Summary().Text("As a table"),
+		app.If(v.listed, func() app.UI {
+			all := blocksOf(m)
+			values := known.bars(v.measure)
+			return scrolled("Blocks").Body(app.Table().Body(
+				app.THead().Body(app.Tr().Body(
+					app.Th().Class("words").Text("block"), app.Th().Class("words").Text("layers"), app.Th().Class("words").Text("function"),
+					app.Th().Text(blockMeasure(v.measure)), app.Th().Text("crosses a cut after it"),
+				)),
+				app.TBody().Body(app.Range(all).Slice(func(i int) app.UI {
+					one := all[i]
+					value, crosses := "–", ""
+					if values != nil {
+						value = measures[v.measure].print(blockValue(v.measure, values[one.first:one.last+1]))
+					}
+					if one.last+1 < len(m.Crossing)-1 {
+						crosses = report.Bytes(m.Crossing[one.last+1])
+					}
+					return app.Tr().Body(
+						app.Td().Class("words").Text(one.name), app.Td().Class("words").Text(spanWords(one.first+1, one.last+1)), app.Td().Class("words").Text(known.functions(one)),
+						app.Td().Text(value), app.Td().Text(crosses),
+					)
+				})),
+			))
+		}),
+	)
+}
+
+// spanWords writes from where to where something goes.
+func spanWords(first, last int) string {
+	if first == last {
+		return strconv.Itoa(first)
+	}
+	return strconv.Itoa(first) + "–" + strconv.Itoa(last)
 }
 
 func (p *Page) layerWords(layer int) string {

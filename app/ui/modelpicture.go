@@ -5,6 +5,7 @@ import (
 	"html"
 	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	"partita/app/state"
@@ -176,6 +177,38 @@ func (m *measured) bars(measure int) []int64 {
 	return all
 }
 
+// blockMeasure names what is told of a block, and blockValue gives it: the sum of its layers', of memory the most.
+func blockMeasure(measure int) string {
+	if measure == memoryMeasure {
+		return measures[measure].label + ", at most"
+	}
+	return measures[measure].label
+}
+
+func blockValue(measure int, layers []int64) (value int64) {
+	for _, v := range layers {
+		if measure == memoryMeasure {
+			value = max(value, v)
+		} else {
+			value += v
+		}
+	}
+	return value
+}
+
+// memoryMeasure is the place of the measure that layers do not add up to.
+const memoryMeasure = 3
+
+// functions says in which functions a block's layers are.
+func (m *measured) functions(one block) string {
+	first, _, _ := m.stage(one.first)
+	last, _, _ := m.stage(one.last)
+	if first < 0 || last < 0 {
+		return "–"
+	}
+	return spanWords(first+1, last+1)
+}
+
 // height is a root, so that one huge dense layer does not flatten all others.
 func height(v, largest int64, room float64) float64 {
 	return room * math.Sqrt(float64(v)/float64(max(largest, 1)))
@@ -263,6 +296,9 @@ func boxes(b *strings.Builder, m *state.Model, l layout) {
 	}
 }
 
+// textWidth is about how wide a text is in a drawing, in pixels.
+func textWidth(text string) float64 { return letterWidth * float64(len([]rune(text))) }
+
 // clipped shortens a name to so many characters.
 func clipped(name string, most int) string {
 	if runes := []rune(name); len(runes) > most {
@@ -291,6 +327,16 @@ func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, unit float6
 		fmt.Fprintf(b, `<rect class="band %s" x="%.2f" y="0" width="%.2f" height="%.1f"/><rect fill="url(#hatch-%d)" x="%.2f" y="0" width="%.2f" height="%.1f"/>`,
 			stageClass(i), from, to-from, bottom, i%stageColours, from, to-from, bottom)
 	}
+	for _, s := range document.Stages {
+		from, to := l.x(answer.Place(s.FirstLayer-1, l.layers)), l.x(answer.Place(s.LastLayer, l.layers))
+		text := report.StageName(&s) + " · " + report.Memory(s.MemoryMB)
+		if short := strconv.Itoa(s.Index); to-from < textWidth(text)+8 {
+			if text = short; to-from < textWidth(text)+4 {
+				continue // the colour and the table say it
+			}
+		}
+		fmt.Fprintf(b, `<text class="strong function" x="%.1f" y="%.1f">%s</text>`, from+4, l.boxes+l.boxHeight+15, html.EscapeString(text))
+	}
 	if now.selected >= 0 && now.selected < l.layers {
 		fmt.Fprintf(b, `<rect class="selected" x="%.2f" y="1" width="%.2f" height="%.1f"/>`, l.x(now.selected), max(l.unit, 2), bottom-2)
 	}
@@ -315,7 +361,7 @@ func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, unit float6
 		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/><rect class="handle" x="%.2f" y="0" width="%d" height="%.1f"/>`,
 			class, x, x, bottom, class, x, l.line, x-handleWidth/2, handleWidth, bottom)
 		text := report.Bytes(s.InputBytes) + " " + s.TransportIn
-		from, room := x+offset, float64(len([]rune(text)))*7.5
+		from, room := x+offset, textWidth(text)
 		if anchor == "end" {
 			from -= room
 		}

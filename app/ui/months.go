@@ -49,7 +49,9 @@ func newMonthsPicture(m *report.Months, room int64) *monthsPicture {
 			costs = append(costs, math.Min(math.Max(float64(c), 1), dearest))
 		}
 	}
-	p.x, p.y = report.NewAxis(rates, p.left, p.right), report.NewAxis(costs, p.bottom, p.top)
+	p.y = report.NewAxis(costs, p.bottom, p.top)
+	p.widen(p.y, axisMonth)
+	p.x = report.NewAxis(rates, p.left, p.right)
 	return p
 }
 
@@ -68,7 +70,7 @@ func (p *monthsPicture) draw() string {
 	b := &strings.Builder{}
 	b.WriteString(p.open(`aria-hidden="true"`))
 	p.axes(b, p.x, p.y, "rate of requests", "$ per month",
-		func(v float64) string { return report.Rate(int64(math.Round(v))) }, func(v float64) string { return report.Month(int64(math.Round(v))) })
+		func(v float64) string { return report.Rate(int64(math.Round(v))) }, axisMonth)
 	var ends []label
 	for w := len(p.months.Ways) - 1; w >= 0; w-- {
 		fmt.Fprintf(b, `<path class="way way-%d" d="`, w%wayStyles)

@@ -25,10 +25,11 @@ func (p *Page) timeline() app.UI {
 	if len(answer.Plan.Stages) == 0 {
 		return app.Div()
 	}
+	flow := answer.Plan.Workflow != nil
 	one := func(id, title string, line *report.Timeline) app.UI {
 		return app.Div().ID(id).Body(
 			app.H3().Text(title+": "+report.Duration(line.LatencyUs)+", "+report.Price(line.CostPicoUSD)+" per 100,000 requests"),
-			app.Raw(timelineSVG(title, line, p.room)),
+			app.Raw(timelineSVG(title, line, flow, p.room)),
 		)
 	}
 	return app.Section().Class("card").ID("timeline").Body(
@@ -46,15 +47,20 @@ func (p *Page) timeline() app.UI {
 					app.Th().Class("words").Text("function"), app.Th().Text("starts at"), app.Th().Text("ready at"), app.Th().Text("called at"),
 					app.Th().Text("reads"), app.Th().Text("computes"), app.Th().Text("hands on"), app.Th().Text("ends at"),
 				)),
-				app.TBody().Body(append(timelineRows("cold", &answer.Cold), timelineRows("warm", &answer.Warm)...)...),
+				app.TBody().Body(append(timelineRows("cold", &answer.Cold, flow), timelineRows("warm", &answer.Warm, flow)...)...),
 			)),
 		),
 	)
 }
 
-func timelineRows(start string, line *report.Timeline) []app.UI {
+// timelineRows lists what happens when; flow: a workflow drives, and the gateway prepares the input and makes the answer.
+func timelineRows(start string, line *report.Timeline, flow bool) []app.UI {
+	driver := "gateway"
+	if flow {
+		driver = "workflow"
+	}
 	rows := []app.UI{app.Tr().Body(
-		app.Td().Class("words").Text(start+", gateway"), app.Td().Text("0"), app.Td().Text(report.Duration(line.StartUs)), app.Td().Text("0"),
+		app.Td().Class("words").Text(start+", "+driver), app.Td().Text("0"), app.Td().Text(report.Duration(line.StartUs)), app.Td().Text("0"),
 		app.Td(), app.Td(), app.Td(), app.Td().Text(report.Duration(line.LatencyUs)),
 	)}
 	for i := range line.Spans {
@@ -69,7 +75,7 @@ func timelineRows(start string, line *report.Timeline) []app.UI {
 	return rows
 }
 
-func timelineSVG(title string, line *report.Timeline, room int64) string {
+func timelineSVG(title string, line *report.Timeline, flow bool, room int64) string {
 	width := max(room, 240)
 	height := int64(timelineRow*(len(line.Spans)+1) + 24)
 	x := report.LinearAxis(0, float64(max(line.LatencyUs, 1)), timelineLeft, width-8)
@@ -91,10 +97,18 @@ func timelineSVG(title string, line *report.Timeline, room int64) string {
 				class, at(from), top, max(at(to)-at(from), 1), timelineBar, what, report.Duration(to-from))
 		}
 	}
-	row(0, "gateway", func(top int) {
-		bar("gateway init", top, 0, line.StartUs, "start")
-		bar("gateway", top, line.StartUs, line.LatencyUs, "drives")
-	})
+	if flow {
+		row(0, "workflow", func(top int) {
+			bar("gateway init", top, 0, line.StartUs, "the gateway starts and prepares the input")
+			bar("gateway", top, line.StartUs, line.LatencyUs-line.EndUs, "drives")
+			bar("gateway init", top, line.LatencyUs-line.EndUs, line.LatencyUs, "the gateway makes the answer")
+		})
+	} else {
+		row(0, "gateway", func(top int) {
+			bar("gateway init", top, 0, line.StartUs, "start")
+			bar("gateway", top, line.StartUs, line.LatencyUs, "drives")
+		})
+	}
 	for i := range line.Spans {
 		s := &line.Spans[i]
 		row(i+1, "function "+strconv.Itoa(i+1), func(top int) {

@@ -1,6 +1,7 @@
 package ui
 
 import (
+	"encoding/json"
 	"encoding/xml"
 	"errors"
 	"fmt"
@@ -171,8 +172,8 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	for name, picture := range map[string]string{
 		"chart": newFrontierPicture(document, points, document, 700).ground(document), "marks": newFrontierPicture(document, points, document, 300).marks(document, document),
 		"one point": newFrontierPicture(twoStages(solve.Warm), points[:1], nil, 0).ground(twoStages(solve.Warm)), "tip": newFrontierPicture(document, points, nil, 700).told(1),
-		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, 300),
-		"no time":  timelineSVG("", &report.Timeline{}, 700),
+		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, false, 300),
+		"no time":  timelineSVG("", &report.Timeline{}, true, 700),
 		"months":   newMonthsPicture(someMonths(), 700).draw(), "rate": newMonthsPicture(someMonths(), 700).mark(2_000_000), "way": wayLine(3),
 		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, layerWidth, 20),
 		"blocks": groundSVG(model, 0, []int64{48, 24}, 700), "layers": groundSVG(model, layerWidth, nil, 300),
@@ -193,6 +194,65 @@ func TestPicturesAreWellFormed(t *testing.T) {
 		}
 		if strings.Contains(picture, "NaN") || strings.Contains(picture, "Inf") {
 			t.Errorf("%s has a coordinate that is no number: %s", name, picture)
+		}
+	}
+}
+
+// Where a workflow drives, that is what the timeline says; the gateway is there before it and after.
+func TestTimelineOfAWorkflow(t *testing.T) {
+	line := &report.Timeline{LatencyUs: 1000, StartUs: 100, EndUs: 50, Spans: []report.Span{{WakeUs: 100, ReadyUs: 300, CallUs: 300, ComputeUs: 650}}}
+	with, without := timelineSVG("", line, true, 700), timelineSVG("", line, false, 700)
+	for _, want := range []string{">workflow<", "drives 850 µs", "makes the answer 50 µs"} {
+		if !strings.Contains(with, want) {
+			t.Errorf("a workflow's timeline lacks %q: %s", want, with)
+		}
+	}
+	if strings.Contains(without, "workflow") || !strings.Contains(without, "drives 900 µs") {
+		t.Errorf("the gateway's timeline is %s", without)
+	}
+	if r := (&state.Reply{}); r.Trace.Driver() != "gateway" {
+		t.Errorf("a reply without a workflow is from the %s", r.Trace.Driver())
+	}
+	r := &state.Reply{}
+	if err := json.Unmarshal([]byte(`{"trace": {"passes": 1, "workflow": {"billedMs": 100}}}`), r); err != nil || r.Trace.Driver() != "workflow" {
+		t.Errorf("a reply of a workflow is from the %s, %v", r.Trace.Driver(), err)
+	}
+}
+
+func TestPassWords(t *testing.T) {
+	several := &plan.Plan{Batching: &plan.Batching{Inputs: 64, Batch: 11, Pipelines: 6, Passes: 6}}
+	if got := passWords(several); got != "64 inputs in 6 passes of 11, the last of 9, over 6 pipelines at the same time. Sizes and times are of a pass of 11, what is billed and costs of all 6." {
+		t.Errorf("got %q", got)
+	}
+	together := &plan.Plan{Batching: &plan.Batching{Inputs: 8, Batch: 8, Pipelines: 1, Passes: 1}}
+	if got := passWords(together); got != "8 inputs together." {
+		t.Errorf("got %q", got)
+	}
+}
+
+// A block's figures are the sums of its layers', but for memory, which is taken again and again.
+func TestFiguresOfBlocks(t *testing.T) {
+	for measure := range measures {
+		want := int64(6)
+		if strings.HasPrefix(measures[measure].label, "memory") {
+			want = 3
+		}
+		if got := blockValue(measure, []int64{1, 3, 2}); got != want {
+			t.Errorf("%s of a block is %d, want %d", blockMeasure(measure), got, want)
+		}
+	}
+}
+
+// Figures beside an axis have room, however long they are.
+func TestFiguresHaveRoom(t *testing.T) {
+	for _, picoUSD := range []int64{1, 5_000_000, 123_456_789_012, 987_654_321_098_765} {
+		document := twoStages(solve.Warm)
+		document.CostPicoUSD = picoUSD
+		p := newFrontierPicture(document, [][2]int64{{1000, picoUSD}, {2000, picoUSD / 2}}, nil, 700)
+		for _, v := range p.y.Apart(yApart) {
+			if room := float64(p.left - 8); textWidth(axisPrice(v)) > room {
+				t.Errorf("%s has %v pixels of room", axisPrice(v), room)
+			}
 		}
 	}
 }

@@ -6,6 +6,7 @@ type Timeline struct {
 	LatencyUs   int64
 	CostPicoUSD int64
 	StartUs     int64 // until the gateway calls the first function
+	EndUs       int64 // after the last function, where a workflow drives and the gateway makes the answer; the gateway's own driving has none
 	Spans       []Span
 }
 

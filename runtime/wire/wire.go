@@ -266,7 +266,7 @@ type GatewayReply struct {
 // Trace is what one request was measured to take and cost.
 type Trace struct {
 	Request         string `json:"request"`
-	LatencyUs       int64  `json:"latencyUs"` // in the gateway: from event to reply
+	LatencyUs       int64  `json:"latencyUs"` // in the gateway, or the workflow that drives: from event to reply
 	DecodeUs        int64  `json:"decodeUs"`  // decoding and preprocessing of the inputs
 	GatewayBilledMs int64  `json:"gatewayBilledMs"`
 	CostPicoUSD     int64  `json:"costPicoUSD"`

@@ -142,7 +142,11 @@ func showInvocation(w io.Writer, d *invocation) error {
 	}
 	t := &d.Trace
 	page.Line("")
-	page.Line("%s in the gateway, %s per 100,000 such requests (measured)", report.Duration(t.LatencyUs), report.Dollars(t.CostPicoUSD, report.Requests))
+	driver := "gateway"
+	if t.Workflow != nil {
+		driver = "workflow"
+	}
+	page.Line("%s in the %s, %s per 100,000 such requests (measured)", report.Duration(t.LatencyUs), driver, report.Dollars(t.CostPicoUSD, report.Requests))
 	if t.Passes > 1 {
 		page.Line("%d passes over %s", t.Passes, report.Count(max(t.Pipelines, 1), "pipeline"))
 	}

@@ -290,3 +290,43 @@ func TestPageExports(t *testing.T) {
 		}
 	}
 }
+
+// TestPageTellsOfSeveralInputs shows how the inputs of a request are sent in every table, none of which is cut off, nor the charts' figures.
+func TestPageTellsOfSeveralInputs(t *testing.T) {
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.builtIn("ResNet50")
+	b.click("keep")
+	if b.evaluate(`document.getElementById("trade-offs").innerText.includes("pipelines")`) == "true" {
+		t.Error("of one input the table of trade-offs tells how it is sent")
+	}
+	b.set("inputs", "64", "change")
+	b.set("min-stages", "3", "change")
+	b.wait("how they are sent", "passes")
+	b.settled()
+	sent := regexp.MustCompile(`in (\d+) passes of (\d+).* over (\d+) pipelines`).FindStringSubmatch(b.text("passes"))
+	if sent == nil {
+		t.Fatalf("the table of functions says %q", b.text("passes"))
+	}
+	cells := func(row string) []string { return strings.Split(b.evaluate(row+".innerText"), "\t") }
+	if head, row := cells(`document.querySelector("#trade-offs thead tr")`), cells(`document.querySelector("#trade-offs [aria-pressed=true]").closest("tr")`); len(row) != 7 || head[4] != "inputs together" || row[4] != sent[2] || head[5] != "pipelines" || row[5] != sent[3] {
+		t.Errorf("the plan sends its inputs as %v, its row of trade-offs is %q", sent, row)
+	}
+	if row := cells(`document.querySelector("#stages tbody tr")`); !strings.Contains(strings.Join(row, " "), " "+sent[1]+" ") {
+		t.Errorf("a function of %s passes has the row %q", sent[1], row)
+	}
+	if text := b.text("compared"); !strings.Contains(text, "Inputs\n") || !strings.Contains(text, "pipelines") {
+		t.Errorf("the comparison says %q", text)
+	}
+	b.until("the months", `document.querySelector("#months[aria-busy=false]") !== null`)
+	if cut := b.evaluate(`[...document.querySelectorAll(".plot svg text")].filter((e) => e.getBoundingClientRect().left < e.closest(".plot").getBoundingClientRect().left - 1).map((e) => e.textContent)`); cut != "" {
+		t.Errorf("the charts cut off %s", cut)
+	}
+	if cut := b.evaluate(`[...document.querySelectorAll("main .scroll")].filter((e) => e.scrollWidth > e.clientWidth + 1).map((e) => e.ariaLabel)`); cut != "" {
+		t.Errorf("on a wide screen these tables are cut off: %s", cut)
+	}
+	b.evaluate(`void (document.getElementById("blocks").open = true)`)
+	b.until("the blocks", `document.querySelectorAll("#blocks tbody tr").length >= 4`)
+	weights := b.text("blocks")
+	b.set("measure", "1", "change")
+	b.until("their work", fmt.Sprintf(`document.getElementById("blocks").innerText !== %q && document.querySelector("#blocks thead").innerText.includes("multiply-accumulates")`, weights))
+}

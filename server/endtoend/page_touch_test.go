@@ -150,7 +150,10 @@ func TestPageModelByTouch(t *testing.T) {
 	b.settled()
 	b.phone()
 	b.do("let it be drawn", chromedp.Sleep(drawing))
-	chosen := func() string { b.settled(); return b.evaluate(`document.querySelector("#layer-details h3")?.innerText`) }
+	chosen := func() string {
+		b.settled()
+		return b.evaluate(`document.querySelector("#layer-details h3")?.innerText`)
+	}
 	b.swipes("layers-drawing", chosen)
 
 	b.center("layers-drawing")

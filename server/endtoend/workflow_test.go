@@ -45,6 +45,9 @@ func TestWorkflows(t *testing.T) {
 			t.Fatalf("%+v", document.Request)
 		}
 		mustPartita(t, "deploy", file, "--weights", j.weights, "--name", "flow", "--server", p.url, "--yes", "--json")
+		if text := mustPartita(t, append([]string{"invoke", "flow", "--server", p.url}, c.inputs()...)...); !strings.Contains(text, " in the workflow, ") || strings.Contains(text, "in the gateway") {
+			t.Errorf("of a request that a workflow drives it is said %q", text)
+		}
 		for range 2 {
 			trace := traceOf(t, p, c, "flow")
 			if len(trace.Stages) != asked.stages || trace.Workflow == nil || trace.Workflow.BilledMs%100 != 0 || trace.Workflow.BilledMs*1000 < trace.LatencyUs {
