@@ -55,6 +55,11 @@ func (s *Store) before(w http.ResponseWriter, r *http.Request) error {
 	if !printable(key) {
 		return gofakes3.ErrorMessage(gofakes3.ErrInvalidURI, "keys with control characters or invalid UTF-8 cannot be listed and are refused")
 	}
+	for _, name := range subresources {
+		if query.Has(name) {
+			return s.subresource(w, r, name, bucketName, key)
+		}
+	}
 	switch r.Method {
 	case http.MethodGet, http.MethodHead:
 		if match := r.Header.Get("If-Match"); match != "" && key != "" {
@@ -69,17 +74,7 @@ func (s *Store) before(w http.ResponseWriter, r *http.Request) error {
 		r.Header.Del("X-Amz-Security-Token")
 		if key == "" { // of a bucket: location and other settings, of which there are none
 			r.Body = http.MaxBytesReader(w, r.Body, maxXMLBytes)
-			for _, part := range []string{"publicAccessBlock", "tagging", "encryption", "lifecycle", "policy", "ownershipControls"} {
-				if query.Has(part) {
-					return gofakes3.ErrNotImplemented
-				}
-			}
 			return nil
-		}
-		for _, part := range []string{"acl", "tagging", "legal-hold", "retention"} {
-			if query.Has(part) { // gofakes3 would take the setting for the object
-				return gofakes3.ErrNotImplemented
-			}
 		}
 		return unframe(r)
 	case http.MethodPost:
@@ -102,6 +97,31 @@ func (s *Store) before(w http.ResponseWriter, r *http.Request) error {
 		return gofakes3.ErrMethodNotAllowed
 	}
 	return nil
+}
+
+// subresources are what buckets and objects have besides themselves, as far as gofakes3 does not know it (S3 API reference, 2026): it
+// would take what is asked for, set or deleted for the bucket or object itself.
+var subresources = []string{"abac", "accelerate", "acl", "analytics", "attributes", "cors", "encryption", "intelligent-tiering", "inventory", "legal-hold",
+	"lifecycle", "logging", "metadataConfiguration", "metadataTable", "metrics", "notification", "object-lock", "ownershipControls", "policy", "policyStatus",
+	"publicAccessBlock", "renameObject", "replication", "requestPayment", "restore", "retention", "select", "session", "tagging", "torrent", "website"}
+
+// subresource answers a request for one. There are none, but clients ask for an object's tags before they copy it in parts.
+func (s *Store) subresource(w http.ResponseWriter, r *http.Request, name, bucketName, key string) error {
+	if name != "tagging" || key == "" || r.Method != http.MethodGet && r.Method != http.MethodDelete {
+		return gofakes3.ErrNotImplemented
+	}
+	if _, _, err := s.entry(bucketName, key); err != nil {
+		return err
+	}
+	if r.Method == http.MethodDelete {
+		w.WriteHeader(http.StatusNoContent)
+		return errServed
+	}
+	writeXML(w, http.StatusOK, struct {
+		XMLName xml.Name `xml:"http://s3.amazonaws.com/doc/2006-03-01/ Tagging"`
+		TagSet  struct{}
+	}{})
+	return errServed
 }
 
 // printable tells whether a key can stand in an XML document.
