@@ -97,7 +97,8 @@ tools:
 	fi
 
 .PHONY: test
-test: test-tools build ## install what the tests need and run them all: unit, integration, browser
+test: test-tools ## install what the tests need, build and run them all: unit, integration, browser
+	@$(MAKE) --no-print-directory build # not before the tools: functions for the other processor are built where its compiler is
 	@test -z "$$(gofmt -l app planner runtime server web internal)" || { echo "not formatted:"; gofmt -l app planner runtime server web internal; exit 1; }
 	CGO_ENABLED=1 go vet ./...
 	GOOS=js GOARCH=wasm go vet ./app/...
@@ -113,27 +114,31 @@ test-models: build ## deploy every model of the shared test data in 1, 2 and 4 s
 check-milp: test-tools ## compare the optimiser with CBC on thousands of random problems and the zoo with nearly all its cuts (an hour)
 	CGO_ENABLED=1 PARTITA_TEST_MILP=1 go test -count=1 -timeout 4h -v ./internal/milp
 
+# What the tests need beyond what builds the product, as what is looked for and Debian's package of it. Without the first two most tests
+# cannot run; without one of the others some are skipped, and say so.
+NEEDED_BY_TESTS = chromium:chromium+fonts-dejavu-core hdf5.pc:libhdf5-dev+pkg-config
+USED_BY_TESTS = cbc:coinor-cbc qemu-aarch64-static:qemu-user-static $(OTHER_CC):$(if $(filter arm64,$(ORT_ARCH)),gcc-x86-64-linux-gnu,gcc-aarch64-linux-gnu+libc6-dev-arm64-cross) \
+	aws:awscli boto3.py:python3-boto3 h5dump:hdf5-tools pdftotext:poppler-utils python3:python3 unzip:unzip
+
 .PHONY: test-tools
-test-tools:
-	@if ! command -v chromium >/dev/null; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core >/dev/null; \
-		else echo "the browser tests need Chromium. Install it with: sudo apt-get install chromium" >&2; exit 1; fi; \
-	fi
+test-tools: | tools
+	@missing() { \
+		for tool in "$$@"; do case $$tool in \
+			*.pc:*) pkg-config --exists $${tool%.pc:*} 2>/dev/null;; \
+			*.py:*) python3 -c "import $${tool%.py:*}" 2>/dev/null || /usr/bin/python3 -c "import $${tool%.py:*}" 2>/dev/null;; \
+			*) command -v $${tool%:*} >/dev/null;; \
+		esac || echo $${tool#*:} | tr + ' '; done; \
+	}; \
+	needed=$$(missing $(NEEDED_BY_TESTS)); used=$$(missing $(USED_BY_TESTS)); \
+	if [ -n "$$needed$$used" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq; DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$needed $$used >/dev/null; \
+		needed=$$(missing $(NEEDED_BY_TESTS)); used=$$(missing $(USED_BY_TESTS)); \
+	fi; \
+	if [ -n "$$used" ]; then echo "some tests will be skipped. To run them: sudo apt-get install" $$used >&2; fi; \
+	if [ -n "$$needed" ]; then echo "most tests cannot run. To run them: sudo apt-get install" $$needed >&2; exit 1; fi
 	@for folder in planner/export/testdata/asl server/endtoend/testdata/axe; do \
 		[ $$folder/node_modules -nt $$folder/package-lock.json ] || \
 		(cd $$folder && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error && touch node_modules) || exit 1; \
-	done
-	@if ! pkg-config --exists hdf5 2>/dev/null; then \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends libhdf5-dev pkg-config >/dev/null; \
-		else echo "the tests compare with libhdf5. Install it with: sudo apt-get install libhdf5-dev pkg-config" >&2; exit 1; fi; \
-	fi
-	@for tool in cbc:coinor-cbc qemu-aarch64-static:qemu-user-static $(OTHER_CC):$(if $(filter arm64,$(ORT_ARCH)),gcc-x86-64-linux-gnu,gcc-aarch64-linux-gnu+libc6-dev-arm64-cross); do \
-		if command -v $${tool%:*} >/dev/null; then continue; fi; \
-		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $$(echo $${tool#*:} | tr + ' ') >/dev/null; \
-		else echo "tests that need $${tool%:*} will be skipped. Install it with: sudo apt-get install $$(echo $${tool#*:} | tr + ' ')" >&2; fi; \
 	done
 
 .PHONY: fuzz
@@ -153,7 +158,7 @@ bench: build ## measure the design's targets, as ratios in one run, and print th
 	CGO_ENABLED=1 go test -run '^$$' -bench '^BenchmarkTargets$$' -benchtime 1x -timeout 30m ./server/endtoend
 
 .PHONY: screenshots
-screenshots: build test-tools ## take the README's pictures of the page anew
+screenshots: test-tools build ## take the README's pictures of the page anew
 	@mkdir -p web/screenshots
 	CGO_ENABLED=1 PARTITA_SCREENSHOTS=$(CURDIR)/web/screenshots go test -count=1 -run '^TestPagePictures$$' ./server/endtoend
 

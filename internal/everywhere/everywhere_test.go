@@ -27,27 +27,20 @@ var targets = []target{
 		if runtime.GOOS == "linux" && runtime.GOARCH == "arm64" {
 			return nil
 		}
-		for _, name := range []string{"qemu-aarch64-static", "qemu-aarch64"} {
-			if path, err := exec.LookPath(name); err == nil {
-				return []string{path}
-			}
-		}
-		t.Skip("no QEMU to run arm64 programs with: make test-tools, or sudo apt-get install qemu-user-static")
-		return nil
+		return []string{fixture.Tool(t, "qemu-aarch64-static", "the hashes of plans on arm64", "make test-tools, or sudo apt-get install qemu-user-static")}
 	}},
 	{"linux", "amd64", func(t *testing.T) []string {
 		if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
-			t.Skip("this machine is no amd64 one")
+			t.Skip("this machine is no amd64 one, so the hashes of plans on amd64 are not tested: run the tests on one")
 		}
 		return nil
 	}},
 	{"js", "wasm", func(t *testing.T) []string {
-		if _, err := exec.LookPath("node"); err != nil {
-			t.Skip("no Node.js to run WebAssembly with: sudo apt-get install nodejs")
-		}
-		root, err := exec.Command("go", "env", "GOROOT").Output()
+		const untested = "the hashes of plans in WebAssembly"
+		fixture.Node(t, untested)
+		root, err := exec.Command(fixture.Tool(t, "go", untested, "sudo apt-get install golang-go"), "env", "GOROOT").Output()
 		if err != nil {
-			t.Skip("no go command: ", err)
+			t.Fatal(err)
 		}
 		return []string{filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "go_js_wasm_exec")}
 	}},

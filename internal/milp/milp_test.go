@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"partita/internal/fixture"
 	"partita/planner/solve"
 )
 
@@ -47,11 +48,8 @@ func random(rng *rand.Rand, scenario solve.Scenario, nodes, options int, times, 
 }
 
 func mustFind(t testing.TB) CBC {
-	c, err := FindCBC()
-	if err != nil {
-		t.Skip(err)
-	}
-	return c
+	t.Helper()
+	return CBC{Path: fixture.Tool(t, "cbc", "the optimiser against CBC", "make test-tools, or sudo apt-get install coinor-cbc")}
 }
 
 // ours is what package solve found, and what its choices stand for.

@@ -12,6 +12,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/fixture"
 	"partita/planner/plan"
 	"partita/runtime/wire"
 )
@@ -88,15 +89,9 @@ func TestStateMachineIsConnected(t *testing.T) {
 // checkers is the folder with the npm packages that check state machines; the test is skipped without them.
 func checkers(t *testing.T) (node, folder string) {
 	t.Helper()
-	node = tool(t, "node")
-	folder, err := filepath.Abs(filepath.Join("testdata", "asl"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(filepath.Join(folder, "node_modules", "asl-validator")); err != nil {
-		t.Skip("the checkers of state machines are not installed: run npm ci --ignore-scripts in planner/export/testdata/asl")
-	}
-	return node, folder
+	const untested = "whether others take the state machines"
+	modules := filepath.Dir(fixture.File(t, untested, "make test-tools", "planner/export/testdata/asl/node_modules/asl-validator"))
+	return fixture.Node(t, untested), filepath.Dir(modules)
 }
 
 func writeMachine(t *testing.T, p *plan.Plan) string {

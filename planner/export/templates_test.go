@@ -12,6 +12,7 @@ import (
 
 	"github.com/goccy/go-yaml"
 
+	"partita/internal/fixture"
 	"partita/planner/plan"
 )
 
@@ -149,18 +150,8 @@ func TestPolicies(t *testing.T) {
 	}
 }
 
-// tool finds a checker on this machine, or skips the test.
-func tool(t *testing.T, name string) string {
-	t.Helper()
-	path, err := exec.LookPath(name)
-	if err != nil {
-		t.Skipf("%s is not installed: its check is left out", name)
-	}
-	return path
-}
-
 func TestCloudFormationLint(t *testing.T) {
-	lint := tool(t, "cfn-lint")
+	lint := fixture.Tool(t, "cfn-lint", "whether cfn-lint takes the templates for CloudFormation and SAM", "pip install cfn-lint", "--version")
 	dir := t.TempDir()
 	var files []string
 	for name, p := range map[string]*plan.Plan{"three": sample(t), "hostile": hostile(t), "fetching": fetching(t), "imaged": imaged(t), "driven": driven(t), "driven whole": drivenBy(whole(t)), "driven hostile": drivenBy(hostile(t))} {
@@ -189,7 +180,7 @@ func pluginFolder(t *testing.T) string {
 }
 
 func TestTerraform(t *testing.T) {
-	terraform := tool(t, "terraform")
+	terraform := fixture.Tool(t, "terraform", "whether Terraform takes its files", "install Terraform 1, of which the folder with the program is in PATH", "version")
 	run := func(dir string, args ...string) {
 		t.Helper()
 		c := exec.CommandContext(t.Context(), terraform, args...)
@@ -215,7 +206,8 @@ func TestTerraform(t *testing.T) {
 		run(dir, "fmt", "-check", "-diff", "main.tf")
 	}
 	if plugins == "" {
-		t.Skip("terraform validate needs the AWS provider: name a folder with it in PARTITA_TERRAFORM_PLUGINS")
+		t.Skip("Terraform's AWS provider is missing, so this is not tested: whether terraform validate takes the files, which were found well formed. " +
+			"To test it: terraform providers mirror FOLDER, beside a file that requires hashicorp/aws, and PARTITA_TERRAFORM_PLUGINS=FOLDER")
 	}
 	run(dir, "init", "-backend=false", "-input=false", "-no-color")
 	run(dir, "validate", "-no-color")

@@ -345,9 +345,6 @@ func TestBindModels(t *testing.T) {
 				t.Fatal(err)
 			}
 			m, err := ParseVersion(config, version)
-			if diag.CodeOf(err) == "keras.unsupported-layer" {
-				t.Skip(err)
-			}
 			if err != nil {
 				t.Fatal(err)
 			}

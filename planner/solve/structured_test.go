@@ -63,13 +63,10 @@ func TestStructured(t *testing.T) {
 // TestAgainstIndependent compares the frontiers with those of a solver that shares no code with this one. It is not part
 // of the project, so the test skips where it is absent.
 func TestAgainstIndependent(t *testing.T) {
-	if _, err := exec.LookPath("go"); err != nil {
-		t.Skip("no go command to build the independent solver with: ", err)
-	}
 	source := fixture.Shared(t, "check", "solve")
 	dir := t.TempDir()
 	program := filepath.Join(dir, "solve")
-	build := exec.Command("go", "build", "-o", program, ".")
+	build := exec.Command(fixture.Tool(t, "go", "the frontiers against those of another solver", "sudo apt-get install golang-go"), "build", "-o", program, ".")
 	build.Dir = source
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building it: %v\n%s", err, out)

@@ -2,8 +2,6 @@ package stage
 
 import (
 	"bytes"
-	"compress/gzip"
-	"io"
 	"math"
 	"os"
 	"path/filepath"
@@ -23,20 +21,7 @@ import (
 // modelStage packs a whole model of the shared test data as one stage and gives its folder and the model's input.
 func modelStage(tb testing.TB, model string) (dir string, input []wire.Tensor) {
 	tb.Helper()
-	folder := fixture.Shared(tb, "models", filepath.Dir(model))
-	content, err := os.ReadFile(filepath.Join(folder, filepath.Base(model)))
-	if err != nil {
-		tb.Skip(err)
-	}
-	if strings.HasSuffix(model, ".gz") {
-		z, err := gzip.NewReader(bytes.NewReader(content))
-		if err != nil {
-			tb.Fatal(err)
-		}
-		if content, err = io.ReadAll(z); err != nil {
-			tb.Fatal(err)
-		}
-	}
+	content := fixture.Read(tb, fixture.Shared(tb, "models", filepath.FromSlash(model)))
 	file := load.File{Name: strings.TrimSuffix(filepath.Base(model), ".gz"), Size: int64(len(content)), Reader: bytes.NewReader(content)}
 	m, err := load.Open(file)
 	if err != nil {
@@ -54,7 +39,7 @@ func modelStage(tb testing.TB, model string) (dir string, input []wire.Tensor) {
 	if err := stages[0].WriteDir(dir, weights); err != nil {
 		tb.Fatal(err)
 	}
-	array, err := os.ReadFile(filepath.Join(folder, "input_0.npy"))
+	array, err := os.ReadFile(fixture.Shared(tb, "models", filepath.Dir(model), "input_0.npy"))
 	if err != nil {
 		tb.Fatal(err)
 	}

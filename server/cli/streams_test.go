@@ -77,7 +77,7 @@ func TestInterruptedWhileWaitingForInput(t *testing.T) {
 // TestModelFromPipe reads a model from a file that is no regular one, as the shell's <(...) gives.
 func TestModelFromPipe(t *testing.T) {
 	if runtime.GOOS != "linux" {
-		t.Skip("needs /dev/fd")
+		t.Skip("models from pipes are tested on Linux only, by its /dev/fd: run the tests there")
 	}
 	r, w, err := os.Pipe()
 	if err != nil {

@@ -10,15 +10,13 @@ import (
 	"testing"
 	"time"
 
+	"partita/internal/fixture"
 	"partita/planner/diag"
 )
 
 // TestRepositories makes, finds and removes a repository in an implementation of ECR that is not ours.
 func TestRepositories(t *testing.T) {
-	program, err := exec.LookPath("moto_server")
-	if err != nil {
-		t.Skip("moto_server is not installed")
-	}
+	program := fixture.Tool(t, "moto_server", "repositories in a service that is not ours", "pip install 'moto[server]'")
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -30,7 +28,7 @@ func TestRepositories(t *testing.T) {
 	server := exec.CommandContext(ctx, program, "-H", "127.0.0.1", "-p", port)
 	server.Env = append(os.Environ(), "PYTHONUNBUFFERED=1")
 	if err := server.Start(); err != nil {
-		t.Skip(err)
+		t.Fatal(err)
 	}
 	defer func() { cancel(); _ = server.Wait() }()
 	for range 200 {

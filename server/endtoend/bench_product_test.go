@@ -52,11 +52,11 @@ func (p *product) peakMB(b *testing.B) float64 {
 	b.Helper()
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", p.process.Process.Pid))
 	if err != nil {
-		b.Skip("the peak of a process's memory is not told here: ", err)
+		b.Skip("the peak of the server's memory is not measured: /proc, where Linux tells it, is missing: ", err)
 	}
 	found := peakResident.FindSubmatch(status)
 	if found == nil {
-		b.Skip("the kernel does not tell the peak of a process's memory")
+		b.Skip("the peak of the server's memory is not measured: this kernel does not tell it (VmHWM in /proc/PID/status)")
 	}
 	kB, err := strconv.ParseFloat(string(found[1]), 64)
 	if err != nil {
@@ -145,7 +145,7 @@ func benchPageSize(b *testing.B, t *targets) {
 	page := filepath.Join(fixture.Root(), "web", "dist", "app.wasm")
 	planner := filepath.Join(fixture.Root(), "web", "dist", "planner.wasm")
 	if _, err := os.Stat(page + ".br"); err != nil {
-		b.Skip("web/dist is not built: run make build")
+		b.Skip("web/dist is not built, so the sizes of the page are not told: make build")
 	}
 	t.add("app.wasm, brotli", atMost(2, "MB"), float64(fileSize(b, page+".br"))/1e6,
 		"raw "+megabytes(fileSize(b, page))+"; its planner "+megabytes(fileSize(b, planner+".br"))+", raw "+megabytes(fileSize(b, planner)))
@@ -153,10 +153,7 @@ func benchPageSize(b *testing.B, t *targets) {
 
 // benchSecondBuild measures `make run` when nothing has changed, until the server answers.
 func benchSecondBuild(b *testing.B, t *targets) {
-	program, err := exec.LookPath("make")
-	if err != nil {
-		b.Skip("make is not installed")
-	}
+	program := fixture.Tool(b, "make", "how long a second build takes", "sudo apt-get install make")
 	build := func() error {
 		command := exec.Command(program, "build")
 		command.Dir = fixture.Root()

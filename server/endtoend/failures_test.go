@@ -23,10 +23,7 @@ func listed(t testing.TB, p *product) string {
 // aws runs the AWS command line against the local cloud, and skips the test when the program is absent.
 func aws(t testing.TB, p *product, args ...string) string {
 	t.Helper()
-	program, err := exec.LookPath("aws")
-	if err != nil {
-		t.Skip("the AWS command line (aws) is not installed")
-	}
+	program := fixture.AWS(t, "what another client sees of a deployment")
 	command := exec.Command(program, append([]string{"--endpoint-url", p.url + "/aws"}, args...)...)
 	command.Env = append(os.Environ(), "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test", "AWS_DEFAULT_REGION=us-east-1", "AWS_PAGER=", "AWS_EC2_METADATA_DISABLED=true")
 	var stderr bytes.Buffer

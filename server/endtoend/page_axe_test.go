@@ -3,8 +3,6 @@ package endtoend
 import (
 	"context"
 	"encoding/json"
-	"os"
-	"path/filepath"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
@@ -17,10 +15,8 @@ import (
 // axe looks at the page as it is for what keeps people from using it, by the rules of WCAG 2.2 AA and best practice.
 func (b *browser) axe(where string) {
 	b.t.Helper()
-	script, err := os.ReadFile(filepath.Join(fixture.Root(), "server", "endtoend", "testdata", "axe", "node_modules", "axe-core", "axe.min.js"))
-	if err != nil {
-		b.t.Skip("axe-core is not installed: make test-tools installs it")
-	}
+	script := fixture.Read(b.t, fixture.File(b.t, "whether the page is in the way of anybody, by the rules of axe", "make test-tools",
+		"server/endtoend/testdata/axe/node_modules/axe-core/axe.min.js"))
 	if b.evaluate("typeof window.axe") == "undefined" {
 		b.do("load axe", chromedp.Evaluate[chromedp.Void](string(script)+"; undefined"))
 	}

@@ -17,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 
+	"partita/internal/fixture"
+
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
 	"github.com/chromedp/cdproto/page"
@@ -162,13 +164,13 @@ func TestPageOnPaper(t *testing.T) {
 		t.Errorf("on paper there is %q", text)
 	}
 	b.screenshot("paper")
-	if program, err := exec.LookPath("pdftotext"); err == nil {
-		command := exec.Command(program, "-", "-")
+	t.Run("text", func(t *testing.T) {
+		command := exec.Command(fixture.Tool(t, "pdftotext", "that what is printed can be read as text", "make test-tools, or sudo apt-get install poppler-utils"), "-", "-")
 		command.Stdin = bytes.NewReader(printed.Data)
 		if text, err := command.Output(); err != nil || !strings.Contains(string(text), "per 100,000 requests") {
 			t.Errorf("the printed text is %q, %v", text, err)
 		}
-	}
+	})
 }
 
 // TestPageInForcedColours looks at the page in the colours of a system that forces its own on pages.

@@ -8,7 +8,7 @@ import (
 // TestPagePictures takes the pictures of the README; make screenshots runs it.
 func TestPagePictures(t *testing.T) {
 	if os.Getenv("PARTITA_SCREENSHOTS") == "" {
-		t.Skip("PARTITA_SCREENSHOTS names no folder: make screenshots does")
+		t.Skip("no test, but what takes the README's pictures: make screenshots runs it")
 	}
 	b := browse(t, serve(t, t.TempDir()).url)
 	b.wait("the gallery", "gallery")

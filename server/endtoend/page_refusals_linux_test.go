@@ -4,7 +4,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 
 	"partita/internal/fixture"
@@ -61,11 +60,7 @@ func TestPageDeploysOnlyWhatCanBe(t *testing.T) {
 // goes on when there is room.
 func TestPageAndFullDisk(t *testing.T) {
 	executable(t)
-	data := t.TempDir()
-	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=6m"); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(data, syscall.MNT_DETACH) })
+	data, resize := fixture.SmallDisk(t, "6m")
 	p := serve(t, data)
 	b := browse(t, p.url)
 	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", "")) // of 11 MB
@@ -86,13 +81,9 @@ func TestPageAndFullDisk(t *testing.T) {
 	}
 	refused("full")
 	b.screenshot("server-full")
-	if err := syscall.Mount("", data, "", syscall.MS_REMOUNT, "size=30m"); err != nil {
-		t.Fatal(err)
-	}
+	resize("30m")
 	refused("deploy.no-room")
-	if err := syscall.Mount("", data, "", syscall.MS_REMOUNT, "size=1g"); err != nil {
-		t.Fatal(err)
-	}
+	resize("1g")
 	b.click("deploy-button")
 	b.wait("the deployment", "destroy-button")
 	b.click("destroy-button")

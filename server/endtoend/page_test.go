@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strconv"
 	"strings"
@@ -34,10 +33,7 @@ type browser struct {
 // browse opens the product's page.
 func browse(t testing.TB, url string) *browser {
 	t.Helper()
-	program, err := exec.LookPath("chromium")
-	if err != nil {
-		t.Skip("chromium is not installed: make test installs it")
-	}
+	program := fixture.Tool(t, "chromium", "the page in a browser", "make test-tools, or sudo apt-get install chromium fonts-dejavu-core")
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(program),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun,

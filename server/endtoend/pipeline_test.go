@@ -137,7 +137,7 @@ func TestTinyModels(t *testing.T) {
 // TestModels takes every case through the whole path; `make test-models` asks for it.
 func TestModels(t *testing.T) {
 	if os.Getenv("PARTITA_TEST_MODELS") == "" {
-		t.Skip("all models are tested by make test-models")
+		t.Skip("the big models of the shared test data take half an hour, so they are not tested here: make test-models does")
 	}
 	p := serve(t, t.TempDir())
 	folders, err := os.ReadDir(fixture.Shared(t, "models"))

@@ -13,7 +13,6 @@ import (
 	"net/http"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"regexp"
 	"strings"
 	"syscall"
@@ -27,11 +26,7 @@ import (
 func executable(t testing.TB) string {
 	t.Helper()
 	fixture.Native(t)
-	path := filepath.Join(fixture.Root(), "bin", "partita")
-	if _, err := os.Stat(path); err != nil {
-		t.Skip("bin/partita is not built: run make build")
-	}
-	return path
+	return fixture.File(t, "what the product does as a whole", "make build", "bin/partita")
 }
 
 // product is a running `partita serve`.

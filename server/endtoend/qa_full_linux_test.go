@@ -4,19 +4,16 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
+
+	"partita/internal/fixture"
 )
 
 // TestFullDisk deploys to a server whose data folder has no room, at each point where room is needed: the user learns
 // that it is the disk, nothing is left, and when there is room it goes on.
 func TestFullDisk(t *testing.T) {
 	executable(t)
-	data := t.TempDir()
-	if err := syscall.Mount("tmpfs", data, "tmpfs", 0, "size=10m"); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(data, syscall.MNT_DETACH) })
+	data, resize := fixture.SmallDisk(t, "10m")
 	p := serve(t, data)
 	c := readCase(t, "k3_tiny_cnn")
 	model := c.path(t, "model.h5", "")
@@ -37,9 +34,7 @@ func TestFullDisk(t *testing.T) {
 	refused("no room for a package", "deploy.no-room")
 
 	// A package is written once by the deployer and once by the local cloud.
-	if err := syscall.Mount("", data, "", syscall.MS_REMOUNT, "size=70m"); err != nil {
-		t.Fatal(err)
-	}
+	resize("70m")
 	refused("no room for a package in the bucket", "cloud.full")
 
 	rest := filepath.Join(data, "rest")
@@ -51,9 +46,7 @@ func TestFullDisk(t *testing.T) {
 	if err := os.Remove(rest); err != nil {
 		t.Fatal(err)
 	}
-	if err := syscall.Mount("", data, "", syscall.MS_REMOUNT, "size=1g"); err != nil {
-		t.Fatal(err)
-	}
+	resize("1g")
 	if r := deploy(); r.code != 0 {
 		t.Errorf("with room: %d %s", r.code, r.stderr)
 	}

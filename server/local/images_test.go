@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/fixture"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/credentials"
 	"github.com/aws/aws-sdk-go-v2/service/ecr"
@@ -377,8 +379,8 @@ func TestRegistryProtocol(t *testing.T) {
 }
 
 const botoImages = `
-import boto3, json, sys
-e, l = boto3.client("ecr"), boto3.client("lambda")
+import json
+e, l = client("ecr"), client("lambda")
 uri = e.describe_repositories(repositoryNames=["team/boto"])["repositories"][0]["repositoryUri"]
 arn = e.describe_repositories()["repositories"][0]["repositoryArn"]
 assert e.list_tags_for_resource(resourceArn=arn)["tags"] == [{"Key": "by", "Value": "test"}]
@@ -408,18 +410,13 @@ print("done")
 `
 
 func TestImagesWithBoto3(t *testing.T) {
-	python := otherClient(t, "python3", "-c", "import boto3")
 	h := open(t, testOptions(t))
 	h.push(testImage(t, v1.Config{Entrypoint: []string{"/bootstrap"}}, layer(t, file("bootstrap", testProgram(t), 0o755))), h.repository("team/boto")+":v1")
-	command := exec.Command(python, "-c", botoImages, role)
-	command.Env = awsEnv(h)
-	if out, err := command.CombinedOutput(); err != nil || strings.TrimSpace(string(out)) != "done" {
-		t.Errorf("%v\n%s", err, out)
-	}
+	runBoto3(t, h, botoImages, role)
 }
 
 func TestImagesWithTheCommandLineOfAWS(t *testing.T) {
-	program := otherClient(t, "aws", "--version")
+	program := fixture.AWS(t, "images by another client")
 	h := open(t, testOptions(t))
 	run := func(args ...string) string {
 		t.Helper()

@@ -15,7 +15,7 @@ func (h *harness) needs(limit string) {
 	h.t.Helper()
 	for _, l := range h.Limits() {
 		if l.Name == limit && !l.Enforced {
-			h.t.Skipf("%s is not enforced here: %s", limit, l.How)
+			h.t.Skipf("the limit of %s is not enforced here, so it is not tested: %s. Where it is enforced: as root, on Linux with cgroups that may be written", limit, l.How)
 		}
 	}
 }

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"math"
 	"os"
 	"path/filepath"
@@ -339,14 +338,7 @@ type traced struct {
 
 func readTrace(t testing.TB, path string) map[string]traced {
 	t.Helper()
-	packed, err := os.ReadFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		t.Skip("the case has no trace of its layers to compare with")
-	}
-	must(t, err)
-	z, err := gzip.NewReader(bytes.NewReader(packed))
-	must(t, err)
-	rows, err := csv.NewReader(z).ReadAll()
+	rows, err := csv.NewReader(bytes.NewReader(fixture.Read(t, path))).ReadAll()
 	must(t, err)
 	number := func(text string) float64 {
 		v, err := strconv.ParseFloat(text, 64)

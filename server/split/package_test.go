@@ -12,6 +12,7 @@ import (
 	"slices"
 	"testing"
 
+	"partita/internal/fixture"
 	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/runtime/wire"
@@ -142,9 +143,7 @@ assert b[at:at+4] == b"PK\1\2"
 	}
 	for program, command := range checkers {
 		t.Run(program, func(t *testing.T) {
-			if _, err := exec.LookPath(program); err != nil {
-				t.Skipf("%s is not installed", program)
-			}
+			fixture.Tool(t, program, "that "+program+" reads packages", "make test-tools, or sudo apt-get install "+program)
 			for kind, data := range map[string][]byte{"file": file, "stream": stream} {
 				path := filepath.Join(dir, kind+".zip")
 				if err := os.WriteFile(path, data, 0o600); err != nil {

@@ -4,19 +4,16 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"partita/internal/fixture"
 )
 
 // TestFullDisk stores objects on a disk that has no room for them: the client learns why, and nothing is left of them.
 func TestFullDisk(t *testing.T) {
-	dir := t.TempDir()
-	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=1m"); err != nil {
-		t.Skipf("a small disk cannot be mounted here: %v", err)
-	}
-	t.Cleanup(func() { syscall.Unmount(dir, syscall.MNT_DETACH) })
+	dir, _ := fixture.SmallDisk(t, "1m")
 	client, _, _ := serve(t, dir)
 	if _, err := client.CreateBucket(ctx, &s3.CreateBucketInput{Bucket: ptr("box")}); err != nil {
 		t.Fatal(err)

@@ -330,7 +330,7 @@ func TestQuotas(t *testing.T) {
 // TestUnprivileged runs the host as a user without rights: whatever it then claims must hold.
 func TestUnprivileged(t *testing.T) {
 	if os.Geteuid() != 0 {
-		t.Skip("only root can become another user")
+		t.Skip("what the local cloud claims for a user without rights is not tested: only root can become another user. Run the tests as root")
 	}
 	dir, err := os.MkdirTemp("", "unprivileged-")
 	if err != nil {

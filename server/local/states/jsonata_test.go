@@ -2,13 +2,13 @@ package states
 
 import (
 	"encoding/json"
-	"os"
 	"os/exec"
-	"path/filepath"
 	"reflect"
 	"strings"
 	"testing"
 	"time"
+
+	"partita/internal/fixture"
 )
 
 // sampleInput is what the expressions below look at.
@@ -64,17 +64,9 @@ func evaluate(t testing.TB, text string) (any, error) {
 
 // TestAsJSONata holds every expression against the library that defines the language, which Step Functions follows.
 func TestAsJSONata(t *testing.T) {
-	node, err := exec.LookPath("node")
-	if err != nil {
-		t.Skip("node is not installed")
-	}
-	library, err := filepath.Abs(filepath.Join("..", "..", "..", "planner", "export", "testdata", "asl", "node_modules", "jsonata"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := os.Stat(library); err != nil {
-		t.Skip("the JSONata library is not installed: run npm ci --ignore-scripts in planner/export/testdata/asl")
-	}
+	const untested = "that expressions are what the language's own library makes of them"
+	node := fixture.Node(t, untested)
+	library := fixture.File(t, untested, "make test-tools", "planner/export/testdata/asl/node_modules/jsonata")
 	asked, err := json.Marshal(map[string]any{"states": sampleStates(t), "expressions": expressions})
 	if err != nil {
 		t.Fatal(err)
