@@ -148,13 +148,21 @@ func (p *Problem) batching() *plan.Batching {
 
 // memberOf finds the member that a plan is of; the problem itself where it has none.
 func (p *Problem) memberOf(document *plan.Plan) *Problem {
-	for i, m := range p.members {
-		b := m.batching()
-		if (b == nil) == (document.Batching == nil) && (b == nil || *b == *document.Batching) && len(document.Waves())-1 >= m.table.MinStages && len(document.Waves())-1 <= m.table.MaxStages {
-			return p.restore(i)
-		}
+	if p.either != nil {
+		return p.driverOf(document).memberOf(document)
+	}
+	if i := p.memberIndex(document); i >= 0 {
+		return p.restore(i)
 	}
 	return p
+}
+
+// memberIndex is memberOf as an index; -1 where there is none.
+func (p *Problem) memberIndex(document *plan.Plan) int {
+	return slices.IndexFunc(p.members, func(m *Problem) bool {
+		b, steps := m.batching(), len(document.Waves())-1
+		return (b == nil) == (document.Batching == nil) && (b == nil || *b == *document.Batching) && steps >= m.table.MinStages && steps <= m.table.MaxStages
+	})
 }
 
 // shortWhole is the whole model in one function, as a baseline tells of it.

@@ -36,9 +36,10 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	if r.Branches == off && e.problem.forks() {
 		set("branches", auto, "let functions run branches of the model side by side")
 	}
-	if r.Orchestration == "" {
+	switch r.Orchestration {
+	case "":
 		set("orchestration", plan.StepFunctions, "let a Step Functions workflow drive the functions")
-	} else {
+	case plan.StepFunctions:
 		set("orchestration", gateway, "let the gateway drive the functions")
 	}
 	e.lowerAlone(set)

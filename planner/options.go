@@ -127,8 +127,8 @@ var options = []Option{
 			}
 			return strconv.FormatInt(r.GatewayMemoryMB, 10)
 		}},
-	{Name: "orchestration", Key: "by", Default: gateway, Help: "what drives the functions: the gateway, or a Step Functions workflow for which the gateway only prepares inputs and answers",
-		Values: []string{gateway, plan.StepFunctions},
+	{Name: "orchestration", Key: "by", Default: gateway, Help: "what drives the functions: the gateway, a Step Functions workflow for which the gateway only prepares inputs and answers, or auto for whichever is better",
+		Values: []string{gateway, plan.StepFunctions, auto},
 		parse: func(r *Request, text string) error {
 			if r.Orchestration = ""; text != gateway {
 				r.Orchestration = text
@@ -191,9 +191,6 @@ var options = []Option{
 		},
 		print: func(r *Request) string { return printCap(r.LayerCap) }},
 }
-
-// gateway is the choice of orchestration that needs nothing but functions.
-const gateway = "gateway"
 
 // Options lists every option, the most important first.
 func Options() []Option { return slices.Clone(options) }

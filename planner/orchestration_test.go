@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"slices"
 	"testing"
 
 	"partita/planner/diag"
@@ -96,6 +97,111 @@ func TestWorkflowRefusals(t *testing.T) {
 	}
 	d := late.answer(late.request)
 	if d.Status != plan.Infeasible || d.Advice == nil || d.Advice.Option != "orchestration" {
+		t.Errorf("%s %s %+v", d.Status, d.Reason, d.Advice)
+	}
+}
+
+// A request that leaves open what drives has the frontier of both together, and of every SLO the plan of that which serves it better.
+func TestEitherDrives(t *testing.T) {
+	byGateway, byWorkflow := 0, 0
+	for _, options := range [][]string{
+		{"scenario=warm", "max-stages=4"}, {"scenario=cold-sequential", "max-stages=3"}, {"scenario=cold-overlapped", "max-stages=3"}, {"scenario=cold-overlapped", "rate=6/h", "max-stages=3"},
+		{"scenario=cold-sequential", "inputs=5", "max-stages=3"}, {"scenario=warm", "inputs=4", "batch=2", "max-stages=2"}, {"scenario=warm", "platform=gcp-cloud-run-functions", "max-stages=2"},
+	} {
+		with := func(more ...string) *Problem {
+			return mustProblem(t, tiny(t), append(append([]string{}, options...), more...)...)
+		}
+		both := with("orchestration=auto")
+		apart := []*solve.Result{with("orchestration=gateway").Solve()}
+		r := both.Request()
+		if o, _ := OptionNamed("orchestration"); o.Print(r) != auto {
+			t.Errorf("%v: the request's is %s", options, o.Print(r))
+		}
+		r.Orchestration = plan.StepFunctions
+		alone, err := New(tiny(t), r)
+		if err == nil {
+			result := *alone.Solve()
+			for n := len(result.Frontier); n > 0 && result.Frontier[n-1].LatencyUs > 300_000_000; n-- {
+				result.Frontier = result.Frontier[:n-1]
+			}
+			apart = append(apart, &result)
+		}
+		want, from := solve.Merge(apart, both.resolutionUs(both.Request()))
+		if got := both.Solve().Frontier; !slices.Equal(got, want.Frontier) || len(got) == 0 {
+			t.Errorf("%v: %d points, want %d", options, len(got), len(want.Frontier))
+		}
+		for i, point := range want.Frontier {
+			d, err := both.At(point.LatencyUs)
+			if err != nil || d.Status != plan.Optimal || d.LatencyUs != point.LatencyUs || d.CostPicoUSD != point.CostPicoUSD || d.Request.Orchestration != auto {
+				t.Fatalf("%v: at %d: %v %+v", options, point.LatencyUs, err, d)
+			}
+			by := []string{"", plan.StepFunctions}[from[i].Result]
+			if d.Orchestration() != by || d.Frontier[i].Orchestration != by {
+				t.Errorf("%v: at %d it is driven by %q, want %q", options, point.LatencyUs, d.Orchestration(), by)
+			}
+			if byGateway++; by != "" {
+				byGateway--
+				byWorkflow++
+			}
+			cold, warm := both.Timelines(d)
+			if mine := map[bool]int64{true: warm.LatencyUs, false: cold.LatencyUs}[d.Request.Scenario == "warm"]; mine != d.LatencyUs {
+				t.Errorf("%v: a request takes %d us, the plan says %d", options, mine, d.LatencyUs)
+			}
+			if len(d.Baselines) == 0 || d.Baselines[0].Status == plan.Feasible && d.Baselines[0].CostPicoUSD < want.Frontier[len(want.Frontier)-1].CostPicoUSD {
+				t.Errorf("%v: %+v", options, d.Baselines)
+			}
+			document, err := d.Encode()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if again, err := plan.Decode(document); err != nil || again.Frontier[i].Orchestration != by {
+				t.Errorf("%v: %v", options, err)
+			}
+			r := both.Request()
+			r.SLOUs = point.LatencyUs
+			asked, err := both.With(r)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if best, ok := asked.best(r); !ok || best != point {
+				t.Errorf("%v: alone it is %+v, want %+v", options, best, point)
+			}
+		}
+		if instance, err := both.Instance(); err != nil || len(instance.Segments) == 0 {
+			t.Errorf("%v: %v", options, err)
+		}
+	}
+	if byGateway < 20 || byWorkflow < 20 {
+		t.Errorf("the gateway drives %d plans and a workflow %d: this shows less than it should", byGateway, byWorkflow)
+	}
+}
+
+// What the choice has saved is told, and that it is open is no reason to change anything.
+func TestEitherIsExplained(t *testing.T) {
+	for scenario, driven := range map[string]bool{"cold-sequential": true, "warm": false} {
+		d := explained(t, mustProblem(t, tiny(t), "orchestration=auto", "scenario="+scenario))
+		if (d.Workflow != nil) != driven {
+			t.Fatalf("%s: %+v", scenario, d.Workflow)
+		}
+		saved := int64(0)
+		for _, l := range d.Levers {
+			if l.Lever == "orchestration" {
+				saved = l.SavesPicoUSD
+			}
+		}
+		byGateway := mustPlan(t, mustProblem(t, tiny(t), "scenario="+scenario))
+		if saved != byGateway.CostPicoUSD-d.CostPicoUSD || (saved > 0) != driven {
+			t.Errorf("%s: it saved %d of %d", scenario, saved, byGateway.CostPicoUSD)
+		}
+		for _, r := range d.Reasons {
+			if r.Option == "orchestration" {
+				t.Errorf("%s: %+v", scenario, r)
+			}
+		}
+	}
+	// What is infeasible either way is told as of the gateway.
+	d := mustPlan(t, mustProblem(t, tiny(t), "orchestration=auto", "slo=1ms"))
+	if d.Status != plan.Infeasible || d.Advice == nil || d.Advice.Option != "slo" || d.Request.Orchestration != auto {
 		t.Errorf("%s %s %+v", d.Status, d.Reason, d.Advice)
 	}
 }

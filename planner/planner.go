@@ -63,8 +63,9 @@ type Problem struct {
 	simple   *simplePlans // baselines, once asked for
 	labels   int          // limit of the optimiser's work; 0: its own
 
+	either   []*Problem     // by what drives the stages, where the request leaves that open; all figures above are then the first's
 	members  []*Problem     // of a family; nil: the problem is its only one
-	origins  []solve.Origin // of the points of result, among the members
+	origins  []solve.Origin // of the points of result, among the drivers or the members
 	restored *Problem       // the member that has its numbers
 	wholes   []shortWhole   // of all members, by rising latency
 
@@ -81,6 +82,15 @@ func newProblem(m model, r Request) (*Problem, error) {
 
 // newProblemOn prepares a request for a platform whose figures may differ from the price book's.
 func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
+	if r.Orchestration == auto {
+		drivers, err := r.orchestrated(m, p)
+		if err != nil {
+			return nil, err
+		}
+		made := *drivers[0]
+		made.request, made.either, made.members = r, drivers, nil
+		return &made, nil
+	}
 	p, err := r.driven(p)
 	if err != nil {
 		return nil, err
@@ -124,19 +134,29 @@ func (p *Problem) Request() Request { return p.request }
 // Instance writes the numeric problem out for other solvers, or says that it is too large for that. Of a family it is the problem
 // of the member that the answer comes from.
 func (p *Problem) Instance() (*solve.Instance, error) {
-	table := p.table
-	if p.members != nil {
-		if point, why := p.choose(p.request); why == nil {
-			table = p.members[p.origins[point].Result].table
+	point, why := 0, (*obstacle)(nil)
+	if p.members != nil || p.either != nil {
+		if point, why = p.choose(p.request); why != nil {
+			return p.table.Instance()
 		}
 	}
-	return table.Instance()
+	for p.either != nil || p.members != nil {
+		among := p.members
+		if p.either != nil {
+			among = p.either
+		}
+		o := p.origins[point]
+		p, point = among[o.Result], o.Point
+	}
+	return p.table.Instance()
 }
 
 // Solve finds the whole frontier, once; whoever asks for a plan gets it solved too.
 func (p *Problem) Solve() *solve.Result {
 	switch {
 	case p.result != nil:
+	case p.either != nil:
+		p.solveEither()
 	case p.members != nil:
 		p.solveFamily()
 	default:
@@ -181,6 +201,13 @@ const fineSizes = 1000
 // resolutionUs says for which SLOs the frontier is wanted: every microsecond, or with very many memory sizes, or functions side by
 // side, each of which has a size of its own, every millisecond, unless the request itself asks for something between.
 func (p *Problem) resolutionUs(r Request) int64 {
+	if p.either != nil {
+		step := int64(1)
+		for _, d := range p.either {
+			step = max(step, d.resolutionUs(r))
+		}
+		return step
+	}
 	if (len(p.outline.Sizes) > fineSizes || p.table.Forks()) && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
 		return solve.Millisecond
 	}
@@ -197,30 +224,53 @@ func (p *Problem) listed(sloUs int64) bool {
 // most.
 func (p *Problem) answer(r Request) *plan.Plan {
 	result := p.Solve()
-	document := p.blank(r)
-	document.Status = plan.Status(result.Status)
-	document.GapPicoUSD = result.GapPicoUSD
 	point, why := p.choose(r)
+	if p.either == nil {
+		return p.written(r, point, why)
+	}
+	by := 0
+	if why == nil {
+		by, point = p.origins[point].Result, p.origins[point].Point
+	}
+	document := p.either[by].written(r, point, why)
+	document.GapPicoUSD, document.Frontier = result.GapPicoUSD, p.frontier
+	if why == nil {
+		document.Status = plan.Status(result.Status)
+	}
+	if by > 0 { // people who do without an optimiser let the gateway drive
+		document.Baselines = p.either[0].simplest(r, document)
+	}
+	return document
+}
+
+// written writes down a point of the frontier, or why there is none.
+func (p *Problem) written(r Request, point int, why *obstacle) *plan.Plan {
+	document := p.blank(r)
+	document.Status = plan.Status(p.result.Status)
+	document.GapPicoUSD = p.result.GapPicoUSD
 	if why != nil {
 		document.Status = plan.Infeasible
 		document.Reason, document.Advice = p.advise(r, why)
 	} else {
 		p.fill(document, point)
 	}
-	if p.members == nil {
-		document.Baselines = p.baselines(r, len(document.Stages))
-		return document
-	}
-	member := 0
-	if point >= 0 {
-		member = p.origins[point].Result
-	}
-	document.Baselines = p.familyBaselines(r, document, member)
+	document.Baselines = p.simplest(r, document)
 	return document
+}
+
+// simplest gives the simpler plans beside one: in a family those of its member, or of the first where it has none.
+func (p *Problem) simplest(r Request, document *plan.Plan) []plan.Baseline {
+	if p.members == nil {
+		return p.baselines(r, len(document.Stages))
+	}
+	return p.familyBaselines(r, document, max(p.memberIndex(document), 0))
 }
 
 // best finds what choose does without the frontier, where there is one problem to solve and none is solved.
 func (p *Problem) best(r Request) (best solve.Point, feasible bool) {
+	if p.either != nil && p.result == nil {
+		return p.bestOfEither(r)
+	}
 	if p.members != nil || p.result != nil || p.explainManyInputs() != nil {
 		point, why := p.choose(r)
 		if why != nil {

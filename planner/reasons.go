@@ -76,7 +76,7 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 			r.Cuts = append(r.Cuts, strconv.Itoa(s.LastLayer))
 		}
 	}
-	if b := e.document.Batching; b != nil && len(e.problem.members) > fewWays && !c.whole && !slices.Contains([]string{"inputs", "batch", "pipelines"}, c.option) {
+	if b := e.document.Batching; b != nil && e.problem.waysToSend() > fewWays && !c.whole && !slices.Contains([]string{"inputs", "batch", "pipelines"}, c.option) {
 		r.Batch, r.Pipelines = b.Batch, b.Pipelines // as the document sends them: here too the change may bring more
 	}
 	bought, err := r.check()
@@ -95,6 +95,14 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 	}
 	changed.labels = triedLabels
 	return changed.best(r)
+}
+
+// waysToSend counts the ways to send the inputs of a request that are open.
+func (p *Problem) waysToSend() int {
+	if p.either != nil {
+		return p.either[0].waysToSend()
+	}
+	return len(p.members)
 }
 
 // tooSlow tells soon that no plan meets an SLO: every stage is fastest at the largest size, so the sizes below it can be left out.

@@ -34,7 +34,7 @@ type Request struct {
 	Pipelines       int64   // that run at the same time; 0: as many as is best
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64   // 0: the platform's default
-	Orchestration   string  // plan.StepFunctions, or "" for the gateway: what drives the stages
+	Orchestration   string  // plan.StepFunctions, auto for whichever is better, or "" for the gateway: what drives the stages
 
 	Packaging   string                // how functions may be packaged: some of plan.Packagings, in their order, with commas; "" for whichever way is better for each
 	Precisions  []precision.Precision // how weights may be stored, the exact ones first; nil: as float32
@@ -167,22 +167,6 @@ func (r *Request) check() (*platform.Platform, error) {
 		return nil, err
 	}
 	return p, r.checkMemory(p, bad)
-}
-
-// driven gives the platform as it is under what drives the stages.
-func (r *Request) driven(p *platform.Platform) (*platform.Platform, error) {
-	if r.Orchestration == "" || p.Orchestrator != nil {
-		return p, nil
-	}
-	o, err := platform.Orchestration(r.Orchestration, p.Name)
-	if err != nil {
-		return nil, err
-	}
-	if r.Batch > 0 && r.Inputs > r.Batch || r.Pipelines > 1 {
-		return nil, diag.New(diag.Usage, "planner.workflow-batch", "checking the request", "the inputs are to be sent in several passes, and an execution of a workflow is one pass",
-			fmt.Sprintf("let the gateway drive, or send them together: batch %d and one pipeline", r.inputs()))
-	}
-	return p.DrivenBy(o), nil
 }
 
 // checkLevers refuses what cannot be wanted together.

@@ -131,7 +131,7 @@ var labels = map[string]string{
 
 // words are what people call the choices of options; another choice is called by its value.
 var words = map[string]string{
-	"region default": "the platform's own", "orchestration gateway": "the gateway", "orchestration step-functions": "a Step Functions workflow",
+	"region default": "the platform's own", "orchestration gateway": "the gateway", "orchestration step-functions": "a Step Functions workflow", "orchestration auto": "whichever is better",
 	"objective cost": "the cost, within the SLO", "objective latency": "the latency, within the budget",
 	"transport auto": "whichever is better at each cut", "transport inline": "in the payload of the call", "transport s3": "through S3",
 	"branches auto": "run side by side where they take long", "branches all": "run side by side where that helps", "branches off": "run one after another",

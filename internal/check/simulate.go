@@ -146,7 +146,7 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 // settleWorkflow bills a workflow for the steps of its whole duration, and the gateway's function for the two states that it is
 // invoked in: what they take beyond the workflow's own delays.
 func (s *simulation) settleWorkflow(o *outcome) error {
-	by, err := platform.Orchestration(s.plan.Request.Orchestration, s.platform.Name)
+	by, err := platform.Orchestration(s.plan.Orchestration(), s.platform.Name)
 	if err != nil {
 		return err
 	}

@@ -60,6 +60,9 @@ func randomRequest(rng *rand.Rand) planner.Request {
 		if r.Orchestration, r.Pipelines = platform.StepFunctions, 0; r.Inputs > 1 {
 			r.Batch = 0 // an execution is one pass
 		}
+		if rng.IntN(3) == 0 {
+			r.Orchestration = plan.OrchestrationAuto
+		}
 	}
 	if on.ImageLimitBytes > 0 {
 		r.Packaging = []string{"", "", "zip", "s3", "image", "zip,image"}[rng.IntN(6)]

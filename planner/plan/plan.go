@@ -99,7 +99,7 @@ type Request struct {
 	Temporary       string  `json:"temporary,omitempty"`   // "included": no function has more temporary storage than its price includes
 	Branches        string  `json:"branches,omitempty"`    // "off": no functions run side by side; "all": however little there is to compute in a branch
 	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
-	Orchestration   string  `json:"orchestration,omitempty"` // StepFunctions; absent: the gateway drives
+	Orchestration   string  `json:"orchestration,omitempty"` // StepFunctions, or "auto" for whichever is better; absent: the gateway drives
 
 	MicroRequestsPerHour int64          `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
 	IdleUs               int64          `json:"idleUs,omitempty"`               // after which an unused environment is ended
@@ -186,8 +186,12 @@ var Packagings = []string{PackagingZip, PackagingS3, PackagingImage}
 // FetchesWeights tells whether the function fetches weights when it starts.
 func (s *Stage) FetchesWeights() bool { return s.Packaging == PackagingS3 && s.WeightBytes > 0 }
 
-// StepFunctions is the orchestration by a workflow of AWS Step Functions.
-const StepFunctions = "step-functions"
+// StepFunctions is the orchestration by a workflow of AWS Step Functions, and OrchestrationAuto that by whichever is better, it or the
+// gateway.
+const (
+	StepFunctions     = "step-functions"
+	OrchestrationAuto = "auto"
+)
 
 // Workflow is what drives the stages where the gateway does not. The gateway's function then prepares the input before the first
 // stage and makes the answer after the last.
@@ -196,6 +200,14 @@ type Workflow struct {
 	BilledUs    int64 `json:"billedUs"` // the whole request, in the steps in which it is billed
 	FeesPicoUSD int64 `json:"feesPicoUSD"`
 	CostPicoUSD int64 `json:"costPicoUSD"` // fees included
+}
+
+// Orchestration names what drives the stages of the plan; "" is the gateway.
+func (p *Plan) Orchestration() string {
+	if p.Workflow == nil {
+		return ""
+	}
+	return StepFunctions
 }
 
 // Gateway is the function in front of the stages.
@@ -246,11 +258,13 @@ type Traffic struct {
 
 // Point is one plan of the frontier.
 type Point struct {
-	LatencyUs   int64    `json:"latencyUs"`
-	CostPicoUSD int64    `json:"costPicoUSD"`
-	Batch       int64    `json:"batch,omitempty"`     // inputs that pass through together, where the request leaves it open
-	Pipelines   int64    `json:"pipelines,omitempty"` // absent: 1
-	Stages      []Choice `json:"stages"`
+	LatencyUs   int64 `json:"latencyUs"`
+	CostPicoUSD int64 `json:"costPicoUSD"`
+	Batch       int64 `json:"batch,omitempty"`     // inputs that pass through together, where the request leaves it open
+	Pipelines   int64 `json:"pipelines,omitempty"` // absent: 1
+	// Orchestration is what drives the stages, where the request leaves it open and it is not the gateway.
+	Orchestration string   `json:"orchestration,omitempty"`
+	Stages        []Choice `json:"stages"`
 }
 
 // Choice is a stage in short: up to which layer, at which size, and how it is packaged and stored where that is not the

@@ -51,6 +51,9 @@ func WritePlan(w io.Writer, p *plan.Plan) error {
 	if b := p.Batching; b != nil {
 		page.Line("%s: %s per 100,000 inputs", Sending(b), Price(p.CostPicoUSD/b.Inputs))
 	}
+	if p.Request.Orchestration == plan.OrchestrationAuto {
+		page.Line("%s drives the functions: that is better here", map[bool]string{true: "the gateway", false: "a Step Functions workflow"}[p.Workflow == nil])
+	}
 	if t := p.Traffic; t != nil {
 		page.Line("%s", Traffic(p))
 		page.Line("  cold: %s per 100,000 requests, %s; warm: %s, %s", Price(t.ColdCostPicoUSD), Duration(t.ColdLatencyUs),

@@ -164,7 +164,7 @@ func (d *Deployer) prepare(ctx context.Context, r *Request, w Weights) (*Bluepri
 		})
 	}
 	if p.Workflow != nil {
-		by, err := platform.Orchestration(p.Request.Orchestration, p.Platform)
+		by, err := platform.Orchestration(p.Orchestration(), p.Platform)
 		if err != nil {
 			return nil, err
 		}

@@ -162,6 +162,45 @@ func TestWorkflowDeployment(t *testing.T) {
 	}
 }
 
+// TestEitherDeployed deploys plans that leave open what drives: one that a workflow serves better, and one that the gateway does.
+func TestEitherDeployed(t *testing.T) {
+	const model = "k3_tiny_cnn"
+	input, want := sample(t, model)
+	local, address := startCloudAt(t)
+	d := realDeployer(t, local, local)
+	for option, driven := range map[string]int{"objective=cost": 1, "objective=latency": 0} {
+		document, weights, p := planOf(t, model, "orchestration=auto", "batch=2", "min-stages=2", "max-stages=2", "scenario=cold-sequential", "gateway-memory=3008", option)
+		if (p.Workflow != nil) != (driven > 0) {
+			t.Fatalf("%s: %+v", option, p.Workflow)
+		}
+		feed, err := start(d, "either", document, string(weights))
+		if err == nil {
+			err = outcome(t, feed)
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		if all := workflows(t, address); len(all) != driven {
+			t.Errorf("%s: workflows %v", option, all)
+		}
+		reply, err := d.Invoke(t.Context(), "either", Invocation{Inputs: []InvocationInput{{Data: input}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		closeTo(t, reply, want)
+		if (reply.Trace.Workflow != nil) != (driven > 0) {
+			t.Errorf("%s: %+v", option, reply.Trace.Workflow)
+		}
+		emptied(t, local, "runs/")
+		if _, err := d.Destroy(t.Context(), "either"); err != nil {
+			t.Fatal(err)
+		}
+		if left := append(everything(t, local), workflows(t, address)...); len(left) != 0 {
+			t.Errorf("left after destroy: %v", left)
+		}
+	}
+}
+
 // emptied waits until nothing is under a prefix: what requests have written is removed when they have been answered.
 func emptied(t testing.TB, c *cloud.Cloud, prefix string) {
 	t.Helper()
