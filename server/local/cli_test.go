@@ -115,6 +115,32 @@ s.delete_bucket(Bucket="boto")
 print("done")
 `
 
+// botoStates runs a workflow synchronously. On AWS that has a host of its own, whose name begins with sync-.
+const botoStates = `
+import json
+from botocore.config import Config
+from botocore.configprovider import BOTOCORE_DEFAUT_SESSION_VARIABLES as known
+states = client("stepfunctions")
+definition = {"QueryLanguage": "JSONata", "StartAt": "A", "States": {"A": {"Type": "Pass", "Output": "{% {'twice': 2 * $states.input.n} %}", "End": True}}}
+arn = states.create_state_machine(name="boto", definition=json.dumps(definition), roleArn=sys.argv[1], type="EXPRESS")["stateMachineArn"]
+def start():
+    return boto3.client("stepfunctions", endpoint_url=os.environ["AWS_ENDPOINT_URL"], config=config).start_sync_execution(stateMachineArn=arn, input='{"n":21}')
+ways = [Config(inject_host_prefix=False, retries={"max_attempts": 0})]
+if "disable_host_prefix_injection" in known:
+    os.environ["AWS_DISABLE_HOST_PREFIX_INJECTION"] = "true"
+    ways.append(Config(retries={"max_attempts": 0}))
+for config in ways:
+    out = start()
+    assert out["status"] == "SUCCEEDED" and json.loads(out["output"]) == {"twice": 42}, out
+states.delete_state_machine(stateMachineArn=arn)
+assert states.list_state_machines()["stateMachines"] == []
+print("done")
+`
+
+func TestWorkflowsOfBoto3(t *testing.T) {
+	runBoto3(t, open(t, testOptions(t)), botoStates, role)
+}
+
 // runBoto3 runs a program of Python that uses boto3, by way of client, and that ends by printing that it is done.
 func runBoto3(t *testing.T, h *harness, script string, args ...string) {
 	t.Helper()
