@@ -13,10 +13,11 @@ import (
 // Worker is the planner in a Web Worker. It is started at the first task, and again after it broke or did not end a task
 // that was cancelled.
 type Worker struct {
-	worker  js.Value
-	aside   *Worker // explains plans beside this one, because that takes long; it is ended at once when that is not wanted any more
-	last    int
-	waiting map[int]*waiting
+	worker   js.Value
+	aside    *Worker // explains plans beside this one, because that takes long; it is ended at once when that is not wanted any more
+	last     int
+	waiting  map[int]*waiting
+	answered bool // the worker's program has been loaded
 
 	frontier *state.Frontier // the last that came
 	from     js.Value        // the worker that it came from
@@ -46,14 +47,15 @@ func (w *Worker) Start() {
 	if w.waiting == nil {
 		w.waiting = map[int]*waiting{}
 	}
-	worker := js.Global().Get("Worker").New("/web/worker.js")
-	w.worker = worker
+	worker := js.Global().Get("Worker").New(workerAddress())
+	w.worker, w.answered = worker, false
 	worker.Set("onmessage", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		message := args[0].Get("data")
 		if message.Get("ended").Truthy() {
-			w.broke(worker, "the planner broke off")
+			w.ended(worker, "the planner broke off")
 			return nil
 		}
+		w.answered = true
 		id := message.Get("id").Int()
 		t := w.waiting[id]
 		if t == nil {
@@ -85,10 +87,34 @@ func (w *Worker) Start() {
 	}))
 	worker.Set("onerror", js.FuncOf(func(_ js.Value, args []js.Value) any {
 		args[0].Call("preventDefault")
-		w.broke(worker, "the planner broke off: "+text(args[0]))
+		w.ended(worker, "the planner broke off: "+text(args[0]))
 		return nil
 	}))
 }
+
+// workerAddress is that of the page's own version: another's planner may not understand it.
+func workerAddress() string {
+	return "/web/worker.js?v=" + js.Global().Call("goappGetenv", "GOAPP_VERSION").String()
+}
+
+// ended follows a worker that has ended by itself: because it could not go on, or because its version is not to be had any more.
+func (w *Worker) ended(worker js.Value, found string) {
+	go func() {
+		ctx, cancel := context.WithTimeout(context.Background(), askPatience)
+		defer cancel()
+		response, err := await(ctx, js.Global().Call("fetch", workerAddress(), map[string]any{"method": "HEAD", "cache": "no-store"}))
+		if err == nil && response.Get("status").Int() == statusGone && !w.answered {
+			w.stop(worker, outcome{err: &state.Problem{Code: "planner.other-version", Found: "the server has a newer version of Partita, and this page's planner is not to be had any more", Fix: "Reload the page; nothing that you did is lost"}})
+			return
+		}
+		w.broke(worker, found)
+	}()
+}
+
+const (
+	statusGone  = 410             // of what belongs to another version of the page
+	askPatience = 2 * time.Second // with a server that says nothing
+)
 
 // broke ends a worker that is of no use any more; what it was asked fails.
 func (w *Worker) broke(worker js.Value, found string) {

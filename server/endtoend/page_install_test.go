@@ -37,40 +37,64 @@ func call[P, R any](b *browser, what string, command cdp.Command[P, R], params P
 
 var workerVersion = regexp.MustCompile(`const cacheName = "app-" \+ "([0-9a-f]+)"`)
 
-// newer serves a product as a later version of it would be, once it is told to: its page's worker has another version.
+// newer serves a product as a later version of it would be, once it is told to: under its own addresses, and not under those of the
+// version before.
 func newer(t *testing.T, p *product) (address string, deploy func()) {
 	target, err := url.Parse(p.url)
 	if err != nil {
 		t.Fatal(err)
 	}
+	answer, err := http.Get(p.url + "/app-worker.js")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer answer.Body.Close()
+	text, err := io.ReadAll(answer.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := workerVersion.FindSubmatch(text)
+	if found == nil {
+		t.Fatal("the worker has no version")
+	}
+	const later = "later"
+	version := string(found[1])
 	var now atomic.Bool
+	written := map[string]bool{"/app-worker.js": true, "/app.js": true} // which name the version
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(r *httputil.ProxyRequest) {
 			r.SetURL(target)
-			if r.Out.URL.Path == "/app-worker.js" {
+			r.Out.URL.RawQuery = strings.Replace(r.Out.URL.RawQuery, "v="+later, "v="+version, 1)
+			if written[r.Out.URL.Path] {
 				r.Out.Header.Del("If-None-Match")
 				r.Out.Header.Del("Accept-Encoding")
 			}
 		},
 		ModifyResponse: func(r *http.Response) error {
-			if r.Request.URL.Path != "/app-worker.js" || !now.Load() {
+			if !written[r.Request.URL.Path] || !now.Load() {
 				return nil
 			}
 			text, err := io.ReadAll(r.Body)
 			if err != nil {
 				return err
 			}
-			if !workerVersion.Match(text) {
-				t.Error("the worker has no version")
+			if !bytes.Contains(text, found[1]) {
+				t.Errorf("%s names no version", r.Request.URL.Path)
 			}
-			text = workerVersion.ReplaceAll(text, []byte(`const cacheName = "app-" + "later"`))
+			text = bytes.ReplaceAll(text, found[1], []byte(later))
 			r.Body = io.NopCloser(bytes.NewReader(text))
 			r.Header.Set("Content-Length", strconv.Itoa(len(text)))
 			r.Header.Set("ETag", `"later"`)
 			return nil
 		},
 	}
-	server := httptest.NewServer(proxy)
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if now.Load() && r.URL.Query().Get("v") == version {
+			http.Error(w, "another version", http.StatusGone)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	}))
 	t.Cleanup(server.Close)
 	return server.URL, func() { now.Store(true) }
 }
@@ -104,6 +128,54 @@ func TestPageIsUpdated(t *testing.T) {
 	}
 	if b.evaluate(`document.getElementById("undo").disabled`) == "true" {
 		t.Error("after the update there is no way back")
+	}
+}
+
+// TestPageKeepsItsPlanner starts the planner again in a page that is older than the server: it is the page's own, and where that is gone the
+// page says so.
+func TestPageKeepsItsPlanner(t *testing.T) {
+	address, deploy := newer(t, serve(t, t.TempDir()))
+	b := browse(t, address)
+	b.until("the page's own copy", `navigator.serviceWorker?.controller !== null`)
+	call(b, "watch for workers", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		window.workers = [];
+		window.Worker = class extends Worker { constructor(address) { super(address); this.address = address; workers.push(this); } };`})
+	b.do("open the page anew", chromedp.Reload())
+	b.choose("model-file", readCase(t, "trained_mobilenet_v2").path(t, "model.h5", ""))
+	b.answered()
+	b.until("reasons", `document.querySelector("#why[aria-busy=false]") !== null`)
+	own := b.evaluate(`workers[0].address`)
+	if !regexp.MustCompile(`^/web/worker\.js\?v=[0-9a-f]{24}$`).MatchString(own) {
+		t.Errorf("the planner is at %s", own)
+	}
+	broken := func() {
+		t.Helper()
+		b.evaluate(`void workers.forEach((w) => { w.terminate(); w.onmessage({data: {ended: true}}); })`)
+		b.do("let it be noticed", chromedp.Sleep(5*drawing))
+	}
+	deploy()
+	b.evaluate(`void goappTryUpdate()`)
+	b.wait("the offer", "reload")
+	started := b.number("workers.length")
+	broken()
+	before := b.text("cost")
+	b.set("scenario", "warm", "change")
+	b.until("another plan", `document.querySelector("main[aria-busy=false]") !== null && document.getElementById("cost").innerText !== `+strconv.Quote(before))
+	if again := b.evaluate(`workers.at(-1).address`); b.number("workers.length") == started || again != own {
+		t.Errorf("the planner started after the update is at %s, before it was %s", again, own)
+	}
+	// Another update later, the browser has kept it no longer.
+	b.evaluate(`void caches.keys().then((keys) => Promise.all(keys.filter((k) => k !== "app-later").map((k) => caches.delete(k)))).then(() => { window.forgotten = true; })`)
+	b.until("the browser to forget", "window.forgotten === true")
+	broken()
+	b.set("min-stages", "2", "change")
+	b.until("what to do", `document.getElementById("problem").innerText.includes("[planner.other-version]")`)
+	b.evaluate(`void (window.old = true)`)
+	b.click("reload")
+	b.do("wait for the new page", chromedp.Sleep(10*drawing), chromedp.WaitReady(chromedp.CSS("#model-file")))
+	b.until("the new page", `window.old === undefined && document.getElementById("cost") !== null && document.querySelector("main[aria-busy=false]") !== null`)
+	if now := b.evaluate(`workers[0].address`); now != "/web/worker.js?v=later" {
+		t.Errorf("the new page's planner is at %s", now)
 	}
 }
 

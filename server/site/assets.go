@@ -16,6 +16,34 @@ import (
 // wasmURL is where go-app looks for the program.
 const wasmURL = "/web/app.wasm"
 
+// The page's programs fit each other only if they are of one version: what they are made of has addresses that name it. A page that is
+// open while the server is updated asks for its own version, and is never given another's.
+const (
+	execURL          = "/wasm_exec.js" // go-app serves it
+	versionParameter = "v"
+)
+
+// program tells whether a file is, or runs, one of the page's programs.
+func program(url string) bool {
+	return url == execURL || strings.HasSuffix(url, ".wasm") || strings.HasSuffix(url, ".js")
+}
+
+// Resolve implements app.ResourceResolver: it gives the address at which the page finds a file.
+func (a *assets) Resolve(url string) string {
+	if a.has(url) && program(url) {
+		return a.versioned(url)
+	}
+	return url
+}
+
+func (a *assets) versioned(url string) string { return url + "?" + versionParameter + "=" + a.version }
+
+// other tells whether a request asks for a program of another version.
+func (a *assets) other(r *http.Request) bool {
+	asked := r.URL.Query().Get(versionParameter)
+	return asked != "" && asked != a.version && (strings.HasPrefix(r.URL.Path, "/web/") || r.URL.Path == execURL)
+}
+
 // assets are the page's files by their address: /web/NAME is NAME in the folder, or dist/NAME.
 type assets struct {
 	files   fs.FS
@@ -124,7 +152,7 @@ func (a *assets) others() []string {
 		}
 	}
 	sort.Strings(urls)
-	return urls
+	return append(urls, a.versioned(execURL))
 }
 
 // ServeHTTP serves a file in the smallest form that the client takes.

@@ -59,7 +59,7 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 		LoadingLabel:            "Loading Partita: {progress} %",
 		Styles:                  assets.withSuffix(".css"),
 		CacheableResources:      assets.others(),
-		Resources:               resources{assets},
+		Resources:               assets,
 		Version:                 assets.version,
 		WasmContentLengthHeader: rawLength,
 		ServiceWorkerTemplate:   worker,
@@ -78,6 +78,10 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 			serveManifest(w, r, assets.version)
 			return
 		}
+		if assets.other(r) {
+			http.Error(w, "this server has another version of the page: load the page anew", http.StatusGone)
+			return
+		}
 		switch r.URL.Path {
 		case "/robots.txt", "/sitemap.xml", "/ads.txt":
 			// go-app would fetch these from whatever host the request names.
@@ -93,12 +97,6 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 	}), nil
 }
 
-// resources tells go-app that files are where their addresses say, and serves them.
-type resources struct{ *assets }
-
-// Resolve implements app.ResourceResolver.
-func (resources) Resolve(url string) string { return url }
-
 func notBuilt(w http.ResponseWriter) {
 	w.Header().Set("Content-Type", "text/html; charset=utf-8")
 	w.WriteHeader(http.StatusServiceUnavailable)
@@ -109,24 +107,49 @@ The <a href="/docs">interface</a> and the command line work without it.</p></htm
 `))
 }
 
-// offlineWorker lets the service worker answer a navigation with the kept page when the server cannot be reached. As
-// go-app writes it, only the bare address "/" opens offline, not one with a query.
-func offlineWorker(template string) (string, error) {
-	const fetch = "  return await fetch(request);\n"
-	if strings.Count(template, fetch) != 1 {
-		return "", diag.New(diag.Internal, "site.other-go-app", "preparing the service worker", "go-app's worker is not the one this server was written for", "use the version of go-app that go.mod names")
-	}
-	return strings.Replace(template, fetch, `  if (request.mode !== "navigate") {
+// workerChanges are made to the service worker as go-app writes it. The page opens offline also where its address has a query. And a page
+// that is open stays the version that it is until it is loaded anew: an update keeps the programs of the version before, of which a
+// worker may be started once more. Their addresses name the version; all else is taken from the newest.
+var workerChanges = []struct{ from, to string }{
+	{"  return await fetch(request);\n", `  if (request.mode !== "navigate") {
     return await fetch(request);
   }
   try {
     return await fetch(request);
   } catch (error) {
-    const page = await caches.match("/");
+    const page = await own.match("/");
     if (page) {
       return page;
     }
     throw error;
   }
-`, 1), nil
+`},
+	{"  const cachedResponse = await caches.match(request);\n", `  const own = await caches.open(cacheName);
+  const cachedResponse = (await own.match(request)) || (await caches.match(request));
+`},
+	{"    await deletePreviousCaches();", "    await keepLastVersion();"},
+	{"async function deletePreviousCaches() {\n", `async function keepLastVersion() {
+  const others = (await caches.keys()).filter((key) => key !== cacheName);
+  const last = others.pop();
+  await Promise.all(others.map((key) => caches.delete(key)));
+  if (last) {
+    const cache = await caches.open(last);
+    const unversioned = (await cache.keys()).filter((request) => !new URL(request.url).searchParams.has("` + versionParameter + `"));
+    await Promise.all(unversioned.map((request) => cache.delete(request)));
+  }
+}
+
+async function deletePreviousCaches() {
+`},
+}
+
+// offlineWorker makes the changes.
+func offlineWorker(template string) (string, error) {
+	for _, change := range workerChanges {
+		if strings.Count(template, change.from) != 1 {
+			return "", diag.New(diag.Internal, "site.other-go-app", "preparing the service worker", "go-app's worker is not the one this server was written for", "use the version of go-app that go.mod names")
+		}
+		template = strings.Replace(template, change.from, change.to, 1)
+	}
+	return template, nil
 }

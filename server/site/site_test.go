@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -151,9 +152,40 @@ func TestWorkerResources(t *testing.T) {
 				t.Errorf("%s: GET %s: %d", name, url, r.StatusCode)
 			}
 		}
+		for _, program := range []string{"/web/app.wasm?v=", "/web/worker.js?v=", "/wasm_exec.js?v="} {
+			if !slices.ContainsFunc(urls, func(url string) bool { return strings.HasPrefix(url, program) }) {
+				t.Errorf("%s: nothing at %s is kept: %v", name, program, urls)
+			}
+		}
+		if strings.Count(worker, "await keepLastVersion();") != 1 || strings.Contains(worker, "await deletePreviousCaches();") {
+			t.Error("an update leaves the page that is open without its planner")
+		}
 		if strings.Count(worker, `request.mode !== "navigate"`) != 1 {
 			t.Error("the worker does not open the page offline")
 		}
+	}
+}
+
+// TestProgramsOfOneVersion asks for programs by the addresses that the page knows, and by those of another version.
+func TestProgramsOfOneVersion(t *testing.T) {
+	files := built()
+	h := handler(t, files)
+	a, err := load(files)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if script := body(t, get(h, "/app.js")); !strings.Contains(script, `"/web/app.wasm?v=`+a.version+`"`) || !strings.Contains(script, `"GOAPP_VERSION":"`+a.version+`"`) {
+		t.Errorf("the page loads another program than %s: %s", a.version, script)
+	}
+	for _, path := range []string{"/web/app.wasm", "/web/worker.js", execURL} {
+		for query, want := range map[string]int{"": 200, "?v=" + a.version: 200, "?v=older": http.StatusGone} {
+			if r := get(h, path+query); r.StatusCode != want {
+				t.Errorf("GET %s%s: %d, want %d", path, query, r.StatusCode, want)
+			}
+		}
+	}
+	if r := get(h, "/?v=older"); r.StatusCode != 200 {
+		t.Errorf("the page with a query: %d", r.StatusCode)
 	}
 }
 
