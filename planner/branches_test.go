@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/cost"
 	"partita/planner/load"
 	"partita/planner/plan"
@@ -13,15 +14,6 @@ import (
 	"partita/planner/rewrite"
 	"partita/planner/zoo"
 )
-
-func towers(t testing.TB, m fixture.Towers) *load.Model {
-	t.Helper()
-	model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: m.Keras()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return model
-}
 
 // heavy has two towers worth functions of their own on every platform.
 var heavy = fixture.Towers{Size: 224, Filters: []int{64, 64}, Depth: 12, Level: true, Apart: true}
@@ -46,7 +38,7 @@ func branchesIn(p *plan.Plan) (list []int) {
 // Two towers run side by side where that is faster, in every scenario and with a rate; the plan reads back, says what it does and
 // is the same model's.
 func TestTowersRunSideBySide(t *testing.T) {
-	m := towers(t, heavy)
+	m := models.Towers(t, heavy)
 	for _, change := range [][]string{{"scenario=warm"}, {"scenario=cold-overlapped"}, {"scenario=cold-sequential", "precision=auto"}, {"scenario=warm", "rate=30/h"}, {"scenario=cold-overlapped", "rate=30/h"}} {
 		change = append(change, "objective=latency", "memory=384,512")
 		p, d := planFor(t, m, change...)
@@ -103,7 +95,7 @@ func TestTowersRunSideBySide(t *testing.T) {
 
 // Switched off, side by side is offered where it would meet the SLO or save.
 func TestBranchesAsRemedy(t *testing.T) {
-	m := towers(t, heavy)
+	m := models.Towers(t, heavy)
 	_, best := planFor(t, m, "scenario=warm", "objective=latency", "memory=1024")
 	slo := "slo=" + printDuration(best.LatencyUs+1000)
 	p, d := planFor(t, m, "scenario=warm", slo, "memory=1024", "branches=off")
@@ -120,7 +112,7 @@ func TestBranchesAsRemedy(t *testing.T) {
 
 // What is fixed by hand holds within branches, or they are not run side by side.
 func TestPinsWithinBranches(t *testing.T) {
-	m := towers(t, heavy)
+	m := models.Towers(t, heavy)
 	all := func(change ...string) []string {
 		return append([]string{"scenario=warm", "objective=latency", "memory=512,1024"}, change...)
 	}
@@ -146,7 +138,7 @@ func TestPinsWithinBranches(t *testing.T) {
 
 // Measured times are those of the layers wherever they stand.
 func TestBranchesByMeasuredTimes(t *testing.T) {
-	m := towers(t, heavy)
+	m := models.Towers(t, heavy)
 	r := request(t, "scenario=warm", "objective=latency", "memory=1769")
 	p, err := New(m, r)
 	if err != nil {
@@ -179,10 +171,7 @@ func TestBranchesByMeasuredTimes(t *testing.T) {
 // No architecture of the zoo has branches worth functions of their own, so none is put in another order.
 func TestZooHasNoBranches(t *testing.T) {
 	for n, name := range zoo.Names() {
-		m, err := zoo.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := models.Zoo(t, name)
 		p := mustProblem(t, m, "platform="+platform.Names()[n%len(platform.Names())])
 		if p.forks() || p.model.document.Order != nil {
 			t.Errorf("%s on %s", name, p.platform.Name)
@@ -192,7 +181,7 @@ func TestZooHasNoBranches(t *testing.T) {
 
 // A plan whose stages beside each other do not follow each other is refused.
 func TestBranchesOfAPlan(t *testing.T) {
-	_, d := planFor(t, towers(t, heavy), "scenario=warm", "objective=latency", "memory=1024")
+	_, d := planFor(t, models.Towers(t, heavy), "scenario=warm", "objective=latency", "memory=1024")
 	for _, c := range []struct {
 		branches []int
 		ok       bool

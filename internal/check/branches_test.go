@@ -6,7 +6,7 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
-	"partita/planner"
+	"partita/internal/models"
 	"partita/planner/cost"
 	"partita/planner/graph"
 	"partita/planner/load"
@@ -23,11 +23,7 @@ func randomTowers(t *testing.T, rng *rand.Rand, most int) *load.Model {
 	for range 2 + rng.IntN(most-1) {
 		m.Filters = append(m.Filters, 8+8*rng.IntN(16))
 	}
-	model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: m.Keras()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return model
+	return models.Towers(t, m)
 }
 
 // Plans with functions side by side take and cost what they say.
@@ -46,20 +42,7 @@ func TestBranchesComeTrue(t *testing.T) {
 			if rng.IntN(3) == 0 {
 				r.Packaging = plan.PackagingZip
 			}
-			on, err := platform.Get(r.Platform)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := planner.New(m, r)
-			if err != nil {
-				t.Fatalf("%+v: %v", r, err)
-			}
-			points := p.Solve().Frontier
-			for k := 0; k < len(points); k += 1 + len(points)/6 {
-				document, err := p.At(points[k].LatencyUs)
-				if err != nil || document.Status != plan.Optimal {
-					t.Fatalf("%+v: %v %v", r, err, document)
-				}
+			for document := range documents(t, m, r, 6) {
 				plans++
 				if len(document.Waves())-1 < len(document.Stages) {
 					waves++
@@ -67,7 +50,7 @@ func TestBranchesComeTrue(t *testing.T) {
 						driven++
 					}
 				}
-				holds(t, document, on)
+				holds(t, document)
 			}
 		}
 	}

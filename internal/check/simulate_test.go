@@ -1,6 +1,7 @@
 package check
 
 import (
+	"iter"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -81,22 +82,8 @@ func TestPlansComeTrue(t *testing.T) {
 	for range 60 {
 		m := mustRandomModel(t, rng)
 		for range 6 {
-			r := randomRequest(rng)
-			on, err := platform.Get(r.Platform)
-			if err != nil {
-				t.Fatal(err)
-			}
-			p, err := planner.New(m, r)
-			if err != nil {
-				t.Fatalf("%+v: %v", r, err)
-			}
 			requests++
-			points := p.Solve().Frontier
-			for k := 0; k < len(points); k += 1 + len(points)/4 {
-				document, err := p.At(points[k].LatencyUs)
-				if err != nil || document.Status != plan.Optimal {
-					t.Fatalf("%+v: %v %v", r, err, document)
-				}
+			for document := range documents(t, m, randomRequest(rng), 4) {
 				plans++
 				if len(document.Stages) > 1 {
 					several++
@@ -107,7 +94,7 @@ func TestPlansComeTrue(t *testing.T) {
 				if document.Stages[0].Packaging == plan.PackagingImage {
 					images++
 				}
-				holds(t, document, on)
+				holds(t, document)
 			}
 		}
 	}
@@ -118,8 +105,33 @@ func TestPlansComeTrue(t *testing.T) {
 
 func ceil(a, b int64) int64 { return (a + b - 1) / b }
 
-func holds(t *testing.T, p *plan.Plan, on *platform.Platform) {
+// documents plans a request and gives some of the plans of its frontier, from the fastest on: the larger parts is, the more.
+func documents(t *testing.T, m *load.Model, r planner.Request, parts int) iter.Seq[*plan.Plan] {
 	t.Helper()
+	p, err := planner.New(m, r)
+	if err != nil {
+		t.Fatalf("%+v: %v", r, err)
+	}
+	points := p.Solve().Frontier
+	return func(yield func(*plan.Plan) bool) {
+		for k := 0; k < len(points); k += 1 + len(points)/parts {
+			document, err := p.At(points[k].LatencyUs)
+			if err != nil || document.Status != plan.Optimal {
+				t.Fatalf("%+v: %v %v", r, err, document)
+			}
+			if !yield(document) {
+				return
+			}
+		}
+	}
+}
+
+func holds(t *testing.T, p *plan.Plan) {
+	t.Helper()
+	on, err := platform.Get(p.Platform)
+	if err != nil {
+		t.Fatal(err)
+	}
 	o, err := simulate(p, on)
 	if err != nil {
 		t.Fatalf("%+v: %v", p.Request, err)

@@ -5,10 +5,8 @@ import (
 	"math/rand/v2"
 	"testing"
 
-	"partita/planner"
-	"partita/planner/load"
+	"partita/internal/models"
 	"partita/planner/plan"
-	"partita/planner/platform"
 )
 
 // Plans whose functions have more temporary storage than their price includes cost what their simulation is billed.
@@ -24,35 +22,19 @@ func TestTemporaryStorageComesTrue(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: data})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Keras(t, data)
 	rng := rand.New(rand.NewPCG(5, 12))
 	large := 0
 	for range 30 {
 		r := randomRequest(rng)
 		r.Platform, r.MinStages, r.MemoryMB, r.Packaging, r.SplitLayers, r.LayerCap, r.Orchestration = "aws-lambda-arm64", 1, nil, plan.PackagingS3, "off", 0, ""
-		on, err := platform.Get(r.Platform)
-		if err != nil {
-			t.Fatal(err)
-		}
-		p, err := planner.New(m, r)
-		if err != nil {
-			t.Fatal(err)
-		}
-		points := p.Solve().Frontier
-		for k := 0; k < len(points); k += 1 + len(points)/4 {
-			document, err := p.At(points[k].LatencyUs)
-			if err != nil || document.Status != plan.Optimal {
-				t.Fatalf("%+v: %v %v", r, err, document)
-			}
+		for document := range documents(t, m, r, 4) {
 			for _, s := range document.Stages {
 				if s.TemporaryMB > 512 {
 					large++
 				}
 			}
-			holds(t, document, on)
+			holds(t, document)
 		}
 	}
 	if large < 50 {

@@ -5,8 +5,8 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/cost"
-	"partita/planner/load"
 	"partita/planner/platform"
 	"partita/planner/rewrite"
 	"partita/planner/solve"
@@ -22,10 +22,7 @@ func TestBranches(t *testing.T) {
 	} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			t.Parallel()
-			model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: m.Keras()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			model := models.Towers(t, m)
 			g := model.Graph
 			ns := make([]int64, len(g.Layers))
 			for i := range g.Nodes {
@@ -36,6 +33,7 @@ func TestBranches(t *testing.T) {
 				t.Fatalf("%d regions", len(regions))
 			}
 			if order != nil {
+				var err error
 				if g, err = rewrite.Reorder(g, order); err != nil {
 					t.Fatal(err)
 				}

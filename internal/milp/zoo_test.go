@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/cost"
 	"partita/planner/graph"
 	"partita/planner/load"
@@ -35,12 +36,7 @@ func zoo(t testing.TB) []string {
 
 func mustModel(t testing.TB, name string) *load.Model {
 	t.Helper()
-	config := fixture.Read(t, fixture.Shared(t, "zoo", filepath.FromSlash(name)+".json.gz"))
-	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: config})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
+	return models.Keras(t, fixture.Read(t, fixture.Shared(t, "zoo", filepath.FromSlash(name)+".json.gz")))
 }
 
 // sizes are some of those a platform sells: three to six of them.

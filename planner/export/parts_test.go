@@ -4,16 +4,13 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner"
-	"partita/planner/zoo"
 )
 
 // The drawing of a plan that computes a layer in parts shows the parts: the numbers of layers in the plan count them.
 func TestGraphOfLayersInParts(t *testing.T) {
-	m, err := zoo.Open("VGG16")
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Zoo(t, "VGG16")
 	r, err := planner.ParseQuery("pack=zip&mb=2048,3008")
 	if err != nil {
 		t.Fatal(err)

@@ -1,11 +1,9 @@
 package export
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 
-	"partita/planner/load"
+	"partita/internal/models"
 	"partita/planner/plan"
 )
 
@@ -13,14 +11,7 @@ import (
 // the laws of cost change no golden file here.
 func sample(t testing.TB) *plan.Plan {
 	t.Helper()
-	config, err := os.ReadFile(filepath.Join("..", "testdata", "residual.json"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := load.FromArchitecture(load.Architecture{Format: "keras-json", Data: config})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Residual(t)
 	architecture, err := plan.PackArchitecture(m.Architecture.Format, m.Architecture.Data)
 	if err != nil {
 		t.Fatal(err)

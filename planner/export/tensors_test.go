@@ -8,18 +8,15 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner"
-	"partita/planner/load"
 	"partita/planner/plan"
 )
 
 // towers is a plan that a workflow drives, with functions side by side.
 func towers(t *testing.T) *plan.Plan {
 	t.Helper()
-	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: fixture.Towers{Size: 64, Filters: []int{32, 32}, Depth: 2, Apart: true, Separate: true}.Keras()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Towers(t, fixture.Towers{Size: 64, Filters: []int{32, 32}, Depth: 2, Apart: true, Separate: true})
 	r, err := planner.ParseQuery("by=step-functions&fork=all&mb=192&least=latency&start=warm&on=local")
 	if err != nil {
 		t.Fatal(err)

@@ -5,19 +5,14 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/graph"
-	"partita/planner/load"
 	"partita/planner/rewrite"
-	"partita/planner/zoo"
 )
 
 func towers(t *testing.T, m fixture.Towers) *graph.Graph {
 	t.Helper()
-	model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: m.Keras()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return model.Graph
+	return models.Towers(t, m).Graph
 }
 
 // flops is a stand-in for the time of each layer.
@@ -110,14 +105,12 @@ func TestLightBranches(t *testing.T) {
 func TestBranchesOfTheZoo(t *testing.T) {
 	found := 0
 	for _, name := range []string{"InceptionV3", "NASNetMobile", "ResNet50", "DenseNet121", "VGG16"} {
-		m, err := zoo.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := models.Zoo(t, name)
 		g := m.Graph
 		order, regions := rewrite.Branches(g, flops(g), 1, nil)
 		found += len(regions)
 		if order != nil {
+			var err error
 			if g, err = rewrite.Reorder(g, order); err != nil {
 				t.Fatal(err)
 			}
@@ -175,10 +168,7 @@ func TestReorderRefuses(t *testing.T) {
 }
 
 func BenchmarkBranches(b *testing.B) {
-	m, err := zoo.Open("NASNetLarge")
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := models.Zoo(b, "NASNetLarge")
 	ns := flops(m.Graph)
 	for b.Loop() {
 		rewrite.Branches(m.Graph, ns, 1<<30, nil)

@@ -6,21 +6,11 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner/diag"
 	"partita/planner/graph"
-	"partita/planner/load"
 	"partita/planner/rewrite"
-	"partita/planner/zoo"
 )
-
-func network(t *testing.T, name string) *load.Model {
-	t.Helper()
-	m, err := zoo.Open(name)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return m
-}
 
 func layer(t *testing.T, g *graph.Graph, name string) int {
 	t.Helper()
@@ -33,7 +23,7 @@ func layer(t *testing.T, g *graph.Graph, name string) int {
 
 // VGG16's first dense layer in three parts: every part has its range of the stored kernel, nothing else changes.
 func TestDenseOfVGG16(t *testing.T) {
-	g := network(t, "VGG16").Graph
+	g := models.Zoo(t, "VGG16").Graph
 	before := g.Text()
 	at := layer(t, g, "fc1")
 	c, ok := rewrite.Find(g, at)
@@ -97,7 +87,7 @@ func TestDenseOfVGG16(t *testing.T) {
 // Every layer of every network of the zoo that can be computed in parts gives a valid graph with as many weights and as much work.
 func TestEveryLayerOfTheZoo(t *testing.T) {
 	for _, name := range []string{"VGG16", "ResNet50", "MobileNetV2", "InceptionV3", "DenseNet121", "EfficientNetB0"} {
-		g := network(t, name).Graph
+		g := models.Zoo(t, name).Graph
 		found := 0
 		for i := range g.Layers {
 			c, ok := rewrite.Find(g, i)
@@ -128,7 +118,7 @@ func TestEveryLayerOfTheZoo(t *testing.T) {
 }
 
 func TestSources(t *testing.T) {
-	g := network(t, "VGG16").Graph
+	g := models.Zoo(t, "VGG16").Graph
 	names := func(g *graph.Graph) (all []string) {
 		for _, l := range g.Layers {
 			all = append(all, l.Name)
@@ -152,7 +142,7 @@ func TestSources(t *testing.T) {
 }
 
 func TestRefuses(t *testing.T) {
-	g := network(t, "MobileNet").Graph
+	g := models.Zoo(t, "MobileNet").Graph
 	for _, c := range []struct {
 		split rewrite.Split
 		found string

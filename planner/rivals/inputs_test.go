@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner"
 	"partita/planner/plan"
 )
@@ -11,7 +12,7 @@ import (
 // A hundred images and MobileNet, as the slides of AMPS-Inf have them: ten batches, one after another. Hosts that are metered get
 // the passes that the plan has. One function sends its inputs in the way that is best for it.
 func TestComparisonOfSeveralInputs(t *testing.T) {
-	m := network(t, "MobileNet")
+	m := models.Zoo(t, "MobileNet")
 	one, err := PublishedPlan(m.Graph, 10, 10)
 	if err != nil {
 		t.Fatal(err)

@@ -3,20 +3,17 @@ package rivals
 import (
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner"
 	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/report"
 	"partita/planner/solve"
-	"partita/planner/zoo"
 )
 
 func problemOf(t testing.TB, model string, change func(*planner.Request)) (*planner.Problem, *plan.Plan) {
 	t.Helper()
-	m, err := zoo.Open(model)
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Zoo(t, model)
 	r := planner.DefaultRequest()
 	change(&r)
 	p, err := planner.New(m, r)

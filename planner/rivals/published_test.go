@@ -2,6 +2,8 @@ package rivals
 
 import (
 	"testing"
+
+	"partita/internal/models"
 )
 
 // The slides: with 169 MB of dependencies ResNet50, InceptionV3 and Xception need two functions by their size, MobileNet one,
@@ -15,7 +17,7 @@ func TestPublishedPlans(t *testing.T) {
 		bySize int64 // fewest functions that the weights allow
 		sizeMB int64
 	}{{"MobileNet", 1, 1, 185}, {"ResNet50", 3, 2, 267}, {"InceptionV3", 2, 2, 261}, {"Xception", 2, 2, 257}, {"VGG16", 0, 7, 697}} {
-		m := network(t, c.model)
+		m := models.Zoo(t, c.model)
 		// The slides print whole megabytes of 2^20 bytes: InceptionV3's 91.0 as 92.
 		if sizeMB := (m.Graph.Parameters*4 + kerasBytes + 1<<20 - 1) >> 20; sizeMB > c.sizeMB+1 || sizeMB < c.sizeMB-1 {
 			t.Errorf("%s: a package of %d MB, the slides say %d", c.model, sizeMB, c.sizeMB)
@@ -53,7 +55,7 @@ func TestPublishedPlans(t *testing.T) {
 
 // One function of MobileNet takes what the slides measured, within 5 %, by one constant.
 func TestPublishedTimes(t *testing.T) {
-	m := network(t, "MobileNet")
+	m := models.Zoo(t, "MobileNet")
 	for memoryMB, slideUs := range map[int64]int64{512: 22_030_000, 1024: 10_650_000, 1536: 7_520_000, 2048: 6_380_000} {
 		b, err := publishedPlan(m.Graph, 1, 1, []int64{memoryMB})
 		if err != nil || b.Status != "feasible" {
@@ -67,7 +69,7 @@ func TestPublishedTimes(t *testing.T) {
 
 // More functions allowed never cost more, and a small model is found by hand: three equal choices of one size.
 func TestPublishedPlanIsLeast(t *testing.T) {
-	m := tiny(t)
+	m := models.Residual(t)
 	before := int64(1) << 62
 	for k := 1; k <= 5; k++ {
 		b, err := PublishedPlan(m.Graph, k, 1)

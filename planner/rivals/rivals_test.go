@@ -6,6 +6,7 @@ import (
 	"math/rand/v2"
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner"
 	"partita/planner/diag"
 	"partita/planner/plan"
@@ -13,7 +14,7 @@ import (
 )
 
 func TestCompare(t *testing.T) {
-	d := mustPlan(t, tiny(t), "mb=512,1024")
+	d := mustPlan(t, models.Residual(t), "mb=512,1024")
 	c, err := Compare(d, 100*microRequest)
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +61,7 @@ func TestCompare(t *testing.T) {
 
 // Every figure of a comparison worked out by hand for a plan of 2 millionths of a USD per request.
 func TestComparisonByHand(t *testing.T) {
-	d := mustPlan(t, tiny(t), "mb=512,1024&start=warm")
+	d := mustPlan(t, models.Residual(t), "mb=512,1024&start=warm")
 	d.CostPicoUSD = 2_000_000
 	c, err := Compare(d, 100*microRequest)
 	if err != nil {
@@ -100,7 +101,7 @@ func TestComparisonByHand(t *testing.T) {
 	}
 	// SageMaker Serverless at 1 GB: whole milliseconds at 20 micro-dollars a GB-s, and 16 nano-dollars a kB of the image and the classes.
 	r := c.Rivals[len(c.Rivals)-1]
-	g := tiny(t).Graph
+	g := models.Residual(t).Graph
 	bytes := g.Value(g.Inputs[0].Value).Bytes(1) + g.Value(g.Outputs[0].Value).Bytes(1)
 	if want := (r.LatencyUs+999)/1000*20_000 + bytes*16; r.Name != "SageMaker Serverless Inference" || r.CostPicoUSD != want {
 		t.Errorf("%+v, want %d", r, want)
@@ -109,7 +110,7 @@ func TestComparisonByHand(t *testing.T) {
 
 // A plan made for a rate costs what it costs at the rate compared at, and breaks even where an hour of it costs the host's price.
 func TestComparisonOfAPlanForARate(t *testing.T) {
-	d := mustPlan(t, tiny(t), "mb=512,1024&rate=1/h")
+	d := mustPlan(t, models.Residual(t), "mb=512,1024&rate=1/h")
 	at := func(rate int64) *Comparison {
 		t.Helper()
 		c, err := Compare(d, rate)

@@ -4,20 +4,17 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner"
 	"partita/planner/describe"
 	"partita/planner/rivals"
-	"partita/planner/zoo"
 )
 
 // A comparison of ResNet50 shows the slides' four rows as printed beside ours, each marked by its status and its note; other models have
 // none.
 func TestComparisonShowsTheSlides(t *testing.T) {
 	show := func(name string) (*rivals.Comparison, string) {
-		m, err := zoo.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := models.Zoo(t, name)
 		r := planner.DefaultRequest()
 		r.MemoryMB, r.MaxStages = []int64{1024, 2048}, 4
 		p, err := planner.Make(m, r)

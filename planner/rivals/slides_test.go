@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner/graph"
 	"partita/planner/platform"
 	"partita/planner/rewrite"
@@ -38,11 +39,11 @@ func fewest(t *testing.T, g *graph.Graph) int {
 // dense layer of 392 MB fits none, nor do its 98 MB in 8 bits; in five parts of its output channels it does.
 func TestPublishedPartitions(t *testing.T) {
 	for name, want := range map[string]int{"ResNet50": 2, "InceptionV3": 2, "Xception": 2, "MobileNet": 1, "VGG16": 0} {
-		if got := fewest(t, network(t, name).Graph); got != want {
+		if got := fewest(t, models.Zoo(t, name).Graph); got != want {
 			t.Errorf("%s: %d functions, want %d", name, got, want)
 		}
 	}
-	vgg := network(t, "VGG16").Graph
+	vgg := models.Zoo(t, "VGG16").Graph
 	for parts, fits := range map[int]bool{4: false, 5: true, 8: true} {
 		split, err := rewrite.Apply(vgg, []rewrite.Split{{Layer: "fc1", Parts: parts}})
 		if err != nil {
@@ -62,7 +63,7 @@ func TestPublishedSizes(t *testing.T) {
 		fileBytes int64 // as storage.googleapis.com/tensorflow/keras-applications sends it
 		totalMB   int64
 	}{{"ResNet50", 102_967_424, 267}, {"InceptionV3", 96_112_376, 261}} {
-		weights := network(t, c.model).Graph.WeightBytes()
+		weights := models.Zoo(t, c.model).Graph.WeightBytes()
 		if rest := c.fileBytes - weights; rest < 0 || rest > c.fileBytes/100 {
 			t.Errorf("%s: %d bytes of weights in a file of %d", c.model, weights, c.fileBytes)
 		}

@@ -9,11 +9,11 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/diag"
 	"partita/planner/keras"
 	"partita/planner/load"
 	"partita/planner/synthetic"
-	"partita/planner/zoo"
 )
 
 // TestRealModels writes weights for every architecture of the test models, which have the tensors of layers of all kinds,
@@ -44,10 +44,7 @@ func TestRealModels(t *testing.T) {
 
 func TestGallery(t *testing.T) {
 	for _, name := range []string{"MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "NASNetMobile"} {
-		m, err := zoo.Open(name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := models.Zoo(t, name)
 		t.Run(name, func(t *testing.T) { check(t, m) })
 	}
 }
@@ -111,10 +108,7 @@ func plausible(t *testing.T, w keras.StoredWeight, numbers []float32) {
 
 // TestKernelsDiffer makes sure that no two tensors hold the same numbers.
 func TestKernelsDiffer(t *testing.T) {
-	m, err := zoo.Open("VGG16")
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Zoo(t, "VGG16")
 	counts := &counter{limit: 4 << 20}
 	if err := synthetic.Write(counts, m); err != errFull {
 		t.Fatalf("got %v, want the writer's own error", err)
@@ -149,10 +143,7 @@ func (c *counter) Write(p []byte) (int, error) {
 }
 
 func BenchmarkWrite(b *testing.B) {
-	m, err := zoo.Open("ResNet50")
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := models.Zoo(b, "ResNet50")
 	b.SetBytes(m.Graph.Parameters * 4)
 	for b.Loop() {
 		if err := synthetic.Write(nothing{}, m); err != nil {

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner"
 	"partita/planner/load"
 	"partita/planner/plan"
@@ -99,10 +100,7 @@ func TestBranches(t *testing.T) {
 		{"two-outputs", fixture.Towers{Size: 96, Filters: []int{32, 32}, Depth: 4, Apart: true, Separate: true}, []string{"scenario", "cold-sequential", "memory", "256"}, 2},
 	} {
 		t.Run(way.name, func(t *testing.T) {
-			model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: way.towers.Keras()})
-			if err != nil {
-				t.Fatal(err)
-			}
+			model := models.Towers(t, way.towers)
 			var weights bytes.Buffer
 			if err := synthetic.Write(&weights, model); err != nil {
 				t.Fatal(err)

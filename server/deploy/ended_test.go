@@ -13,9 +13,9 @@ import (
 	"time"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/diag"
 	"partita/planner/export"
-	"partita/planner/load"
 	"partita/planner/plan"
 	"partita/planner/synthetic"
 	"partita/server/cloud"
@@ -97,10 +97,7 @@ func TestWorkflowEndsWhileAStageRuns(t *testing.T) {
 
 // TestWorkflowEndsWhileOthersRun lets one of three stages side by side fail while another is still writing.
 func TestWorkflowEndsWhileOthersRun(t *testing.T) {
-	model, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: fixture.Towers{Size: 64, Filters: []int{32, 32, 32}, Depth: 2, Level: true}.Keras()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	model := models.Towers(t, fixture.Towers{Size: 64, Filters: []int{32, 32, 32}, Depth: 2, Level: true})
 	var weights bytes.Buffer
 	if err := synthetic.Write(&weights, model); err != nil {
 		t.Fatal(err)

@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"context"
-	"errors"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -66,28 +65,7 @@ func imagePlan(t testing.TB, stages int) (document, weights []byte) {
 func TestImageFailureAnywhere(t *testing.T) {
 	document, weights := imagePlan(t, 2)
 	c := startCloud(t)
-	for at := int64(2); ; at++ { // the first is the upload's
-		f := &failing{Cloud: c, failAt: at}
-		feed, err := start(realDeployer(t, f, f), "demo", document, string(weights))
-		if err == nil {
-			err = outcome(t, feed)
-		}
-		if f.changes.Load() < at {
-			if err != nil {
-				t.Fatal(err)
-			}
-			if at < 14 {
-				t.Errorf("a deployment has only %d changes", at-1)
-			}
-			break
-		}
-		if !errors.Is(err, errDown) {
-			t.Errorf("failing change %d gives %v", at, err)
-		}
-		if left := append(everything(t, c), repositories(t, c, "demo")...); len(left) != 0 {
-			t.Errorf("failing change %d leaves %v", at, left)
-		}
-	}
+	failAnywhere(t, c, document, weights, 13)
 	// What was deployed at last says what it is made of, and the same again is the same to the byte.
 	d := realDeployer(t, c, c)
 	first, err := d.Get(t.Context(), "demo")

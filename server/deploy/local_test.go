@@ -18,7 +18,6 @@ import (
 	"partita/planner"
 	"partita/planner/diag"
 	"partita/planner/load"
-	"partita/runtime/npy"
 	"partita/runtime/wire"
 	"partita/server/cloud"
 	"partita/server/local"
@@ -184,33 +183,12 @@ func TestRealDeployment(t *testing.T) {
 	if err != nil || len(one.Stages) != 3 || len(one.Inputs) != 1 || one.Inputs[0].Shape[0] != wire.Batch {
 		t.Fatalf("%+v, %v", one, err)
 	}
-	folder := fixture.Shared(t, "models", "k3_tiny_cnn")
-	input, err := os.ReadFile(filepath.Join(folder, "input_0.npy"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	want, err := os.ReadFile(filepath.Join(folder, "expected_0.npy"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	expected, err := npy.Decode(want)
-	if err != nil {
-		t.Fatal(err)
-	}
+	input, want := sample(t, "k3_tiny_cnn")
 	reply, err := d.Invoke(t.Context(), "real", Invocation{Inputs: []InvocationInput{{Data: input}}})
 	if err != nil {
 		t.Fatal(err)
 	}
-	got := &npy.Array{DType: reply.Outputs[0].DType, Shape: reply.Outputs[0].Shape, Data: reply.Outputs[0].Data}
-	g, w := got.Float64s(), expected.Float64s()
-	if len(g) != len(w) {
-		t.Fatalf("%d numbers, want %d", len(g), len(w))
-	}
-	for i := range w {
-		if difference := g[i] - w[i]; !(difference < 1e-4 && difference > -1e-4) {
-			t.Fatalf("number %d is %g, want %g", i, g[i], w[i])
-		}
-	}
+	closeTo(t, reply, want)
 	if _, err := d.Destroy(t.Context(), "real"); err != nil {
 		t.Fatal(err)
 	}
@@ -222,7 +200,12 @@ func TestRealDeployment(t *testing.T) {
 // TestRealFailureAnywhere fails each change of a real deployment in turn.
 func TestRealFailureAnywhere(t *testing.T) {
 	document, weights := tinyPlan(t, 1)
-	c := startCloud(t)
+	failAnywhere(t, startCloud(t), document, weights, 11)
+}
+
+// failAnywhere deploys a plan as "demo" with each of its changes failing in turn, and at last without a failure: whichever fails, nothing is left.
+func failAnywhere(t *testing.T, c *cloud.Cloud, document, weights []byte, leastChanges int64) {
+	t.Helper()
 	for at := int64(2); ; at++ { // the first is the upload's
 		f := &failing{Cloud: c, failAt: at}
 		feed, err := start(realDeployer(t, f, f), "demo", document, string(weights))
@@ -233,15 +216,15 @@ func TestRealFailureAnywhere(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			if at < 12 {
+			if at-1 < leastChanges {
 				t.Errorf("a deployment has only %d changes", at-1)
 			}
-			break
+			return
 		}
 		if !errors.Is(err, errDown) {
 			t.Errorf("failing change %d gives %v", at, err)
 		}
-		if left := everything(t, c); len(left) != 0 {
+		if left := append(everything(t, c), repositories(t, c, "demo")...); len(left) != 0 {
 			t.Errorf("failing change %d leaves %v", at, left)
 		}
 	}

@@ -10,10 +10,10 @@ import (
 	"time"
 
 	"partita/internal/milp"
+	"partita/internal/models"
 	"partita/planner/cost"
 	"partita/planner/platform"
 	"partita/planner/solve"
-	"partita/planner/zoo"
 )
 
 // solverPatience is how long CBC is waited for; the ratio counts it as done then.
@@ -31,10 +31,7 @@ func benchSolver(b *testing.B, t *targets) {
 		return
 	}
 	cbc.Preprocess = true // at its fastest
-	m, err := zoo.Open("ResNet50")
-	if err != nil {
-		b.Fatal(err)
-	}
+	m := models.Zoo(b, "ResNet50")
 	on, err := platform.Get("aws-lambda-x86_64")
 	if err != nil {
 		b.Fatal(err)

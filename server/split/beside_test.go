@@ -4,17 +4,14 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/diag"
-	"partita/planner/load"
 	"partita/runtime/wire"
 )
 
 // Sections beside each other take what their own layers read and give what is read after them; one that needs another is refused.
 func TestSectionsSideBySide(t *testing.T) {
-	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: fixture.Towers{Size: 8, Filters: []int{4, 6}, Depth: 1}.Keras()})
-	if err != nil {
-		t.Fatal(err)
-	}
+	m := models.Towers(t, fixture.Towers{Size: 8, Filters: []int{4, 6}, Depth: 1})
 	// image, stem, two convolutions, two poolings, join, classes: the towers are interleaved
 	g := m.Graph
 	names := map[string]int{}

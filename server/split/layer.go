@@ -100,9 +100,5 @@ func (l layer) file(name, path string) error {
 	if err := l.header(name, info.Size(), 0o755); err != nil {
 		return err
 	}
-	n, err := io.CopyBuffer(struct{ io.Writer }{l}, struct{ io.Reader }{f}, make([]byte, 1<<20))
-	if err == nil && n != info.Size() {
-		err = fmt.Errorf("%s changed while it was read", path)
-	}
-	return err
+	return copyFile(l, f, info.Size())
 }

@@ -201,6 +201,15 @@ func header(name string, mode fs.FileMode) *zip.FileHeader {
 	return h
 }
 
+// copyFile copies a file of this machine, in large pieces, and refuses one whose size is not what it was.
+func copyFile(w io.Writer, f *os.File, size int64) error {
+	n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 1<<20))
+	if err == nil && n != size {
+		err = fmt.Errorf("%s changed while it was read", f.Name())
+	}
+	return err
+}
+
 // file adds a file of this machine.
 func (a *archive) file(name, path string, mode fs.FileMode) error {
 	f, err := os.Open(path)
@@ -212,13 +221,7 @@ func (a *archive) file(name, path string, mode fs.FileMode) error {
 	if err != nil {
 		return err
 	}
-	copied := func(w io.Writer) error {
-		n, err := io.CopyBuffer(struct{ io.Writer }{w}, struct{ io.Reader }{f}, make([]byte, 1<<20))
-		if err == nil && n != info.Size() {
-			err = fmt.Errorf("%s changed while it was read", path)
-		}
-		return err
-	}
+	copied := func(w io.Writer) error { return copyFile(w, f, info.Size()) }
 	if a.at != nil {
 		return a.stream(name, mode, info.Size(), copied)
 	}

@@ -3,13 +3,13 @@ package split
 import (
 	"testing"
 
+	"partita/internal/models"
 	"partita/planner/cost"
 	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/precision"
 	"partita/planner/rewrite"
 	"partita/planner/solve"
-	"partita/planner/zoo"
 	"partita/runtime/wire"
 )
 
@@ -24,10 +24,7 @@ func TestSizesArePlanned(t *testing.T) {
 		name  string
 		split []rewrite.Split
 	}{{"MobileNetV2", nil}, {"ResNet50", nil}, {"DenseNet121", nil}, {"VGG16", []rewrite.Split{{Layer: "fc1", Parts: 3}}}} {
-		m, err := zoo.Open(c.name)
-		if err != nil {
-			t.Fatal(err)
-		}
+		m := models.Zoo(t, c.name)
 		g, err := rewrite.Apply(m.Graph, c.split)
 		if err != nil {
 			t.Fatal(err)
