@@ -182,6 +182,9 @@ func (e *Engine) Plan(ctx context.Context, o *state.Opening, r planner.Request) 
 	shown := *document
 	shown.Frontier, shown.Model.Architecture = nil, plan.Architecture{}
 	a := &state.Answer{Plan: &shown, Frontier: m.frontier, Request: requestOf(r), Query: r.Query(), Sources: sources(m.model, document), Ordered: ordered(m.model, document)}
+	if month, known := planner.AtRest(document); known {
+		a.Rest = &month
+	}
 	if len(document.Stages) > 0 {
 		a.Cold, a.Warm = m.problem.Timelines(document)
 	}

@@ -37,6 +37,7 @@ type Answer struct {
 	Frontier *Frontier
 	Cold     report.Timeline // of one request, where there is a plan
 	Warm     report.Timeline
+	Rest     *int64   `json:",omitempty"` // pico-USD a month that a deployment costs while nobody asks, at most; nil: not known
 	Request  Request  // in its canonical form
 	Query    string   // the request as a link holds it
 	Sources  []int    `json:",omitempty"` // which layer of the model each layer of the plan came from, where some are computed in parts

@@ -94,17 +94,10 @@ func (p *Page) deployControls() app.UI {
 	)
 }
 
-// storagePicoUSDPerGBMonth is the price of what lies in a bucket: S3 Standard, the first 50 TB, us-east-1 (Amazon S3 pricing, 2026).
-const storagePicoUSDPerGBMonth = 23_000_000_000
-
 // preview says what Deploy will create, where, and what it costs.
 func (p *Page) preview() app.UI {
 	d, document := &p.deployed, p.session.Answer.Plan
 	names := "partita-" + d.Name + "-"
-	var stored int64
-	for i := range document.Stages {
-		stored += document.Stages[i].WeightBytes
-	}
 	return app.Div().ID("preview").Body(
 		app.P().ID("where").Text(p.whereTo()),
 		scrolled("What is created").Body(app.Table().Body(
@@ -122,7 +115,7 @@ func (p *Page) preview() app.UI {
 				}),
 			),
 		)),
-		app.P().ID("price").Text(p.priceOf(stored)),
+		app.P().ID("price").Text(p.priceOf()),
 	)
 }
 
@@ -138,15 +131,18 @@ func (p *Page) whereTo() string {
 	return "Creates these functions in the local cloud, on the computer where this page's server runs, and sends " + size + " of weights to it. No cloud account is used."
 }
 
-// priceOf says what a deployment costs that stores so many bytes of weights.
-func (p *Page) priceOf(stored int64) string {
+// priceOf says what a deployment costs.
+func (p *Page) priceOf() string {
 	document := p.session.Answer.Plan
-	request := report.Price(document.CostPicoUSD) + " per 100,000 requests, as predicted for " + p.deployedPlatform()
-	if p.cloud != nil && p.cloud.Kind == "local" {
-		return "Costs nothing here. On " + p.deployedPlatform() + " it would cost " + report.Price(document.CostPicoUSD) + " per 100,000 requests."
+	price := report.Price(document.CostPicoUSD) + " per 100,000 requests"
+	rest := ""
+	if month := p.session.Answer.Rest; month != nil {
+		rest = ", and while nobody asks at most " + report.Dollars(*month, 1) + " a month for what it stores"
 	}
-	month := int64(float64(stored) * storagePicoUSDPerGBMonth / 1e9)
-	return "Costs " + request + ", and while nobody asks at most " + report.Dollars(month, 1) + " a month for what it stores."
+	if p.cloud != nil && p.cloud.Kind == "local" {
+		return "Costs nothing here. On " + p.deployedPlatform() + " it would cost " + price + rest + "."
+	}
+	return "Costs " + price + ", as predicted for " + p.deployedPlatform() + rest + "."
 }
 
 func (p *Page) deployedPlatform() string {

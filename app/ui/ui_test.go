@@ -219,6 +219,24 @@ func TestTimelineOfAWorkflow(t *testing.T) {
 	}
 }
 
+func TestPriceOfADeployment(t *testing.T) {
+	rest := int64(2_300_000_000)
+	document := twoStages(solve.Warm)
+	document.Platform = "aws"
+	p := &Page{session: &state.Session{View: state.View{Answer: &state.Answer{Plan: document, Rest: &rest}}}, cloud: &state.Cloud{Kind: "aws"}}
+	if got := p.priceOf(); got != "Costs $0.50 per 100,000 requests, as predicted for aws, and while nobody asks at most $0.00230 a month for what it stores." {
+		t.Errorf("on AWS it says %q", got)
+	}
+	p.cloud.Kind = "local"
+	if got := p.priceOf(); !strings.HasPrefix(got, "Costs nothing here. On aws it would cost $0.50 per 100,000 requests, and while") {
+		t.Errorf("on the local cloud it says %q", got)
+	}
+	p.session.Answer.Rest = nil
+	if got := p.priceOf(); got != "Costs nothing here. On aws it would cost $0.50 per 100,000 requests." {
+		t.Errorf("where storage has no price it says %q", got)
+	}
+}
+
 func TestPassWords(t *testing.T) {
 	several := &plan.Plan{Batching: &plan.Batching{Inputs: 64, Batch: 11, Pipelines: 6, Passes: 6}}
 	if got := passWords(several); got != "64 inputs in 6 passes of 11, the last of 9, over 6 pipelines at the same time. Sizes and times are of a pass of 11, what is billed and costs of all 6." {

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"text/tabwriter"
 
+	"partita/planner"
 	"partita/planner/plan"
 	"partita/planner/report"
 	"partita/runtime/wire"
@@ -45,7 +46,11 @@ func showDeploy(w io.Writer, p *plan.Plan, name, server string) {
 	if p.Workflow != nil {
 		page.Line("  workflow partita-%s-workflow, which takes requests", name)
 	}
-	page.Line("It costs %s per 100,000 requests and nothing at rest but storage.", report.Dollars(p.CostPicoUSD, report.Requests))
+	rest := "nothing at rest but storage"
+	if month, known := planner.AtRest(p); known {
+		rest = "at rest at most " + report.Dollars(month, 1) + " a month for what it stores"
+	}
+	page.Line("It costs %s per 100,000 requests, and %s.", report.Dollars(p.CostPicoUSD, report.Requests), rest)
 }
 
 func showDeployment(w io.Writer, d *deploy.Deployment) error {
