@@ -108,16 +108,11 @@ func (s *solver) runAt(in *aim) *Result {
 	s.known.learn(first.time, first.cost) // as if there were one: what is dearer is no answer
 	s.known.settle()
 	s.list(first, last)
-	all := len(s.entries)
-	if all < hardSize {
-		s.harden(0, all)
-	}
-	s.sweep(first, last, s.entries[:all], d)
-	lo, hi := 0, all
+	lo, hi := 0, len(s.entries)
+	s.sweep(first, last, s.entries, d)
 	if s.smooth {
-		s.narrow(first, last, lo, hi, d, s.known.ceiling(first, last, d), neither)
-		lo, hi = all, len(s.entries)
-		s.harden(lo, hi)
+		s.tighten(first, last, lo, hi, d, s.known.ceiling(first, last, d))
+		lo, hi = hi, len(s.entries)
 		s.sweep(first, last, s.entries[lo:hi], d)
 	}
 	s.leaf(first, last, s.entries[lo:hi], d, unreachable, false)

@@ -38,14 +38,11 @@ func (s *solver) root(p, q *plan) bool {
 		s.narrow(p, z, 0, all, d, s.known.ceiling(p, z, d), faster)
 	}
 	right := len(s.entries)
-	if smooth := s.smooth; smooth {
-		s.narrow(z, q, list, swept, d, strip, neither)
-		end := len(s.entries)
-		s.harden(right, end)
-		s.sweep(z, q, s.entries[right:end], d)
-		s.leaf(z, q, s.entries[right:end], d, strip, false)
-		s.entries = s.entries[:right]
-		s.smooth = smooth
+	if s.smooth {
+		s.tighten(z, q, list, swept, d, strip)
+		s.sweep(z, q, s.entries[right:], d)
+		s.leaf(z, q, s.entries[right:], d, strip, false)
+		s.loosen(right)
 	} else {
 		s.leaf(z, q, s.entries[list:swept], d, strip, false)
 	}
@@ -78,43 +75,21 @@ func (s *solver) splits(z, p, q *plan, d direction) bool {
 func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	p, q = s.known.refresh(p), s.known.refresh(q)
 	d := s.direction(p, q).within(slow, fast)
-	smooth := s.smooth
-	defer func() { s.smooth = smooth }()
-	if s.smooth && hi-lo < hardSize {
-		s.harden(lo, hi)
-	}
 	if s.menus.overlapped && hi-lo > longList {
 		if ok, done := s.apart(p, q, lo, hi, d, slow, fast); done {
 			return ok
 		}
 	}
-	z := s.sweep(p, q, s.entries[lo:hi], d)
-	if z == nil {
-		return true
-	}
-	if !s.allowed(len(z.path)) {
-		return false
-	}
-	if s.menus.overlapped {
-		if x := s.lowest(p, q, d); x != nil {
-			z = x
-		}
-	}
-	if s.smooth && !s.splits(z, p, q, d) {
+	z, ok := s.probe(p, q, lo, hi, d)
+	if s.smooth && z != nil && (hi-lo < hardSize || !s.splits(z, p, q, d)) {
 		start := len(s.entries)
-		s.narrow(p, q, lo, hi, d, s.known.ceiling(p, q, d), neither)
+		s.tighten(p, q, lo, hi, d, s.known.ceiling(p, q, d))
+		defer s.loosen(start)
 		lo, hi = start, len(s.entries)
-		s.harden(lo, hi)
-		if z = s.sweep(p, q, s.entries[lo:hi], d); z == nil {
-			return true
-		} else if !s.allowed(len(z.path)) {
-			return false
-		}
-		if s.menus.overlapped {
-			if x := s.lowest(p, q, d); x != nil {
-				z = x
-			}
-		}
+		z, ok = s.probe(p, q, lo, hi, d)
+	}
+	if z == nil {
+		return ok
 	}
 	if !s.splits(z, p, q, d) {
 		if z = s.leaf(p, q, s.entries[lo:hi], d, unreachable, s.menus.overlapped); z == nil {
@@ -127,10 +102,26 @@ func (s *solver) between(p, q *plan, lo, hi int, slow, fast direction) bool {
 	s.narrow(z, q, lo, hi, d, s.known.ceiling(z, q, d), slower)
 	end := len(s.entries)
 	s.push()
-	ok := s.between(p, z, left, right, d, fast) && s.between(z, q, right, end, slow, d)
+	ok = s.between(p, z, left, right, d, fast) && s.between(z, q, right, end, slow, d)
 	s.pop()
 	s.entries = s.entries[:left]
 	return ok
+}
+
+// probe gives a good plan in a direction from p to q, nil when there is none or when it breaks the stage limits; then ok is false.
+func (s *solver) probe(p, q *plan, lo, hi int, d direction) (z *plan, ok bool) {
+	if z = s.sweep(p, q, s.entries[lo:hi], d); z == nil {
+		return nil, true
+	}
+	if !s.allowed(len(z.path)) {
+		return nil, false
+	}
+	if s.menus.overlapped {
+		if x := s.lowest(p, q, d); x != nil {
+			z = x
+		}
+	}
+	return z, true
 }
 
 // rehearse gets to know plans of cold-overlapped by sweeps over few of the arcs of a long list, those between every so many nodes:
@@ -213,20 +204,61 @@ const (
 	neither
 )
 
-// hardSize is a number of arcs few enough for their hulls to be made.
+// hardSize is a number of arcs few enough for their items to be listed.
 const hardSize = 128
 
-// harden goes over from sizes of a law to corners, whose costs are rounded as they are billed.
-func (s *solver) harden(lo, hi int) {
+// tighten goes over from sizes of a law to items, whose costs are rounded as they are billed. It appends to the stack the arcs of
+// entries[lo:hi], just swept, that can be part of a plan from p to q of at most the given value, with their items that can.
+func (s *solver) tighten(p, q *plan, lo, hi int, d direction, limit int64) {
+	box := item{time: q.time, cost: p.cost}
 	for i := lo; i < hi; i++ {
-		e := &s.entries[i]
-		a := &s.arcs[e.arc]
-		if a.cornerHi == 0 {
-			s.menus.hullOfLaw(s.law, &s.rule, a, s.box)
+		e := s.entries[i]
+		if s.bound(&e, i-lo) > limit || !s.inside(e.arc, q.time, p.cost) {
+			continue
 		}
-		e.lo, e.hi = a.cornerLo, a.cornerHi
+		a := &s.arcs[e.arc]
+		low, high := s.sizes(&e, i-lo, d, limit)
+		if s.menus.list(s.law, &s.rule, a, low, high, box) {
+			e.lo, e.hi = a.cornerLo, a.cornerHi
+			s.entries = append(s.entries, e)
+		}
 	}
 	s.smooth = false
+}
+
+// loosen goes back to sizes, and to a stack that ended where it ended before tighten.
+func (s *solver) loosen(end int) {
+	s.entries = s.entries[:end]
+	s.menus.items, s.menus.corners = s.menus.items[:0], s.menus.corners[:0]
+	s.smooth = true
+}
+
+// sizes gives the range of sizes of an entry of the list last swept at which a plan through it may have at most the given value.
+func (s *solver) sizes(e *entry, i int, d direction, limit int64) (low, high int32) {
+	stage := s.stage(e.arc)
+	c := s.law.curve(stage, &s.rule, d.a)
+	if !s.menus.overlapped {
+		return s.law.below(&c, d.b, limit-s.around(e), s.pass.pick[i], stage.Low, stage.High)
+	}
+	o := &s.overlap
+	var least, rest [slopes]int64
+	for k := range least {
+		least[k] = unreachable
+	}
+	for layer := range s.layers {
+		from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
+		if o.ahead[from] < unreachable && o.behind[to] < unreachable {
+			o.around(from, to, s.arcs[e.arc].shift, &rest)
+			for k := range least {
+				least[k] = min(least[k], rest[k])
+			}
+		}
+	}
+	low, high = stage.Low, stage.High
+	for k := 0; k < o.count && low < high; k++ {
+		low, high = s.law.below(&c, o.slope[k], limit-least[k], o.pick[i*o.count+k], low, high)
+	}
+	return low, high
 }
 
 // corner gives the item behind a pick of a pass.

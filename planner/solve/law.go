@@ -80,55 +80,111 @@ func (l *law) works(s *Stage) (time, billed work) {
 		work{n.AllFull*s.HopUs + n.AllLast*s.LastHopUs, n.AllFull*s.Run1Ns + n.AllLast*s.LastRun1Ns}
 }
 
+// curve is a stage's value in a direction as a function of the size.
+type curve struct {
+	x, y  float64 // what is billed beside the work, and the work: both are paid by the price
+	run1  float64 // us of work on one full processor
+	hop   float64 // us that no size changes
+	perUs float64 // price of a us of either that no size changes
+	fixed int64   // exact, for any size
+	time  int64   // exact, beside the run
+}
+
+// curve weighs the cost of a stage by a.
+func (l *law) curve(s *Stage, r *rule, a int64) curve {
+	fa := float64(a)
+	time, billed := l.works(s)
+	return curve{
+		x: fa * float64(s.FixedUs+billed.hopUs), y: fa * (float64(billed.run1Ns) / 1000),
+		run1: float64(time.run1Ns) / 1000, hop: float64(time.hopUs), perUs: fa * (float64(s.RunPicoUSDPerMs) / 1000),
+		fixed: a * (s.FixedPicoUSD - roundingPicoUSD), time: s.InitUs&r.sequential + r.dispatch,
+	}
+}
+
+// at gives the value at a size where time is weighed by b, all but what is exact.
+func (c *curve) at(k *lawSize, b float64) float64 {
+	perUs := b + c.perUs
+	return float64(c.x*k.price) + float64(c.y*k.both) + float64(float64(perUs*c.run1)*k.slow) + float64(perUs*c.hop)
+}
+
+// bound is no more than the value at a size where time is weighed by b.
+func (c *curve) bound(k *lawSize, b int64) int64 {
+	v := c.at(k, float64(b))
+	return c.fixed + b*c.time + int64(v-float64(v/(1<<40))) // what floating point may have lost, and more
+}
+
+// least gives the size from low to high at which x*price + y*price*slowdown + z*slowdown is least.
+func (l *law) least(x, y, z float64, low, high int32) int32 {
+	for low < high {
+		mid := (low + high) >> 1
+		if d := &l.step[mid]; float64(x*d.price)+float64(y*d.both)+float64(z*d.slow) < 0 {
+			low = mid + 1
+		} else {
+			high = mid
+		}
+	}
+	return low
+}
+
 // floor bounds a*cost + b*time of a stage over the sizes from low to before high from below, time being an item's, and
 // names a size at which the bound is least.
 func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64, size int32) {
-	fa, fb := float64(a), float64(b)
-	perUs := fb + float64(fa*(float64(s.RunPicoUSDPerMs)/1000))
-	time, billed := l.works(s)
-	x, y, z := fa*float64(s.FixedUs+billed.hopUs), fa*(float64(billed.run1Ns)/1000), perUs*(float64(time.run1Ns)/1000)
-	lo, hi := low, high-1
-	for lo < hi {
-		mid := (lo + hi) >> 1
-		if d := &l.step[mid]; float64(x*d.price)+float64(y*d.both)+float64(z*d.slow) < 0 {
-			lo = mid + 1
-		} else {
-			hi = mid
-		}
-	}
-	k := &l.size[lo]
-	v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*float64(time.hopUs))
-	v -= float64(v / (1 << 40)) // what floating point may have lost, and more
-	// What is exact stays in integers: fees, and the time that no size changes.
-	fixed := s.FixedPicoUSD - roundingPicoUSD
-	return a*fixed + b*(s.InitUs&r.sequential+r.dispatch) + int64(v), lo
+	c := l.curve(s, r, a)
+	size = l.least(c.x, c.y, float64((float64(b)+c.perUs)*c.run1), low, high-1)
+	return c.bound(&l.size[size], b), size
 }
 
-// floors is floor for rising slopes of time; a smaller slope picks no larger size.
+// floors is floor for rising weights of time; a smaller one picks no larger size.
 func (l *law) floors(s *Stage, r *rule, a int64, slope []int64, low, high int32, weight []int64, pick []int32) {
-	fa := float64(a)
-	fixedPerUs := float64(fa * (float64(s.RunPicoUSDPerMs) / 1000))
-	passes, billed := l.works(s)
-	run1, hop := float64(passes.run1Ns)/1000, float64(passes.hopUs)
-	x, y := fa*float64(s.FixedUs+billed.hopUs), fa*(float64(billed.run1Ns)/1000)
-	fixed, time := a*(s.FixedPicoUSD-roundingPicoUSD), s.InitUs&r.sequential+r.dispatch
-	hi := high - 1
+	c := l.curve(s, r, a)
+	size := high - 1
 	for n := len(slope) - 1; n >= 0; n-- {
-		perUs := float64(slope[n]) + fixedPerUs
-		z := perUs * run1
-		for lo := low; lo < hi; {
-			mid := (lo + hi) >> 1
-			if d := &l.step[mid]; float64(x*d.price)+float64(y*d.both)+float64(z*d.slow) < 0 {
-				lo = mid + 1
+		size = l.least(c.x, c.y, float64((float64(slope[n])+c.perUs)*c.run1), low, size)
+		weight[n], pick[n] = c.bound(&l.size[size], slope[n]), size
+	}
+}
+
+// lines is floors in floating point where the cost of a picodollar weighs one, beyond some work at a rate.
+func (l *law) lines(s *Stage, r *rule, slope, rate []float64, work float64, out []float64) {
+	c := l.curve(s, r, 1)
+	size := s.High - 1
+	for n := len(slope) - 1; n >= 0; n-- {
+		size = l.least(c.x, c.y, float64((slope[n]+c.perUs)*c.run1), s.Low, size)
+		out[n] = c.at(&l.size[size], slope[n]) + float64(c.fixed) + float64(slope[n]*float64(c.time)) - float64(rate[n]*work)
+	}
+}
+
+// quickest bounds the time of a stage from below, dispatch included.
+func (l *law) quickest(s *Stage, r *rule) float64 {
+	c := l.curve(s, r, 1)
+	return float64(c.run1*l.size[s.High-1].slow) + float64(c.hop+float64(c.time))
+}
+
+// below narrows the sizes from low to before high to those at which a*cost + b*time may be at most a limit, seen from the size at
+// which it is least.
+func (l *law) below(c *curve, b, limit int64, least, low, high int32) (int32, int32) {
+	if least = min(max(least, low), high-1); low >= high || c.bound(&l.size[least], b) > limit {
+		return low, low
+	}
+	if c.bound(&l.size[low], b) > limit { // values fall up to the least
+		for high := least; low < high; {
+			if mid := (low + high) >> 1; c.bound(&l.size[mid], b) > limit {
+				low = mid + 1
 			} else {
-				hi = mid
+				high = mid
 			}
 		}
-		k := &l.size[hi]
-		v := float64(x*k.price) + float64(y*k.both) + float64(z*k.slow) + float64(perUs*hop)
-		v -= float64(v / (1 << 40))
-		weight[n], pick[n] = fixed+slope[n]*time+int64(v), hi
 	}
+	if c.bound(&l.size[high-1], b) > limit { // and rise from there
+		for low := least; low < high-1; {
+			if mid := (low + high) >> 1; c.bound(&l.size[mid], b) > limit {
+				high = mid
+			} else {
+				low = mid
+			}
+		}
+	}
+	return low, high
 }
 
 // roundingPicoUSD is more than rounding to whole pico-dollars can take off a cost.
@@ -148,13 +204,13 @@ func (l *law) item(s *Stage, r *rule, k int32) item {
 // alike gives the smallest size from low on at which a stage runs as long as at size k, in each pass: sizes rise in speed.
 func (l *law) alike(s *Stage, k, low int32) int32 {
 	p := l.problem
-	size := &p.Sizes[k]
+	slowest := p.slowest(s, &p.Sizes[k])
 	step := int32(1)
-	for ; k-step >= low && p.alike(s, &p.Sizes[k-step], size); step *= 2 {
+	for ; k-step >= low && p.Sizes[k-step].Slowdown <= slowest; step *= 2 {
 		k -= step
 	}
 	for ; step > 0; step /= 2 {
-		if k-step >= low && p.alike(s, &p.Sizes[k-step], size) {
+		if k-step >= low && p.Sizes[k-step].Slowdown <= slowest {
 			k -= step
 		}
 	}
@@ -210,16 +266,17 @@ func (l *law) fastest(s *Stage, r *rule) item {
 
 // cheapest finds the cheapest item of a stage, of equals the fastest.
 func (l *law) cheapest(s *Stage, r *rule) item {
-	_, at := l.floor(s, r, 1, 0, s.Low, s.High)
+	c := l.curve(s, r, 1)
+	at := l.least(c.x, c.y, float64(c.perUs*c.run1), s.Low, s.High-1)
 	best := l.item(s, r, at)
 	better := func(x *item) bool { return x.cost < best.cost || x.cost == best.cost && x.time < best.time }
 	// Costs go astray from their floor by the rounding of billed time only, so sizes whose floor is above are done with.
-	for k := at - 1; k >= s.Low && l.floorAt(s, k) <= best.cost; k-- {
+	for k := at - 1; k >= s.Low && c.bound(&l.size[k], 0) <= best.cost; k-- {
 		if x := l.item(s, r, k); better(&x) {
 			best = x
 		}
 	}
-	for k := at + 1; k < s.High && l.floorAt(s, k) <= best.cost; k++ {
+	for k := at + 1; k < s.High && c.bound(&l.size[k], 0) <= best.cost; k++ {
 		if x := l.item(s, r, k); better(&x) {
 			best = x
 		}
@@ -227,22 +284,11 @@ func (l *law) cheapest(s *Stage, r *rule) item {
 	return best
 }
 
-// floorAt bounds the cost of a stage at a size; it falls up to the size that floor finds and rises after it.
-func (l *law) floorAt(s *Stage, k int32) int64 {
-	z := &l.size[k]
-	time, billed := l.works(s)
-	perUs := float64(s.RunPicoUSDPerMs) / 1000
-	v := float64(float64(s.FixedUs+billed.hopUs)*z.price) + float64(float64(billed.run1Ns)/1000*z.both) +
-		float64(float64(perUs*(float64(time.run1Ns)/1000))*z.slow) + float64(perUs*float64(time.hopUs))
-	v -= float64(v / (1 << 40))
-	return s.FixedPicoUSD - roundingPicoUSD + int64(v)
-}
-
-// items lists the items of a stage at the sizes from low to high (inclusive) that no other of them beats, by rising time,
-// inside a box.
+// items lists the items of a stage at the sizes from low to before high that no other of them beats, by rising time, inside a
+// box.
 func (l *law) items(s *Stage, r *rule, low, high int32, box item, out []item) []item {
 	start := len(out)
-	for k := high; k >= low; k-- {
+	for k := high - 1; k >= low; k-- {
 		var x item
 		x, k = l.thriftiest(s, r, k, low)
 		if x.time > box.time || x.ready > box.time {

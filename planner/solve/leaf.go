@@ -327,7 +327,7 @@ func (h *search) known(c clock, time, cost int64, p *plan, scale uint) {
 	}
 }
 
-// within gives the range of items of an arc (see items) whose value a*cost + slope*time may be at most rest, seen from the least corner:
+// within gives the range of items of an arc whose value a*cost + slope*time may be at most rest, seen from the least corner:
 // values rise on both sides of it, and no item is below the hull.
 func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi int32) {
 	corners := s.menus.corners
@@ -337,17 +337,6 @@ func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi i
 	}
 	for high < a.cornerHi-1 && weight*corners[high].cost+slope*corners[high].time <= rest {
 		high++
-	}
-	if s.law != nil {
-		stage := &s.law.problem.Stages[a.segment]
-		lo, hi = stage.Low, stage.High
-		if low > a.cornerLo {
-			hi = corners[low].option + 1
-		}
-		if high < a.cornerHi-1 {
-			lo = corners[high].option
-		}
-		return lo, hi
 	}
 	if a.itemsLo < 0 {
 		s.menus.fill(&s.rule, a, s.segments[a.segment].Options, s.box)
@@ -363,15 +352,6 @@ func (s *solver) within(a *arc, pick int32, weight, slope, rest int64) (lo, hi i
 	return lo, hi
 }
 
-// items gives the items of an arc in a range of what within counts: positions in menus.items, or sizes of a law.
-func (s *solver) items(a *arc, lo, hi int32) []item {
-	if s.law == nil {
-		return s.menus.items[lo:hi]
-	}
-	s.scratch = s.law.items(&s.law.problem.Stages[a.segment], &s.rule, lo, hi-1, s.box, s.scratch[:0])
-	return s.scratch
-}
-
 func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, scale uint) {
 	s.trace(list)
 	pass, h := &s.pass, &s.search
@@ -383,7 +363,7 @@ func (s *solver) surviveSum(p *plan, list []entry, d direction, limit int64, sca
 			continue
 		}
 		lo, hi := s.within(a, pass.pick[i], d.a, d.b, limit-rest)
-		items := s.items(a, lo, hi)
+		items := s.menus.items[lo:hi]
 		for k := range items {
 			x := &items[k]
 			bound := rest + d.value(x.time, x.cost)

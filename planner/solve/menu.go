@@ -126,24 +126,17 @@ func (m *menus) hull(r *rule, a *arc, options []Option, box item) bool {
 	return start < len(m.corners)
 }
 
-// hullOfLaw does what hull does for a stage of a law. A stage without an item inside the box gets its fastest as a stand-in.
-func (m *menus) hullOfLaw(l *law, r *rule, a *arc, box item) {
-	stage := &l.problem.Stages[a.segment]
-	start := len(m.corners)
-	for k := stage.High - 1; k >= stage.Low; k-- {
-		var x item
-		x, k = l.thriftiest(stage, r, k, stage.Low)
-		if x.time > box.time || x.ready > box.time {
-			break
-		}
-		if x.cost <= box.cost {
-			m.corner(start, x)
-		}
+// list sets the items of a stage of a law at the sizes from low to before high inside a box, and their corners. It gives false when
+// there are none.
+func (m *menus) list(l *law, r *rule, a *arc, low, high int32, box item) bool {
+	first, start := len(m.items), len(m.corners)
+	m.items = l.items(&l.problem.Stages[a.segment], r, low, high, box, m.items)
+	for k := first; k < len(m.items); k++ {
+		m.corner(start, m.items[k])
 	}
-	if start == len(m.corners) {
-		m.corners = append(m.corners, a.fastest)
-	}
+	a.itemsLo, a.itemsHi = int32(first), int32(len(m.items))
 	a.cornerLo, a.cornerHi = int32(start), int32(len(m.corners))
+	return first < len(m.items)
 }
 
 // corner adds an item that is no faster than those before to the hull that begins at start.

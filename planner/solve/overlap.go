@@ -1,7 +1,5 @@
 package solve
 
-import "math"
-
 // In cold-overlapped a stage ends at max(finish + time, ready), ready being its own init and run, so the weighted sum of
 // cost and latency is not a sum over arcs. What is left to pay from a node, as a function h of the finish there, rises
 // with a slope between 0 (a later init decides the latency) and the weight of time (nothing waits any more). The bounds
@@ -35,8 +33,9 @@ var slopeParts = [slopes]int64{0, 1, 4, 16, 64, 256, 512, 768, 1024}
 type envelope struct {
 	d             direction
 	slope         [slopes]int64
-	count         int     // of slopes
-	ahead, behind []int64 // slopes values per state
+	count         int           // of slopes
+	ahead, behind []int64       // slopes values per state
+	rest          [slopes]int64 // see around
 }
 
 // frame keeps an envelope of a wider window, with the limits of the present one: together several directions follow the
@@ -78,6 +77,7 @@ type overlap struct {
 	weight              []int64 // per entry: least a*cost + slope*time of its corners
 	pick                []int32 // per entry: that corner
 	bound               []int64 // one per entry: of the value of every plan through it
+	least               []int64 // per item of one entry: the same
 	via, next           []int32 // per state: the entry
 	viaSlope, nextSlope []int8  // per state: the slope with which via and next go on
 
@@ -144,7 +144,8 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 				continue
 			}
-			bound, at := s.through(e, i, from, to)
+			o.around(from, to, s.arcs[e.arc].shift, &o.rest)
+			bound, at := o.over(i)
 			o.bound[i] = min(o.bound[i], bound)
 			if bound > limit {
 				continue
@@ -217,21 +218,11 @@ func (s *solver) polish(p, q *plan, list []entry, d direction) {
 	h.reset(s.states)
 }
 
-// through bounds the value of every plan through an entry from and to states (given as positions of their slopes), and
-// names the slope of the best bound.
-func (s *solver) through(e *entry, i, from, to int) (bound int64, at int) {
-	o := &s.overlap
-	shift := s.arcs[e.arc].shift
-	weight := o.weight[i*o.count : i*o.count+o.count]
-	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
+// over bounds the value of every plan through an entry from and to the states last prepared for, and names the slope of the best bound.
+func (o *overlap) over(i int) (bound int64, at int) {
 	bound = -unreachable
-	rest := int64(-unreachable)
-	for k := o.count - 1; k >= 0; k-- {
-		if k < o.count-1 {
-			rest += (o.slope[k+1] - o.slope[k]) * shift
-		}
-		rest = max(rest, weight[k]+behind[k])
-		if v := ahead[k] + rest; v > bound {
+	for k, w := range o.weight[i*o.count : i*o.count+o.count] {
+		if v := w + o.rest[k]; v > bound {
 			bound, at = v, k
 		}
 	}
@@ -447,66 +438,94 @@ func (s *solver) surviveOverlap(p *plan, list []entry, d direction, limit int64,
 	}
 }
 
+// surviveEntry lists the items of an entry of the list last swept that can be part of a point of the frontier from p on.
 func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64, scale uint) {
 	o, h := &s.overlap, &s.search
 	a := &s.arcs[e.arc]
-	lo, hi := int32(math.MaxInt32), int32(0)
+	items := s.itemsOf(e, i, d, limit)
+	least := grow(o.least, len(items))
+	o.least = least
+	for k := range least {
+		least[k] = unreachable
+	}
 	for layer := range s.layers {
 		from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
 		if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
 			continue
 		}
-		if bound, at := s.through(e, i, from, to); bound <= limit && s.smooth {
-			lo, hi = e.lo, e.hi
-		} else if bound <= limit {
-			l, r := s.within(a, o.pick[i*o.count+at], d.a, o.slope[at], limit-o.ahead[from+at]-o.behind[to+at])
-			lo, hi = min(lo, l), max(hi, r)
-		}
-	}
-	if lo >= hi {
-		return
-	}
-	items := s.items(a, lo, hi)
-	for k := range items {
-		x := &items[k]
-		least := int64(unreachable)
-		for layer := range s.layers {
-			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+		shift := a.shift
+		s.turnAround(from, to, shift)
+		for k := range items {
+			x := &items[k]
+			if !a.even && x.ready-x.time != shift {
+				shift = x.ready - x.time
+				s.turnAround(from, to, shift)
+			}
+			bound, at := o.through(x)
+			if bound > limit {
 				continue
 			}
-			bound, at := o.through(x, from, to)
 			first, last := 0, h.used-1
 			for n := len(s.frames) - 1; n >= 0; n-- {
 				f := s.frames[n]
-				v, _ := f.through(x, from, to)
+				v, _ := f.through(x)
 				if first, last = f.cut(v, first, last); first > last {
 					bound = unreachable
 					break
 				}
 			}
-			least = min(least, bound)
+			least[k] = min(least[k], bound)
 			t, c := s.join(from+at, to+at, x)
 			h.known(s.clock, t, c, p, scale)
 		}
-		if least <= limit {
-			h.survivors = append(h.survivors, survivor{*x, least, e.tail, e.head, a.segment})
+	}
+	for k := range items {
+		if least[k] <= limit {
+			h.survivors = append(h.survivors, survivor{items[k], least[k], e.tail, e.head, a.segment})
 		}
 	}
 }
 
-// through bounds the value of every plan through an item from and to states (given as positions of their slopes),
-// and names the slope of the best bound.
-func (o *envelope) through(x *item, from, to int) (bound int64, at int) {
+// itemsOf gives the items of an entry of the list last swept.
+func (s *solver) itemsOf(e *entry, i int, d direction, limit int64) []item {
+	a := &s.arcs[e.arc]
+	switch {
+	case s.smooth:
+		low, high := s.sizes(e, i, d, limit)
+		s.scratch = s.law.items(s.stage(e.arc), &s.rule, low, high, s.box, s.scratch[:0])
+		return s.scratch
+	case a.itemsLo < 0:
+		s.menus.fill(&s.rule, a, s.segments[a.segment].Options, s.box)
+	}
+	return s.menus.items[a.itemsLo:a.itemsHi]
+}
+
+// turnAround prepares all envelopes for the items of a stage from and to states whose waits end at the same time.
+func (s *solver) turnAround(from, to int, shift int64) {
+	s.overlap.around(from, to, shift, &s.overlap.rest)
+	for _, f := range s.frames {
+		f.around(from, to, shift, &f.rest)
+	}
+}
+
+// around bounds, for every slope, the value of every plan through a stage from and to states (given as positions of their slopes)
+// without the stage's own cost and its time by the slope. The stage begins at shift, or later.
+func (o *envelope) around(from, to int, shift int64, rest *[slopes]int64) {
 	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
+	best := ahead[0]
+	rest[0] = best + behind[0]
+	for k := 1; k < o.count; k++ {
+		best = max(best+(o.slope[k]-o.slope[k-1])*shift, ahead[k])
+		rest[k] = best + behind[k]
+	}
+}
+
+// through bounds the value of every plan through an item from and to the states last prepared for, and names the slope of the best
+// bound.
+func (o *envelope) through(x *item) (bound int64, at int) {
 	bound = -unreachable
-	rest := int64(-unreachable)
-	for k := o.count - 1; k >= 0; k-- {
-		if k < o.count-1 {
-			rest += (o.slope[k+1] - o.slope[k]) * x.ready
-		}
-		rest = max(rest, behind[k])
-		if v := ahead[k] + o.slope[k]*x.time + rest; v > bound {
+	for k := range o.count {
+		if v := o.rest[k] + o.slope[k]*x.time; v > bound {
 			bound, at = v, k
 		}
 	}

@@ -1,5 +1,7 @@
 package solve
 
+import "math"
+
 // Problem is the numeric problem by its law: an Instance whose options are computed when they are looked at, so that ten
 // thousand memory sizes take no more room than one. Instance writes them out; both have the same frontier.
 type Problem struct {
@@ -74,16 +76,31 @@ func (p *Problem) LastPassUs(s *Stage, size *Size) int64 {
 }
 
 func (p *Problem) passUs(hopUs, run1Ns int64, size *Size) int64 {
-	run := uint64(hopUs) + (uint64(run1Ns)*uint64(size.Slowdown)+(1000<<SlowdownBits-1))/(1000<<SlowdownBits)
+	run := uint64(hopUs) + (uint64(run1Ns)*uint64(size.Slowdown)+(nsPerUs-1))/nsPerUs
 	if p.TickUs == Millisecond {
 		run = (run + Millisecond - 1) / Millisecond * Millisecond
 	}
 	return int64(run)
 }
 
-// alike tells whether a stage takes and is billed for as long at one size as at another.
-func (p *Problem) alike(s *Stage, a, b *Size) bool {
-	return p.PassUs(s, a) == p.PassUs(s, b) && (p.Passes.AllLast == 0 || p.LastPassUs(s, a) == p.LastPassUs(s, b))
+// nsPerUs is what a run in nanoseconds, times a slowdown, has in a microsecond.
+const nsPerUs = 1000 << SlowdownBits
+
+// slowest gives the greatest slowdown at which a stage takes and is billed for as long as at a size.
+func (p *Problem) slowest(s *Stage, size *Size) int64 {
+	least := atMost(p.PassUs(s, size)-s.HopUs, s.Run1Ns)
+	if p.Passes.AllLast > 0 {
+		least = min(least, atMost(p.LastPassUs(s, size)-s.LastHopUs, s.LastRun1Ns))
+	}
+	return least
+}
+
+// atMost gives the greatest slowdown at which work takes no more than a time.
+func atMost(us, run1Ns int64) int64 {
+	if run1Ns == 0 {
+		return math.MaxInt64
+	}
+	return int64(uint64(us) * nsPerUs / uint64(run1Ns))
 }
 
 // Option computes what an Instance would say of a stage (an index into Stages) at a size.

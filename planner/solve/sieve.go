@@ -288,7 +288,7 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 		x := &s.stages[k]
 		work := s.workOf(x)
 		s.law.lines(x, &s.rule, s.slope, s.rate, work, s.excess[k*m:k*m+m])
-		s.slow[k] = s.law.least(x, &s.rule) - float64(s.haste*work)
+		s.slow[k] = s.law.quickest(x, &s.rule) - float64(s.haste*work)
 	}
 	s.ahead, s.behind = grow(s.ahead, n*m), grow(s.behind, n*m)
 	s.soon, s.quick = grow(s.soon, n), grow(s.quick, n)

@@ -279,13 +279,12 @@ func (s *solver) list(p, q *plan) {
 		}
 	}
 	s.menus.corners = s.menus.corners[:0]
+	s.menus.items = s.menus.items[:0]
 	if s.smooth = s.law != nil; s.smooth {
-		s.menus.corners = grow(s.menus.corners, 1<<12)[:0]
 		for i := range s.entries {
 			e := &s.entries[i]
 			stage := s.stage(e.arc)
 			e.lo, e.hi = stage.Low, stage.High
-			s.arcs[e.arc].cornerLo, s.arcs[e.arc].cornerHi = 0, 0
 		}
 		return
 	}
