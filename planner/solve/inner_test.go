@@ -115,7 +115,7 @@ func chainOutline(scenario Scenario, layers int) *Outline {
 	return o
 }
 
-// A sieve and what it leaves give the frontier of all stages, and its windows take no memory of their own.
+// A sieve and what it leaves give the frontier of all stages, and its bounds take no memory of their own.
 func TestSieve(t *testing.T) {
 	for _, scenario := range scenarios {
 		t.Run(string(scenario), func(t *testing.T) {
@@ -128,18 +128,9 @@ func TestSieve(t *testing.T) {
 			s := o.sieve(o.scout(Effort{}, false, nil), nil)
 			places := o.single(nil)
 			s.pass(places, every(len(places)))
-			all := slices.Clone(s.lists[:len(s.stages)])
-			left := 0
-			loops := func() {
-				s.lists = append(s.lists[:0], all...)
-				for k := range len(s.known) - 1 {
-					left += len(s.within(0, len(all), float64(s.known[k].time), float64(s.known[k+1].time), float64(s.known[k].cost)))
-					s.lists = s.lists[:len(all)]
-				}
-			}
-			loops()
-			if n := testing.AllocsPerRun(20, loops); n != 0 || left == 0 {
-				t.Errorf("%v allocations, %d stages left", n, left)
+			left := s.count()
+			if n := testing.AllocsPerRun(20, s.mark); n != 0 || left == 0 || left != s.count() {
+				t.Errorf("%v allocations, %d stages left, then %d", n, left, s.count())
 			}
 		})
 	}

@@ -34,7 +34,6 @@ type sieve struct {
 	aim        *aim      // nil: the whole frontier
 	gatewayUSD float64   // pico-USD per us
 	margin     float64   // more than floating point loses
-	narrow     int       // windows of so many known plans are not divided
 
 	places        []Place
 	first, last   []float64 // by place: R of its first node and its last
@@ -42,13 +41,22 @@ type sieve struct {
 	excess        []float64 // by stage and slope
 	slow          []float64 // by stage: least time beyond haste
 	least         []float64 // by stage: least time of a plan that has it, beyond haste
-	turn          []float64 // by stage and slope: what the bound of the next slope gains on the way to this one, before the stage
-	reached       []float64 // by place and slope: ahead, and what all work takes at the rate
 	ahead, behind []float64 // by place and slope
+	bound         []float64 // by stage and slope: see paid
 	soon, quick   []float64 // by place: least time from the source and to the sink, beyond haste
 	left          []bool    // by stage: it may be part of a plan
-	lists         []int32   // a stack of stages
+
+	windows, blocks []gap // by rising time: the windows, and blocks of so many of them that follow each other
 }
+
+// gap is what a plan in a window may take at the most.
+type gap struct {
+	time float64             // beyond haste
+	paid [slopeCount]float64 // see sieve.paid
+}
+
+// blockSize is how many windows make a block.
+const blockSize = 16
 
 // slopeCount is the number of slopes of a sieve.
 const slopeCount = 12
@@ -61,7 +69,6 @@ func (o *Outline) sift(known []item, aim *aim, scout func(pass func(node int) bo
 	places := o.parts(firstPart)
 	pairs := every(len(places))
 	for part := firstPart; ; {
-		s.narrow = max(1, len(s.known)*part/windows)
 		s.pass(places, pairs)
 		if part == 1 {
 			nodes, wanted = s.survivors()
@@ -150,7 +157,6 @@ func (o *Outline) sieve(known []item, aim *aim) *sieve {
 const (
 	firstPart   = 16 // nodes of a place to begin with
 	partDivisor = 2
-	windows     = 512 // of a pass over places of one node; the others have fewer
 )
 
 // parts divides the nodes into places of so many, with the nodes of a cut together.
@@ -272,7 +278,7 @@ func root(x float64, n int) float64 {
 	return max(hi, 1.0001)
 }
 
-// pass bounds the stages between places and marks those that are left.
+// pass makes the stages between places and marks those that are left.
 func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 	s.places = places
 	s.stages = s.Make(places, pairs, s.stages[:0])
@@ -281,9 +287,8 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 	for k, p := range places {
 		s.first[k], s.last[k] = float64(s.RunNs[p.First])/1000, float64(s.RunNs[p.Last])/1000
 	}
-	s.excess, s.slow = grow(s.excess, len(s.stages)*m), grow(s.slow, len(s.stages))
-	s.left = grow(s.left, len(s.stages))
-	clear(s.left)
+	s.excess, s.slow, s.least = grow(s.excess, len(s.stages)*m), grow(s.slow, len(s.stages)), grow(s.least, len(s.stages))
+	s.bound, s.left = grow(s.bound, len(s.stages)*m), grow(s.left, len(s.stages))
 	for k := range s.stages {
 		x := &s.stages[k]
 		work := s.workOf(x)
@@ -292,24 +297,20 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 	}
 	s.ahead, s.behind = grow(s.ahead, n*m), grow(s.behind, n*m)
 	s.soon, s.quick = grow(s.soon, n), grow(s.quick, n)
+	s.divideTime()
+	s.mark()
+}
+
+// mark bounds the stages and marks those that are left.
+func (s *sieve) mark() {
 	s.forward()
-	s.prepare()
-	all := s.lists[:0]
-	for k := range s.stages {
-		all = append(all, int32(k))
+	for k := range s.slope {
+		s.paid(k)
 	}
-	s.lists = all
-	if s.aim != nil {
-		for _, i := range s.within(0, len(all), 0, float64(s.aim.time), float64(s.aim.cost)+s.margin) {
-			s.left[i] = true
-		}
-		return
+	failed := 0
+	for i := range s.stages {
+		s.left[i] = s.passes(i, &failed)
 	}
-	s.window(0, len(all), -1, 0)
-	if len(s.known) > 1 {
-		s.window(0, len(all), 0, len(s.known)-1)
-	}
-	s.window(0, len(all), len(s.known)-1, len(s.known))
 }
 
 // workOf is the work between the places of a stage.
@@ -350,26 +351,48 @@ func (s *sieve) forward() {
 	s.quick[len(s.places)-1] = 0
 	for i := len(s.stages) - 1; i >= 0; i-- {
 		x := &s.stages[i]
+		s.least[i] = s.ends(x, i) + s.quick[x.J]
 		s.quick[x.I] = min(s.quick[x.I], s.quick[x.J]+s.slow[i])
 	}
 }
 
-// prepare computes what the windows share.
-func (s *sieve) prepare() {
+// paid bounds what plans through each stage pay whose time is paid by one slope in the end: the least cost plus the slope times the
+// latency, all work at the rate included. Backwards, a wait changes the slope for a smaller one.
+func (s *sieve) paid(last int) {
 	m := slopeCount
-	s.reached = grow(s.reached, len(s.ahead))
-	for k := range s.ahead {
-		s.reached[k] = s.ahead[k] + float64(s.rate[k%m]*s.work)
+	for k := range s.behind {
+		s.behind[k] = math.Inf(1)
 	}
-	s.least, s.turn = grow(s.least, len(s.stages)), grow(s.turn, len(s.stages)*m)
-	for i := range s.stages {
+	sink := s.behind[(len(s.places)-1)*m : len(s.places)*m]
+	for k := range sink {
+		sink[k] = math.Inf(-1)
+	}
+	sink[last] = 0
+	first := last // without waits there is one slope only
+	if s.rule.overlapped != 0 {
+		first = 0
+	}
+	for i := len(s.stages) - 1; i >= 0; i-- {
 		x := &s.stages[i]
-		s.least[i] = s.ends(x, i) + s.quick[x.J]
-		shift, rest, turn := float64(x.InitUs-s.DispatchUs), s.work-s.last[x.I], s.turn[i*m:i*m+m]
-		turn[m-1] = 0
-		for k := range turn[:m-1] {
-			turn[k] = float64((s.slope[k+1]-s.slope[k])*shift) + float64((s.rate[k+1]-s.rate[k])*rest)
+		from, to, e := s.behind[int(x.I)*m:int(x.I)*m+m], s.behind[int(x.J)*m:int(x.J)*m+m], s.excess[i*m:i*m+m]
+		ahead := s.ahead[int(x.I)*m : int(x.I)*m+m]
+		shift, rest := float64(x.InitUs-s.DispatchUs), s.work-s.last[x.I]
+		least, best := math.Inf(-1), math.Inf(-1)
+		for k := last; k >= first; k-- {
+			if k < last {
+				best += float64((s.slope[k+1]-s.slope[k])*shift) + float64((s.rate[k+1]-s.rate[k])*rest)
+			}
+			if v := to[k] + e[k]; v > best {
+				best = v
+			}
+			if best < from[k] {
+				from[k] = best
+			}
+			if v := ahead[k] + float64(s.rate[k]*s.work) + best; v > least {
+				least = v
+			}
 		}
+		s.bound[i*m+last] = least
 	}
 }
 
@@ -383,93 +406,78 @@ func (s *sieve) ends(x *Stage, i int) float64 {
 	return end
 }
 
-// window marks the stages of lists[lo:hi] that a plan may have that is slower than the known plan a, as fast as b, and no dearer
-// than a. Beyond the ends of the known plans there is no such limit.
-func (s *sieve) window(lo, hi, a, b int) {
-	begin, end, ceiling := 0.0, math.Inf(1), math.Inf(1)
-	if a >= 0 {
-		begin, ceiling = float64(s.known[a].time), float64(s.known[a].cost)+s.margin
-	}
-	if b < len(s.known) {
-		end = float64(s.known[b].time)
-	}
-	start := len(s.lists)
-	left := s.within(lo, hi, begin, end, ceiling)
-	if b-a > s.narrow && len(left) > fewStages {
-		stop := len(s.lists)
-		slices.Reverse(left)
-		s.window(start, stop, a, (a+b)/2)
-		s.window(start, stop, (a+b)/2, b)
+// divideTime makes the windows: before the first known plan, between neighbours, after the last, or the one of an aim.
+func (s *sieve) divideTime() {
+	s.windows, s.blocks = s.windows[:0], s.blocks[:0]
+	if s.aim != nil {
+		s.windows = append(s.windows, s.gap(0, float64(s.aim.time), float64(s.aim.cost)+s.margin))
 	} else {
-		for _, i := range left {
-			s.left[i] = true
+		begin, ceiling := 0.0, math.Inf(1)
+		for _, x := range s.known {
+			s.windows = append(s.windows, s.gap(begin, float64(x.time), ceiling))
+			begin, ceiling = float64(x.time), float64(x.cost)+s.margin
 		}
+		s.windows = append(s.windows, s.gap(begin, math.Inf(1), ceiling))
 	}
-	s.lists = s.lists[:start]
+	for k := 0; k < len(s.windows); k += blockSize {
+		block := s.windows[k]
+		for _, g := range s.windows[k+1 : min(k+blockSize, len(s.windows))] {
+			block.time = g.time
+			for n, v := range g.paid {
+				if v > block.paid[n] {
+					block.paid[n] = v
+				}
+			}
+		}
+		s.blocks = append(s.blocks, block)
+	}
 }
 
-// within appends to the stack, last first, the stages of lists[lo:hi] that a plan may have that takes from begin to end and costs no
-// more than a ceiling.
-func (s *sieve) within(lo, hi int, begin, end, ceiling float64) []int32 {
-	m := slopeCount
-	slack := end - float64(s.haste*s.work) + 1
-	for k := range s.behind {
-		s.behind[k] = math.Inf(1)
+// gap is the window of the plans that take from begin to end and cost no more than a ceiling, the gateway included, which is paid by
+// the time.
+func (s *sieve) gap(begin, end, ceiling float64) (g gap) {
+	g.time = end - float64(s.haste*s.work) + 1
+	ceiling -= float64(s.gatewayUSD * float64(s.StartUs))
+	for k, slope := range s.slope {
+		switch {
+		case slope <= s.gatewayUSD:
+			g.paid[k] = ceiling - float64((s.gatewayUSD-slope)*begin)
+		case math.IsInf(end, 1):
+			g.paid[k] = end
+		default:
+			g.paid[k] = ceiling + float64((slope-s.gatewayUSD)*end)
+		}
 	}
-	sink := s.behind[(len(s.places)-1)*m : len(s.places)*m]
-	for k := range sink { // what the gateway costs until then is a part of it
-		by := end
-		if s.slope[k] <= s.gatewayUSD {
-			by = begin
-		} else if math.IsInf(end, 1) {
-			by = 1e15
-		}
-		sink[k] = float64((s.gatewayUSD-s.slope[k])*by) + float64(s.gatewayUSD*float64(s.StartUs))
-	}
-	overlapped := s.rule.overlapped != 0
-	start := len(s.lists)
-	var through [slopeCount]float64
-	for n := hi - 1; n >= lo; n-- {
-		i := int(s.lists[n])
-		if s.least[i] > slack {
-			continue
-		}
-		x := &s.stages[i]
-		from, to, e := s.behind[int(x.I)*m:int(x.I)*m+m], s.behind[int(x.J)*m:int(x.J)*m+m], s.excess[i*m:i*m+m]
-		reached := s.reached[int(x.I)*m : int(x.I)*m+m]
-		least, best := math.Inf(-1), math.Inf(-1)
-		if !overlapped {
-			for k := range through {
-				through[k] = to[k] + e[k]
-				if v := reached[k] + through[k]; v > least {
-					least = v
-				}
-			}
-		} else {
-			turn := s.turn[i*m : i*m+m]
-			for k := m - 1; k >= 0; k-- {
-				best += turn[k]
-				if v := to[k] + e[k]; v > best {
-					best = v
-				}
-				through[k] = best
-				if v := reached[k] + best; v > least {
-					least = v
-				}
-			}
-		}
-		if least > ceiling {
-			continue
-		}
-		for k := range through {
-			if through[k] < from[k] {
-				from[k] = through[k]
-			}
-		}
-		s.lists = append(s.lists, int32(i))
-	}
-	return s.lists[start:]
+	return g
 }
 
-// fewStages is a number of stages that are not worth a narrower window.
-const fewStages = 16
+// passes tells whether a plan may have a stage in any window. The slope that failed last is tried first.
+func (s *sieve) passes(i int, failed *int) bool {
+	bound := (*[slopeCount]float64)(s.bound[i*slopeCount:])
+	for k := range s.blocks {
+		if !s.blocks[k].admits(s.least[i], bound, failed) {
+			continue
+		}
+		windows := s.windows[k*blockSize : min((k+1)*blockSize, len(s.windows))]
+		for n := range windows {
+			if windows[n].admits(s.least[i], bound, failed) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// admits tells whether a stage may be part of a plan in a window, by the least time of such plans and what they pay at the least.
+func (g *gap) admits(time float64, bound *[slopeCount]float64, failed *int) bool {
+	if time > g.time || bound[*failed] > g.paid[*failed] {
+		return false
+	}
+	for k := range bound {
+		if bound[k] > g.paid[k] {
+			*failed = k
+			return false
+		}
+	}
+	return true
+}
