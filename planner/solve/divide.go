@@ -241,13 +241,12 @@ func (s *solver) sizes(e *entry, i int, d direction, limit int64) (low, high int
 		return s.law.below(&c, d.b, limit-s.around(e), s.pass.pick[i], stage.Low, stage.High)
 	}
 	o := &s.overlap
-	var least, rest [slopes]int64
+	var least, rest row
 	for k := range least {
 		least[k] = unreachable
 	}
 	for layer := range s.layers {
-		from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-		if o.ahead[from] < unreachable && o.behind[to] < unreachable {
+		if from, to := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head); o.joins(from, to) {
 			o.around(from, to, s.arcs[e.arc].shift, &rest)
 			for k := range least {
 				least[k] = min(least[k], rest[k])
@@ -255,8 +254,8 @@ func (s *solver) sizes(e *entry, i int, d direction, limit int64) (low, high int
 		}
 	}
 	low, high = stage.Low, stage.High
-	for k := 0; k < o.count && low < high; k++ {
-		low, high = s.law.below(&c, o.slope[k], limit-least[k], o.pick[i*o.count+k], low, high)
+	for k := 0; k < slopes && low < high; k++ {
+		low, high = s.law.below(&c, o.slope[k], limit-least[k], o.pick[i][k], low, high)
 	}
 	return low, high
 }
@@ -281,14 +280,14 @@ func (s *solver) narrow(p, q *plan, lo, hi int, d direction, limit int64, side t
 		case side == neither:
 		case s.smooth && s.menus.overlapped: // slopes reach down to cost alone
 			if side == slower {
-				e.hi = s.overlap.pick[(i-lo)*s.overlap.count+s.overlap.count-1] + 1
+				e.hi = s.overlap.pick[i-lo][slopes-1] + 1
 			}
 		case s.smooth && side == slower:
 			e.hi = s.pass.pick[i-lo] + 1
 		case s.smooth:
 			e.lo = s.pass.pick[i-lo]
 		case s.menus.overlapped && side == slower: // slopes reach down to cost alone, so the range ends at the cheapest
-			e.lo = s.overlap.pick[(i-lo)*s.overlap.count+s.overlap.count-1]
+			e.lo = s.overlap.pick[i-lo][slopes-1]
 		case s.menus.overlapped:
 		case side == faster:
 			e.hi = s.pass.pick[i-lo] + 1

@@ -124,7 +124,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 			}
 			slice := int(s.clock.slice(p.time, t+quickest[x.head], scale))
 			if s.menus.overlapped {
-				if s.outside(((layer+1)*s.step+int(x.head))*slopes, t, c, slice) {
+				if s.outside((layer+1)*s.step+int(x.head), t, c, slice) {
 					continue
 				}
 			} else if d.value(t, c)+behind[x.head] > h.from[slice] {
@@ -148,8 +148,7 @@ func (s *solver) extend(p, q *plan, d direction, layer int, scale uint, beam int
 	return true
 }
 
-// outside reports whether no plan that reaches a state (given as the position of its slopes) at a finish, having paid a
-// cost, can be a point of the frontier in a slice of time or later.
+// outside reports whether no plan that reaches a state at a finish, having paid a cost, can be a point of the frontier in a slice of time or later.
 func (s *solver) outside(to int, finish, cost int64, slice int) bool {
 	h := &s.search
 	first, last := h.cut(s.overlap.to(to, finish, cost), slice, h.used-1)

@@ -135,10 +135,10 @@ func (l *law) floor(s *Stage, r *rule, a, b int64, low, high int32) (value int64
 }
 
 // floors is floor for rising weights of time; a smaller one picks no larger size.
-func (l *law) floors(s *Stage, r *rule, a int64, slope []int64, low, high int32, weight []int64, pick []int32) {
+func (l *law) floors(s *Stage, r *rule, a int64, slope *row, low, high int32, weight *row, pick *[slopes]int32) {
 	c := l.curve(s, r, a)
 	size := high - 1
-	for n := len(slope) - 1; n >= 0; n-- {
+	for n := slopes - 1; n >= 0; n-- {
 		size = l.least(c.x, c.y, float64((float64(slope[n])+c.perUs)*c.run1), low, size)
 		weight[n], pick[n] = c.bound(&l.size[size], slope[n]), size
 	}

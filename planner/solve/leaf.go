@@ -273,7 +273,7 @@ func (s *solver) least() int64 {
 		switch {
 		case !s.isEnd(v):
 		case s.menus.overlapped:
-			least = min(least, s.overlap.ahead[v*slopes+s.overlap.count-1])
+			least = min(least, s.overlap.ahead[v][slopes-1])
 		default:
 			least = min(least, s.pass.ahead[v])
 		}

@@ -162,6 +162,21 @@ func (m *menus) corner(start int, x item) {
 	m.corners = append(m.corners[:n], x)
 }
 
+// least finds the least of the corners from lo to before hi by bisection: along a hull values fall, then rise.
+func (m *menus) least(d direction, lo, hi int32) int32 {
+	hi--
+	for lo < hi {
+		mid := (lo + hi) >> 1
+		x, y := &m.corners[mid], &m.corners[mid+1]
+		if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
+			lo = mid + 1
+		} else {
+			hi = mid
+		}
+	}
+	return lo
+}
+
 // fill lists the items of an arc inside the box by rising time. Equal options count once, by the lowest index.
 func (m *menus) fill(r *rule, a *arc, options []Option, box item) {
 	all := m.sorted[:0]

@@ -1,5 +1,7 @@
 package solve
 
+import "slices"
+
 // In cold-overlapped a stage ends at max(finish + time, ready), ready being its own init and run, so the weighted sum of
 // cost and latency is not a sum over arcs. What is left to pay from a node, as a function h of the finish there, rises
 // with a slope between 0 (a later init decides the latency) and the weight of time (nothing waits any more). The bounds
@@ -12,30 +14,25 @@ package solve
 // every node the slope that gives most is free to be chosen. With one slope they would be the bounds of the warm scenario.
 
 // slopes is how many slopes there are: more of them bound better and cost more.
-const slopes = 9
-
-// fewSlopes are those of them that vast lists are swept with: most of their arcs are far from any plan worth having. On shorter
-// lists the worse bounds cost more than the shorter sweeps save.
-var fewSlopes = [...]int{0, 3, 5, 8}
-
-// Numbers of arcs from which a list is divided before it is swept, and from which it is swept with few slopes.
-const (
-	longList = 1 << 12
-	vastList = 1 << 18
-)
+const slopes = 6
 
 // slopeParts are the slopes in 1024ths of the weight of time. Time that decides the latency has the larger ones. Where the
 // frontier is steep, what happens beside the deciding stages is weighed by far smaller ones, at which memory is worth
 // its price.
-var slopeParts = [slopes]int64{0, 1, 4, 16, 64, 256, 512, 768, 1024}
+var slopeParts = [slopes]int64{0, 4, 32, 128, 512, 1024}
+
+// longList is a number of arcs from which a list is divided before it is swept.
+const longList = 1 << 12
+
+// row has a value for each slope.
+type row [slopes]int64
 
 // envelope is the bounds of one direction.
 type envelope struct {
 	d             direction
-	slope         [slopes]int64
-	count         int           // of slopes
-	ahead, behind []int64       // slopes values per state
-	rest          [slopes]int64 // see around
+	slope         row
+	ahead, behind []row // per state
+	rest          row   // see around
 }
 
 // frame keeps an envelope of a wider window, with the limits of the present one: together several directions follow the
@@ -60,9 +57,9 @@ func (s *solver) push() {
 		s.frames[n] = &frame{}
 	}
 	f, o := s.frames[n], &s.overlap
-	f.d, f.slope, f.count = o.d, o.slope, o.count
-	f.ahead = append(f.ahead[:0], o.ahead[:s.states*slopes]...)
-	f.behind = append(f.behind[:0], o.behind[:s.states*slopes]...)
+	f.d, f.slope = o.d, o.slope
+	f.ahead = append(f.ahead[:0], o.ahead[:s.states]...)
+	f.behind = append(f.behind[:0], o.behind[:s.states]...)
 }
 
 func (s *solver) pop() {
@@ -71,53 +68,46 @@ func (s *solver) pop() {
 	}
 }
 
-// overlap holds what one direction tells in cold-overlapped: count values per entry, room for slopes values per state.
+// overlap holds what one direction tells in cold-overlapped.
 type overlap struct {
 	envelope
-	weight              []int64 // per entry: least a*cost + slope*time of its corners
-	pick                []int32 // per entry: that corner
-	bound               []int64 // one per entry: of the value of every plan through it
-	least               []int64 // per item of one entry: the same
-	via, next           []int32 // per state: the entry
-	viaSlope, nextSlope []int8  // per state: the slope with which via and next go on
+	weight    []row           // per entry: least a*cost + slope*time of its corners
+	pick      [][slopes]int32 // per entry: that corner
+	bound     []int64         // per entry: of the value of every plan through it
+	least     []int64         // per item of one entry: the same
+	via, next [][slopes]link  // per state: how ahead and behind are reached
 
-	time, cost               []int64 // per state: totals of the path that via describes
-	after, afterCost, waking []int64 // the same for next
+	time, cost               []row // per state: totals of the path that via describes
+	after, afterCost, waking []row // the same for next
 }
 
+// link is an entry and the slope with which a path goes on before or behind it.
+type link struct{ entry, slope int32 }
+
 // aim chooses the slopes in a direction.
-func (o *envelope) aim(d direction, few bool) {
-	o.d, o.count = d, slopes
-	if few {
-		o.count = len(fewSlopes)
-	}
-	for k := range o.count {
-		part := slopeParts[k]
-		if few {
-			part = slopeParts[fewSlopes[k]]
-		}
+func (o *envelope) aim(d direction) {
+	o.d = d
+	for k, part := range slopeParts {
 		o.slope[k] = d.b / 1024 * part
 	}
-	o.slope[o.count-1] = d.b
+	o.slope[slopes-1] = d.b
 }
 
 func (o *overlap) size(states int) {
-	n := states * slopes
-	if len(o.ahead) >= n {
+	if len(o.ahead) >= states {
 		return
 	}
-	for _, a := range []*[]int64{&o.ahead, &o.behind, &o.time, &o.cost, &o.after, &o.afterCost, &o.waking} {
-		*a = make([]int64, n)
+	for _, a := range []*[]row{&o.ahead, &o.behind, &o.time, &o.cost, &o.after, &o.afterCost, &o.waking} {
+		*a = make([]row, states)
 	}
-	o.via, o.next = make([]int32, n), make([]int32, n)
-	o.viaSlope, o.nextSlope = make([]int8, n), make([]int8, n)
+	o.via, o.next = make([][slopes]link, states), make([][slopes]link, states)
 }
 
 // sweepOverlap makes the passes in one direction over a list for the plans from p to q, and gives the best plan among
 // the paths they describe.
 func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	o := &s.overlap
-	o.aim(d, len(list) > vastList)
+	o.aim(d)
 	s.weighOverlap(list, d)
 	s.forwardOverlap(list)
 	s.backwardOverlap(list, p.time)
@@ -140,8 +130,8 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 		e := &list[i]
 		o.bound[i] = unreachable
 		for layer := range s.layers {
-			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-			if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+			from, to := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head)
+			if !o.joins(from, to) {
 				continue
 			}
 			o.around(from, to, s.arcs[e.arc].shift, &o.rest)
@@ -150,8 +140,8 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			if bound > limit {
 				continue
 			}
-			x := s.corner(e.arc, o.pick[i*o.count+at])
-			t, c := s.join(from+at, to+at, &x)
+			x := s.corner(e.arc, o.pick[i][at])
+			t, c := s.join(from, to, at, &x)
 			part := parts
 			if p.time <= t && t <= q.time {
 				sketch := &s.sketch[(t-p.time)/((q.time-p.time)/sketches+1)]
@@ -218,10 +208,15 @@ func (s *solver) polish(p, q *plan, list []entry, d direction) {
 	h.reset(s.states)
 }
 
+// joins tells whether there is a path to one state and from the other.
+func (o *envelope) joins(from, to int) bool {
+	return o.ahead[from][0] < unreachable && o.behind[to][0] < unreachable
+}
+
 // over bounds the value of every plan through an entry from and to the states last prepared for, and names the slope of the best bound.
 func (o *overlap) over(i int) (bound int64, at int) {
 	bound = -unreachable
-	for k, w := range o.weight[i*o.count : i*o.count+o.count] {
+	for k, w := range &o.weight[i] {
 		if v := w + o.rest[k]; v > bound {
 			bound, at = v, k
 		}
@@ -229,39 +224,37 @@ func (o *overlap) over(i int) (bound int64, at int) {
 	return bound, at
 }
 
-// join gives the totals of the path to a state, an item and the path from a state (each given with a slope).
-func (s *solver) join(from, to int, x *item) (time, cost int64) {
+// join gives the totals of the path to a state, an item and the path from a state, both with a slope.
+func (s *solver) join(from, to, slope int, x *item) (time, cost int64) {
 	o := &s.overlap
-	finish := x.after(o.time[from])
-	return max(finish+o.after[to], o.waking[to]), o.cost[from] + x.cost + o.afterCost[to]
+	finish := x.after(o.time[from][slope])
+	return max(finish+o.after[to][slope], o.waking[to][slope]), o.cost[from][slope] + x.cost + o.afterCost[to][slope]
 }
 
 // joined makes the plan that join evaluates.
 func (s *solver) joined(list []entry, i, layer, at int) *plan {
 	o, p := &s.overlap, &s.pass
+	p.track, p.items = p.track[:0], p.items[:0]
+	take := func(entry, slope int32) {
+		p.track, p.items = append(p.track, entry), append(p.items, s.corner(list[entry].arc, o.pick[entry][slope]))
+	}
 	e := &list[i]
-	from, k := layer*s.step+int(e.tail), at
-	p.track = p.track[:0]
-	p.items = p.items[:0]
-	for from != 0 {
-		x := from*slopes + k
-		v := &list[o.via[x]]
-		p.track, p.items = append(p.track, o.via[x]), append(p.items, s.corner(v.arc, o.pick[int(o.via[x])*o.count+k]))
-		from -= s.step + int(v.head-v.tail)
-		k = int(o.viaSlope[x])
+	slope := int32(at)
+	for v := layer*s.step + int(e.tail); v != 0; {
+		x := o.via[v][slope]
+		take(x.entry, slope)
+		v -= s.step + int(list[x.entry].head-list[x.entry].tail)
+		slope = x.slope
 	}
-	for a, b := 0, len(p.track)-1; a < b; a, b = a+1, b-1 {
-		p.track[a], p.track[b] = p.track[b], p.track[a]
-		p.items[a], p.items[b] = p.items[b], p.items[a]
-	}
-	p.track, p.items = append(p.track, int32(i)), append(p.items, s.corner(e.arc, o.pick[i*o.count+at]))
-	to, k := (layer+1)*s.step+int(e.head), at
-	for !s.isEnd(to) {
-		x := to*slopes + k
-		v := &list[o.next[x]]
-		k = int(o.nextSlope[x])
-		p.track, p.items = append(p.track, o.next[x]), append(p.items, s.corner(v.arc, o.pick[int(o.next[x])*o.count+k]))
-		to += s.step + int(v.head-v.tail)
+	slices.Reverse(p.track)
+	slices.Reverse(p.items)
+	take(int32(i), int32(at))
+	slope = int32(at)
+	for v := (layer+1)*s.step + int(e.head); !s.isEnd(v); {
+		x := o.next[v][slope]
+		take(x.entry, x.slope)
+		v += s.step + int(list[x.entry].head-list[x.entry].tail)
+		slope = x.slope
 	}
 	plan := &plan{path: make([]choice, 0, len(p.track))}
 	for n, i := range p.track {
@@ -277,70 +270,62 @@ func (s *solver) joined(list []entry, i, layer, at int) *plan {
 // the side of cheap corners.
 func (s *solver) weighOverlap(list []entry, d direction) {
 	o := &s.overlap
-	o.weight, o.pick = grow(o.weight, len(list)*o.count), grow(o.pick, len(list)*o.count)
+	o.weight, o.pick = grow(o.weight, len(list)), grow(o.pick, len(list))
 	corners := s.menus.corners
 	if s.smooth {
 		for i := range list {
 			e := &list[i]
-			s.law.floors(s.stage(e.arc), &s.rule, d.a, o.slope[:o.count], e.lo, e.hi, o.weight[i*o.count:i*o.count+o.count], o.pick[i*o.count:i*o.count+o.count])
+			s.law.floors(s.stage(e.arc), &s.rule, d.a, &o.slope, e.lo, e.hi, &o.weight[i], &o.pick[i])
 		}
 		return
 	}
 	for i := range list {
-		lo, hi := list[i].lo, list[i].hi-1
-		last := hi
-		for lo < hi {
-			mid := (lo + hi) >> 1
-			x, y := &corners[mid], &corners[mid+1]
-			if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
-		weight, pick := o.weight[i*o.count:i*o.count+o.count], o.pick[i*o.count:i*o.count+o.count]
-		for k := o.count - 1; k >= 0; k-- {
-			x := &corners[lo]
+		at, end := s.menus.least(d, list[i].lo, list[i].hi), list[i].hi
+		weight, pick := &o.weight[i], &o.pick[i]
+		for k := slopes - 1; k >= 0; k-- {
+			x := &corners[at]
 			best := d.a*x.cost + o.slope[k]*x.time
-			for lo < last {
-				y := &corners[lo+1]
+			for at+1 < end {
+				y := &corners[at+1]
 				v := d.a*y.cost + o.slope[k]*y.time
 				if v > best {
 					break
 				}
-				lo, best = lo+1, v
+				at, best = at+1, v
 			}
-			weight[k], pick[k] = best, lo
+			weight[k], pick[k] = best, at
 		}
 	}
 }
 
 func (s *solver) forwardOverlap(list []entry) {
 	o := &s.overlap
-	ahead := o.ahead[:s.states*slopes]
+	ahead := o.ahead[:s.states]
 	for v := range ahead {
-		ahead[v] = unreachable
+		for k := range slopes {
+			ahead[v][k] = unreachable
+		}
 	}
-	clear(ahead[:slopes])
+	ahead[0] = row{}
 	for layer := range s.layers {
 		for i := range list {
 			e := &list[i]
-			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-			if ahead[from] >= unreachable {
+			from, to := &ahead[layer*s.step+int(e.tail)], &ahead[(layer+1)*s.step+int(e.head)]
+			if from[0] >= unreachable {
 				continue
 			}
 			shift := s.arcs[e.arc].shift
-			best, slope := int64(-unreachable), 0
-			for k := range o.count {
+			weight, via := &o.weight[i], &o.via[(layer+1)*s.step+int(e.head)]
+			best, slope := from[0], 0
+			for k := range slopes {
 				if k > 0 {
 					best += (o.slope[k] - o.slope[k-1]) * shift
 				}
-				if v := ahead[from+k]; v > best {
+				if v := from[k]; v > best {
 					best, slope = v, k
 				}
-				if v := best + o.weight[i*o.count+k]; v < ahead[to+k] {
-					ahead[to+k] = v
-					o.via[to+k], o.viaSlope[to+k] = int32(i), int8(slope)
+				if v := best + weight[k]; v < to[k] {
+					to[k], via[k] = v, link{int32(i), int32(slope)}
 				}
 			}
 		}
@@ -349,34 +334,34 @@ func (s *solver) forwardOverlap(list []entry) {
 
 func (s *solver) backwardOverlap(list []entry, time int64) {
 	o := &s.overlap
-	behind := o.behind[:s.states*slopes]
-	for v := range s.states {
-		for k := range o.count {
-			behind[v*slopes+k] = unreachable
+	behind := o.behind[:s.states]
+	for v := range behind {
+		for k := range slopes {
+			behind[v][k] = unreachable
 			if s.isEnd(v) {
-				behind[v*slopes+k] = (o.slope[o.count-1] - o.slope[k]) * time
+				behind[v][k] = (o.slope[slopes-1] - o.slope[k]) * time
 			}
 		}
 	}
 	for layer := s.layers - 1; layer >= 0; layer-- {
 		for i := len(list) - 1; i >= 0; i-- {
 			e := &list[i]
-			from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-			if behind[to] >= unreachable {
+			from, to := &behind[layer*s.step+int(e.tail)], &behind[(layer+1)*s.step+int(e.head)]
+			if to[0] >= unreachable {
 				continue
 			}
 			shift := s.arcs[e.arc].shift
+			weight, next := &o.weight[i], &o.next[layer*s.step+int(e.tail)]
 			best, slope := int64(-unreachable), 0
-			for k := o.count - 1; k >= 0; k-- {
-				if k < o.count-1 {
+			for k := slopes - 1; k >= 0; k-- {
+				if k < slopes-1 {
 					best += (o.slope[k+1] - o.slope[k]) * shift
 				}
-				if v := o.weight[i*o.count+k] + behind[to+k]; v > best {
+				if v := weight[k] + to[k]; v > best {
 					best, slope = v, k
 				}
-				if best < behind[from+k] {
-					behind[from+k] = best
-					o.next[from+k], o.nextSlope[from+k] = int32(i), int8(slope)
+				if best < from[k] {
+					from[k], next[k] = best, link{int32(i), int32(slope)}
 				}
 			}
 		}
@@ -386,47 +371,42 @@ func (s *solver) backwardOverlap(list []entry, time int64) {
 // traceOverlap computes the true totals of the paths that the passes found.
 func (s *solver) traceOverlap(list []entry) {
 	o := &s.overlap
-	for k := range o.count {
-		o.time[k], o.cost[k] = 0, 0
-	}
+	o.time[0], o.cost[0] = row{}, row{}
 	for v := 1; v < s.states; v++ {
-		if o.ahead[v*slopes] >= unreachable {
+		if o.ahead[v][0] >= unreachable {
 			continue
 		}
-		for k := range o.count {
-			x := v*slopes + k
-			i := int(o.via[x])
-			from := (v-s.step-int(list[i].head-list[i].tail))*slopes + int(o.viaSlope[x])
-			y := s.corner(list[i].arc, o.pick[i*o.count+k])
-			o.time[x], o.cost[x] = y.after(o.time[from]), o.cost[from]+y.cost
+		for k, x := range &o.via[v] {
+			e := &list[x.entry]
+			from := v - s.step - int(e.head-e.tail)
+			y := s.corner(e.arc, o.pick[x.entry][k])
+			o.time[v][k], o.cost[v][k] = y.after(o.time[from][x.slope]), o.cost[from][x.slope]+y.cost
 		}
 	}
 	for v := s.states - 1; v >= 0; v-- {
-		if o.behind[v*slopes] >= unreachable {
+		if o.behind[v][0] >= unreachable {
 			continue
 		}
-		for k := range o.count {
-			x := v*slopes + k
-			o.after[x], o.afterCost[x], o.waking[x] = 0, 0, 0
-			if s.isEnd(v) {
-				continue
-			}
-			i, to := int(o.next[x]), int(o.nextSlope[x])
-			y := s.corner(list[i].arc, o.pick[i*o.count+to])
-			to += (v + s.step + int(list[i].head-list[i].tail)) * slopes
-			o.after[x] = y.time + o.after[to]
-			o.afterCost[x] = y.cost + o.afterCost[to]
-			o.waking[x] = max(o.waking[to], y.ready+o.after[to])
+		if s.isEnd(v) {
+			o.after[v], o.afterCost[v], o.waking[v] = row{}, row{}, row{}
+			continue
+		}
+		for k, x := range &o.next[v] {
+			e := &list[x.entry]
+			to := v + s.step + int(e.head-e.tail)
+			y := s.corner(e.arc, o.pick[x.entry][x.slope])
+			o.after[v][k] = y.time + o.after[to][x.slope]
+			o.afterCost[v][k] = y.cost + o.afterCost[to][x.slope]
+			o.waking[v][k] = max(o.waking[to][x.slope], y.ready+o.after[to][x.slope])
 		}
 	}
 }
 
-// to bounds the value of every plan that reaches a state (given as the position of its slopes) at a finish, having paid
-// a cost.
-func (o *envelope) to(at int, finish, cost int64) int64 {
-	behind := o.behind[at : at+o.count]
+// to bounds the value of every plan that reaches a state at a finish, having paid a cost.
+func (o *envelope) to(state int, finish, cost int64) int64 {
+	behind := &o.behind[state]
 	best := int64(-unreachable)
-	for k := range behind {
+	for k := range slopes {
 		best = max(best, o.slope[k]*finish+behind[k])
 	}
 	return best + o.d.a*cost
@@ -449,8 +429,8 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 		least[k] = unreachable
 	}
 	for layer := range s.layers {
-		from, to := (layer*s.step+int(e.tail))*slopes, ((layer+1)*s.step+int(e.head))*slopes
-		if o.ahead[from] >= unreachable || o.behind[to] >= unreachable {
+		from, to := layer*s.step+int(e.tail), (layer+1)*s.step+int(e.head)
+		if !o.joins(from, to) {
 			continue
 		}
 		shift := a.shift
@@ -475,7 +455,7 @@ func (s *solver) surviveEntry(p *plan, e *entry, i int, d direction, limit int64
 				}
 			}
 			least[k] = min(least[k], bound)
-			t, c := s.join(from+at, to+at, x)
+			t, c := s.join(from, to, at, x)
 			h.known(s.clock, t, c, p, scale)
 		}
 	}
@@ -508,13 +488,13 @@ func (s *solver) turnAround(from, to int, shift int64) {
 	}
 }
 
-// around bounds, for every slope, the value of every plan through a stage from and to states (given as positions of their slopes)
-// without the stage's own cost and its time by the slope. The stage begins at shift, or later.
-func (o *envelope) around(from, to int, shift int64, rest *[slopes]int64) {
-	ahead, behind := o.ahead[from:from+slopes], o.behind[to:to+slopes]
+// around bounds, for every slope, the value of every plan through a stage from and to states without the stage's own cost and its
+// time by the slope. The stage begins at shift, or later.
+func (o *envelope) around(from, to int, shift int64, rest *row) {
+	ahead, behind := &o.ahead[from], &o.behind[to]
 	best := ahead[0]
 	rest[0] = best + behind[0]
-	for k := 1; k < o.count; k++ {
+	for k := 1; k < slopes; k++ {
 		best = max(best+(o.slope[k]-o.slope[k-1])*shift, ahead[k])
 		rest[k] = best + behind[k]
 	}
@@ -524,7 +504,7 @@ func (o *envelope) around(from, to int, shift int64, rest *[slopes]int64) {
 // bound.
 func (o *envelope) through(x *item) (bound int64, at int) {
 	bound = -unreachable
-	for k := range o.count {
+	for k := range slopes {
 		if v := o.rest[k] + o.slope[k]*x.time; v > bound {
 			bound, at = v, k
 		}

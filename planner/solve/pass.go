@@ -227,7 +227,7 @@ func (s *solver) sweep(p, q *plan, list []entry, d direction) *plan {
 	return z
 }
 
-// weigh finds the least corner of every entry by bisection: along a hull values fall, then rise.
+// weigh finds the least corner of every entry.
 func (s *solver) weigh(list []entry, d direction) {
 	p := &s.pass
 	p.weight, p.pick = grow(p.weight, len(list)), grow(p.pick, len(list))
@@ -240,18 +240,9 @@ func (s *solver) weigh(list []entry, d direction) {
 		return
 	}
 	for i := range list {
-		lo, hi := list[i].lo, list[i].hi-1
-		for lo < hi {
-			mid := (lo + hi) >> 1
-			x, y := &corners[mid], &corners[mid+1]
-			if d.a*(x.cost-y.cost) > d.b*(y.time-x.time) {
-				lo = mid + 1
-			} else {
-				hi = mid
-			}
-		}
-		x := &corners[lo]
-		p.weight[i], p.pick[i] = d.a*x.cost+d.b*x.time, lo
+		at := s.menus.least(d, list[i].lo, list[i].hi)
+		x := &corners[at]
+		p.weight[i], p.pick[i] = d.a*x.cost+d.b*x.time, at
 	}
 }
 
