@@ -37,6 +37,7 @@ func BenchmarkTargets(b *testing.B) {
 		{"prediction", benchPrediction},
 		{"page-size", benchPageSize},
 		{"page", benchPage},
+		{"page-memory", benchPageMemory},
 		{"second-build", benchSecondBuild},
 	} {
 		b.Run(part.name, func(b *testing.B) {
