@@ -30,7 +30,6 @@ type file struct {
 	next     int64 // first free address
 	groups   []*Group
 	datasets []*dataset
-	heapData []byte
 }
 
 // groupLayout is where a group's parts are.

@@ -86,7 +86,7 @@ func TestCases(t *testing.T) {
 					if _, err := load.Open(file); diag.CodeOf(err) != "model.weights-only" {
 						t.Errorf("%s alone: got %v, want code model.weights-only", f.File, err)
 					}
-					m = checkOpen(t, &c, load.SourceKerasJSON, true, file, open(t, architecture))
+					checkOpen(t, &c, load.SourceKerasJSON, true, file, open(t, architecture))
 					m = checkOpen(t, &c, load.SourceKerasJSON, true, open(t, architecture), file)
 				default:
 					t.Errorf("unexpected format %s", f.Format)

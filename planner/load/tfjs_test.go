@@ -4,7 +4,6 @@ import (
 	"archive/zip"
 	"bytes"
 	"encoding/json"
-	"fmt"
 	"io"
 	"math"
 	"os"
@@ -244,7 +243,7 @@ func FuzzBundle(f *testing.F) {
 			t.Errorf("an error without a code: %v", err)
 		}
 		if m != nil && !json.Valid(m.Architecture.Data) {
-			t.Error(fmt.Sprintf("the architecture is %s", m.Architecture.Data))
+			t.Errorf("the architecture is %s", m.Architecture.Data)
 		}
 	})
 }

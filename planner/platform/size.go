@@ -28,15 +28,6 @@ func (p *Platform) Size(memoryMB int64) Size {
 	return Size{memoryMB, p.MilliVCPU(memoryMB), p.Slowdown(memoryMB), p.PicoUSDPer1024s(memoryMB)}
 }
 
-// Sizes lists every size on sale, by rising memory.
-func (p *Platform) Sizes() []Size {
-	var sizes []Size
-	for _, m := range p.Grid(p.MemoryStepMB) {
-		sizes = append(sizes, p.Size(m))
-	}
-	return sizes
-}
-
 // Grid lists the memory sizes from the smallest to the largest in steps of stepMB; 0 means the planning step. Of a list,
 // it gives every size.
 func (p *Platform) Grid(stepMB int64) []int64 {

@@ -52,9 +52,9 @@ func TestListedSizes(t *testing.T) {
 		what      string
 		got, want int64
 	}{
-		{"sizes of Cloud Run functions", int64(len(gcp.Sizes())), 9},
+		{"sizes of Cloud Run functions", int64(len(sizesOf(gcp))), 9},
 		{"whatever the step", int64(len(gcp.Grid(64))), 9},
-		{"sizes of Flex Consumption", int64(len(azure.Sizes())), 3},
+		{"sizes of Flex Consumption", int64(len(sizesOf(azure))), 3},
 		{"full speed on Google", gcp.FullSpeedMB(), 32768},
 		{"full speed on Azure", azure.FullSpeedMB(), 4096},
 		{"one vCPU on Google", gcp.Slowdown(2048), one},
@@ -96,14 +96,22 @@ func TestListedSizes(t *testing.T) {
 	}
 }
 
-// Sizes agrees with the functions that look one size up, and both time and price are monotone in it: the law of cost and
-// the optimiser build on that.
+// sizesOf lists every size on sale, by rising memory.
+func sizesOf(p *platform.Platform) []platform.Size {
+	var sizes []platform.Size
+	for _, m := range p.Grid(p.MemoryStepMB) {
+		sizes = append(sizes, p.Size(m))
+	}
+	return sizes
+}
+
+// Every size on sale is sold, and both time and price are monotone in it: the law of cost and the optimiser build on that.
 func TestSizesAreMonotone(t *testing.T) {
 	for _, name := range platform.Names() {
 		p := mustGet(t, name)
-		sizes := p.Sizes()
+		sizes := sizesOf(p)
 		for i, s := range sizes {
-			if !p.Sells(s.MemoryMB) || s != p.Size(s.MemoryMB) {
+			if !p.Sells(s.MemoryMB) {
 				t.Fatalf("%s: %+v", name, s)
 			}
 			if i == 0 {

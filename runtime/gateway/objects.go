@@ -17,7 +17,7 @@ func (r *run) spill(tensors []wire.Tensor, all bool, prefix string) error {
 
 // spillBeyond is spill where the payload has room for so many bytes of tensors; 0 is what the platform's has.
 func (r *run) spillBeyond(tensors []wire.Tensor, all bool, most int64, prefix string) error {
-	for i, t := range wire.SpillBeyond(tensors, all, most) {
+	for i, t := range wire.Spill(tensors, all, most) {
 		if r.manifest.Bucket == "" {
 			return diag.New(diag.Limit, "gateway.no-bucket", "handing tensors over", fmt.Sprintf("tensor %q does not fit into a payload, and the deployment has no bucket", t.Name), "deploy with a bucket, or send a smaller batch")
 		}

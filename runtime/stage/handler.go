@@ -98,7 +98,7 @@ func (s *Stage) fetch(ctx context.Context, inputs []*wire.Tensor, forward bool) 
 // handOver puts into the store the tensors that go through it. One that passes through and is there already stays there.
 func (s *Stage) handOver(ctx context.Context, event *wire.StageEvent, tensors []wire.Tensor) error {
 	var jobs []func() error
-	spilled := wire.SpillBeyond(tensors, event.TransportOut == wire.S3, event.TensorBytes)
+	spilled := wire.Spill(tensors, event.TransportOut == wire.S3, event.TensorBytes)
 	for i := range tensors {
 		if t := &tensors[i]; t.Data != nil && !slices.Contains(spilled, t) {
 			t.Object = nil

@@ -179,7 +179,7 @@ func TestSpillTakesTheLargestFirst(t *testing.T) {
 		tensors := megabytes(c.sizes...)
 		var names []string
 		left := 0
-		for _, s := range Spill(tensors, c.all) {
+		for _, s := range Spill(tensors, c.all, 0) {
 			names = append(names, s.Name)
 			s.Data = nil
 		}
@@ -191,7 +191,7 @@ func TestSpillTakesTheLargestFirst(t *testing.T) {
 		}
 	}
 	stored := Tensor{Object: &Object{Key: "k"}}
-	if got := Spill([]Tensor{stored}, true); len(got) != 0 {
+	if got := Spill([]Tensor{stored}, true, 0); len(got) != 0 {
 		t.Error("a tensor that is in the store is spilled again")
 	}
 }

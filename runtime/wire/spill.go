@@ -11,15 +11,13 @@ const (
 	tensorRoom  = 1 << 10
 )
 
-// Spill chooses the tensors of a message that go through the store: all when the hop is planned so, else the largest,
-// as many as keep the message within PayloadLimit. Those that are in the store already and stay there count nothing.
-func Spill(tensors []Tensor, all bool) []*Tensor { return SpillBeyond(tensors, all, 0) }
-
-// SpillBeyond is Spill where the text of the tensors may take so many bytes; 0 is what fits into a payload.
-func SpillBeyond(tensors []Tensor, all bool, most int64) []*Tensor {
+// Spill chooses the tensors of a message that go through the store: all when the hop is planned so, else the largest, as many
+// as keep the text of the others within mostBytes and the message within PayloadLimit, which alone counts where mostBytes is 0. Those that are in
+// the store already and stay there count nothing.
+func Spill(tensors []Tensor, all bool, mostBytes int64) []*Tensor {
 	limit := PayloadLimit - messageRoom
-	if most > 0 && most < int64(limit) {
-		limit = int(most)
+	if mostBytes > 0 && mostBytes < int64(limit) {
+		limit = int(mostBytes)
 	}
 	order := make([]*Tensor, 0, len(tensors))
 	total := 0

@@ -32,7 +32,6 @@ type fakeCloud struct {
 	applied   bool // the failing change is made nevertheless: its answer was lost
 	invoked   []string
 	invoke    func(name string, payload []byte) (*cloud.Invoked, error)
-	beforeAny func()
 }
 
 func newFakeCloud() *fakeCloud {

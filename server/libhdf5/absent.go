@@ -9,9 +9,6 @@ import (
 	"partita/planner/hdf5"
 )
 
-// Available tells whether the program was built with libhdf5.
-func Available() bool { return false }
-
 // RunWorker does nothing in a program without libhdf5.
 func RunWorker() {}
 

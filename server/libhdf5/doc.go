@@ -2,7 +2,7 @@
 // reads what package partita/planner/hdf5 does not support (LZF, scale-offset, rare layouts), and it is the oracle that
 // package is tested against.
 //
-// It is built only with the tag libhdf5, on Linux; without it, Available is false and Open says so.
+// It is built only with the tag libhdf5, on Linux; without it, Version is empty and Open says so.
 //
 // libhdf5 has no defence against files from strangers: one changed byte can end the process. So each file has a process of
 // its own, this program run again under limits of memory and time, that opens that one file and nothing else (no link into

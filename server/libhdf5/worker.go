@@ -141,9 +141,6 @@ func openNothingMore() error {
 	return unix.Setrlimit(unix.RLIMIT_NOFILE, &unix.Rlimit{Cur: uint64(free), Max: uint64(free)})
 }
 
-// Available tells whether the program was built with libhdf5.
-func Available() bool { return true }
-
 // Version gives the version of libhdf5.
 func Version() string {
 	v, err := gonum.LibVersion()

@@ -21,11 +21,6 @@ const minAxisOpset = 13
 // zeroPoint is what the unsigned numbers of a matrix lie around.
 const zeroPoint = 128
 
-// factors is a tensor of one factor per channel, which the numbers of another tensor are stored in units of.
-type factors struct {
-	of string // the name of the stored tensor
-}
-
 // encoder rewrites the nodes and tensors of a stage for a precision.
 type encoder struct {
 	lowered

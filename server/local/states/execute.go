@@ -37,8 +37,6 @@ type failure struct {
 	final       bool // no catcher takes it
 }
 
-func (f *failure) Error() string { return f.name + ": " + f.cause }
-
 // catches tells whether a retrier or catcher is for a failure.
 func catches(errorEquals []string, f *failure) bool {
 	if f.final {
@@ -51,11 +49,10 @@ func catches(errorEquals []string, f *failure) bool {
 
 // execution is one run of a state machine.
 type execution struct {
-	invoke   func(ctx context.Context, function string, payload []byte) ([]byte, *failure)
-	ctx      context.Context
-	deadline time.Time
-	about    map[string]any // the context's Execution and StateMachine
-	entered  chan struct{}  // holds one token for each state that may still be entered
+	invoke  func(ctx context.Context, function string, payload []byte) ([]byte, *failure)
+	ctx     context.Context
+	about   map[string]any // the context's Execution and StateMachine
+	entered chan struct{}  // holds one token for each state that may still be entered
 }
 
 func newExecution(ctx context.Context, about map[string]any, invoke func(ctx context.Context, function string, payload []byte) ([]byte, *failure)) *execution {
