@@ -5,8 +5,11 @@ import (
 	"slices"
 	"testing"
 
+	"partita/internal/fixture"
 	"partita/planner"
 	"partita/planner/cost"
+	"partita/planner/load"
+	"partita/planner/plan"
 	"partita/planner/platform"
 	"partita/planner/solve"
 )
@@ -119,5 +122,39 @@ func TestInputsExhaustively(t *testing.T) {
 	}
 	if compared < 20 || several < 12 || points < 60 {
 		t.Errorf("compared %d frontiers of %d points, %d for several inputs", compared, points, several)
+	}
+}
+
+// What the gateway leaves in S3 for the first stage, where inputs are too long for a message, is part of what a plan says.
+func TestLargeInputsComeTrue(t *testing.T) {
+	m, err := load.FromArchitecture(load.Architecture{Format: load.KerasJSON, Data: fixture.Towers{Size: 256, Filters: []int{4}, Depth: 1}.Keras()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	stored := 0
+	for _, name := range []string{"aws-lambda-x86_64", "local", "gcp-cloud-run-functions"} {
+		for _, scenario := range scenarios {
+			for _, batch := range []int64{0, 4, 12} {
+				r := planner.DefaultRequest()
+				r.Platform, r.Scenario, r.Inputs, r.Batch, r.MaxStages, r.GatewayMemoryMB, r.MemoryMB = name, string(scenario), 12, batch, 2, 1024, []int64{1024, 2048}
+				p, err := planner.New(m, r)
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, point := range p.Solve().Frontier {
+					document, err := p.At(point.LatencyUs)
+					if err != nil || document.Status != plan.Optimal {
+						t.Fatalf("%+v: %v", r, err)
+					}
+					if document.Stages[0].TransportIn == plan.TransportS3 {
+						stored++
+					}
+					holds(t, document)
+				}
+			}
+		}
+	}
+	if stored < 10 {
+		t.Errorf("%d plans leave inputs in S3: this shows less than it should", stored)
 	}
 }

@@ -124,8 +124,8 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 			driven = billed(on, s.now) / 1000
 		}
 		o.gateway = driven*perMs + p.Gateway.FeesPicoUSD
-		if !made(p.Gateway.FeesPicoUSD-on.RequestPicoUSD, on.ObjectGetPicoUSD, on.ObjectPutPicoUSD) || p.Batching == nil && p.Gateway.FeesPicoUSD != on.RequestPicoUSD && p.Request.Batch == 1 {
-			return nil, fmt.Errorf("the gateway's fees are %d", p.Gateway.FeesPicoUSD)
+		if err := s.gatewayFees(int64(passes)); err != nil {
+			return nil, err
 		}
 	} else if err := s.settleWorkflow(o); err != nil {
 		return nil, err
@@ -141,6 +141,31 @@ func simulate(p *plan.Plan, on *platform.Platform) (*outcome, error) {
 		o.costPicoUSD += b.picoUSD
 	}
 	return o, nil
+}
+
+// gatewayFees holds the fees and the start of a gateway that drives against what it must do itself: its request, an object for every pass
+// that the first stage takes from S3 and the last one leaves there. It leaves them before it calls the first.
+func (s *simulation) gatewayFees(passes int64) error {
+	g, on := &s.plan.Gateway, s.platform
+	fees := g.FeesPicoUSD - on.RequestPicoUSD
+	if !made(fees, on.ObjectGetPicoUSD, on.ObjectPutPicoUSD) {
+		return fmt.Errorf("the gateway's fees of %d are no number of objects", fees)
+	}
+	first, last := &s.plan.Stages[0], &s.plan.Stages[len(s.plan.Stages)-1]
+	own := int64(0)
+	if first.TransportIn == plan.TransportS3 {
+		own += passes * on.ObjectPutPicoUSD
+		if us := on.ObjectPutLatencyUs + first.InputBytes*1_000_000/min(on.ObjectPutBytesPerSecond, on.NetworkBytesPerSecond); g.StartUs < us {
+			return fmt.Errorf("the gateway starts in %d us, and leaving %d bytes takes it %d", g.StartUs, first.InputBytes, us)
+		}
+	}
+	if last.TransportOut == plan.TransportS3 {
+		own += passes * on.ObjectGetPicoUSD
+	}
+	if fees < own || s.plan.Batching == nil && s.plan.Request.Batch == 1 && own == 0 && fees != 0 {
+		return fmt.Errorf("the gateway's fees are %d, of which %d for its own objects", fees, own)
+	}
+	return nil
 }
 
 // settleWorkflow bills a workflow for the steps of its whole duration, and the gateway's function for the two states that it is

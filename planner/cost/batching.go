@@ -189,17 +189,29 @@ func (t *Table) relays(x crossing) bool {
 	return n == 1 || mul(n, x.textBytes) <= t.GatewayMemoryMB<<20/gatewayShare
 }
 
-// doorstep is what several inputs and their outputs take where they are too long for one message between the user and the
-// gateway: the gateway reads the inputs as objects, and leaves the outputs as objects. Both are counted as arrays.
+// doorstep is what a gateway reads and writes in S3. Several inputs and their outputs may be too long for one message between the user and
+// it: then it reads the inputs as objects, and leaves the outputs as objects. Both are counted as arrays. And what the first stage takes
+// as objects a gateway that drives has left there, and it reads what the last one hands on as such: those of all passes at once.
 func (t *Table) doorstep() hop {
 	n, p := t.batching().Inputs, t.Platform
 	var sum hop
+	if p.Orchestrator == nil { // else see leaving and arriving
+		passes, first, last := t.batching().Passes(), 0, len(t.nodes)-1
+		for at, way := range map[int]func(crossing) hop{first: t.putHop, last: t.getHop} {
+			if t.nodes[at].transport == S3 {
+				x := t.crossingAt(t.nodes[at].cut, n)
+				x.tensors *= passes
+				h := way(x)
+				sum = hop{add(sum.us, h.us), sum.feePicoUSD + h.feePicoUSD}
+			}
+		}
+	}
 	if n == 1 {
 		return sum
 	}
 	fees := p.ObjectPutPicoUSD + p.ObjectGetPicoUSD
 	if in := t.crossingAt(0, n); in.textBytes > p.PayloadLimitBytes {
-		sum.us, sum.feePicoUSD = t.getHop(in).us, in.tensors*fees
+		sum.us, sum.feePicoUSD = add(sum.us, t.getHop(in).us), sum.feePicoUSD+in.tensors*fees
 	}
 	if out := t.crossingAt(len(t.cuts)-1, n); out.textBytes > p.PayloadLimitBytes {
 		sum.us, sum.feePicoUSD = add(sum.us, t.putHop(out).us), sum.feePicoUSD+out.tensors*fees

@@ -138,6 +138,35 @@ func TestManyInputsAtTheGateway(t *testing.T) {
 	if fees := many.GatewayFees(); fees <= p.RequestPicoUSD {
 		t.Errorf("4,000 inputs cost %d at the gateway", fees)
 	}
+	// What goes to the first stage through S3, and comes from the last, the gateway writes and reads itself.
+	tight := p
+	tight.PayloadLimitBytes = 1
+	for _, b := range []cost.Batching{{Inputs: 1, Batch: 1, Pipelines: 1}, {Inputs: 7, Batch: 7, Pipelines: 1}, {Inputs: 7, Batch: 2, Pipelines: 2}} {
+		plain, through := base.With(b, 1, 4, 0), mustTable(t, g, &tight, cost.Settings{}).With(b, 1, 4, 0)
+		instance, err := through.Instance()
+		if err != nil {
+			t.Fatal(err)
+		}
+		whole := through.Stage(0, len(instance.Nodes)-1, 1024)
+		in, out := whole.InputBytes*b.Inputs/b.Batch, whole.OutputBytes*b.Inputs/b.Batch
+		if whole.TransportIn != cost.S3 || whole.TransportOut != cost.S3 || whole.InputBytes%b.Batch != 0 {
+			t.Fatalf("%+v", whole)
+		}
+		ceil := func(a, b int64) int64 { return (a + b - 1) / b }
+		puts, gets := min(p.ObjectPutBytesPerSecond, p.NetworkBytesPerSecond), min(p.ObjectGetBytesPerSecond, p.NetworkBytesPerSecond)
+		us := p.ObjectPutLatencyUs + ceil(in*1e6, puts) + p.ObjectGetLatencyUs + ceil(out*1e6, gets)
+		fees := b.Passes() * (p.ObjectPutPicoUSD + p.ObjectGetPicoUSD)
+		if b.Inputs > 1 { // and so between the user and the gateway
+			us += p.ObjectGetLatencyUs + ceil(in*1e6, gets) + p.ObjectPutLatencyUs + ceil(out*1e6, puts)
+			fees += 2 * (p.ObjectPutPicoUSD + p.ObjectGetPicoUSD)
+		}
+		if got := through.StartUs() - plain.StartUs(); got != us {
+			t.Errorf("%+v: the gateway takes %d us longer, want %d", b, got, us)
+		}
+		if got := through.GatewayFees() - plain.GatewayFees(); got != fees {
+			t.Errorf("%+v: the gateway's fees are %d more, want %d", b, got, fees)
+		}
+	}
 	one, allowed := base.GatewayRoom()
 	needs, _ := many.GatewayRoom()
 	if one != 0 || allowed != p.GatewayMemoryMB<<20/3 || needs != 4000*few.Stage(0, 1, 1024).InputBytes {

@@ -89,7 +89,9 @@
 // which takes the run's place in the rule of every scenario: stages that are woken at once have the passes of all stages before them to
 // start in. The first pass of each pipeline may be cold, the others are warm; billed are the passes of all pipelines, each rounded
 // up, and a wake and the fetching of weights for every pipeline. The gateway decodes all inputs first, holds what is on its way in
-// messages in a third of its memory, and reads and leaves objects where inputs or outputs are too long for one message.
+// messages in a third of its memory, and reads and leaves objects where inputs or outputs are too long for one message. What travels
+// through S3 between it and the outer stages it writes, before it calls the first, and reads, after the last, for all passes at once:
+// that is part of StartUs and of its fees.
 //
 // Temporary storage beyond what the price includes, for weights that are fetched, adds to the price of every second billed.
 //

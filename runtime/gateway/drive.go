@@ -114,6 +114,10 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 	pipelines := min(max(r.manifest.Concurrency, 1), passes)
 	results := make([][]wire.Tensor, passes)
 	errs := make([]error, passes)
+	inputs, err := r.enter(batch, size, passes)
+	if err != nil {
+		return nil, err
+	}
 	hands := deal(passes, pipelines, max(r.manifest.Turns, 1))
 	next := make(chan []int, len(hands))
 	for _, hand := range hands {
@@ -133,7 +137,7 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 				if r.ctx.Err() != nil {
 					return
 				}
-				if failed, err := r.passes(hand, batch, size, wakes, results); err != nil {
+				if failed, err := r.passes(hand, inputs, wakes, results); err != nil {
 					errs[failed] = err
 					r.cancel() // the other passes are of no use any more
 					return
@@ -168,10 +172,10 @@ func firstCause(errs []error) error {
 
 // passes runs a hand of passes through the stages: all of them through each before the next, so that stages that start cold
 // have the time of all to do so. It gives the outputs, or the pass that failed. The wakes are used up by the first pass.
-func (r *run) passes(hand []int, batch *batch, size int64, wakes []*wake, results [][]wire.Tensor) (failed int, err error) {
+func (r *run) passes(hand []int, inputs [][]wire.Tensor, wakes []*wake, results [][]wire.Tensor) (failed int, err error) {
 	under := make([][]wire.Tensor, len(hand)) // tensors on their way
 	for n, p := range hand {
-		under[n] = batch.slice(int64(p)*size, size)
+		under[n] = inputs[p]
 	}
 	steps := r.manifest.Steps()
 	for k, first := range steps[:len(steps)-1] {
@@ -187,12 +191,49 @@ func (r *run) passes(hand []int, batch *batch, size int64, wakes []*wake, result
 			}
 		}
 	}
-	for n, p := range hand {
-		if results[p], err = r.outputs(under[n]); err != nil {
-			return p, err
-		}
+	failed, err = atOnce(len(hand), func(n int) (err error) {
+		results[hand[n]], err = r.outputs(under[n])
+		return err
+	})
+	return hand[failed], err
+}
+
+// enter gives the first stage's tensors of each pass, left in the store where it takes them from there.
+func (r *run) enter(batch *batch, size int64, passes int) ([][]wire.Tensor, error) {
+	inputs := make([][]wire.Tensor, passes)
+	for p := range inputs {
+		inputs[p] = batch.slice(int64(p)*size, size)
 	}
-	return 0, nil
+	if r.manifest.Stages[0].TransportIn != wire.S3 {
+		return inputs, nil
+	}
+	_, err := atOnce(passes, func(p int) error { return r.spill(inputs[p], true, r.prefixOf(p, 0)+"in/") })
+	return inputs, err
+}
+
+// transfers is how many passes' tensors go to the store, or come from it, at once.
+const transfers = 16
+
+// atOnce does several things at the same time and gives the first error, and whose it is.
+func atOnce(n int, do func(i int) error) (failed int, err error) {
+	if n == 1 {
+		return 0, do(0)
+	}
+	errs := make([]error, n)
+	var wait sync.WaitGroup
+	free := make(chan struct{}, transfers)
+	for i := range n {
+		free <- struct{}{}
+		wait.Add(1)
+		go func() {
+			defer wait.Done()
+			errs[i] = do(i)
+			<-free
+		}()
+	}
+	wait.Wait()
+	failed = max(slices.IndexFunc(errs, func(err error) bool { return err != nil }), 0)
+	return failed, errs[failed]
 }
 
 // outputs picks the model's outputs from what the last stage gives.

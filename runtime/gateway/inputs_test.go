@@ -454,3 +454,29 @@ func TestScalarInputs(t *testing.T) {
 		t.Errorf("%v", err)
 	}
 }
+
+// What the first stage takes from the store is there for all passes before it is called, once for each, and nothing is left.
+func TestInputsThroughTheStore(t *testing.T) {
+	g, f := deployment(2, 4, func(m *wire.GatewayManifest) {
+		m.Batch, m.Concurrency, m.Turns = 2, 2, 2
+		m.Stages[0].TransportIn, m.Stages[1].TransportOut = wire.S3, wire.S3
+	})
+	waiting := -1
+	f.hook = func(kind string, stage int) (*wire.Invocation, error) {
+		if waiting < 0 && stage == 0 {
+			waiting = len(f.store.keys())
+		}
+		return nil, nil
+	}
+	reply, err := send(t, g, request(t, 7, 4))
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkReply(t, reply, 7, 4, 2)
+	if waiting != 4 {
+		t.Errorf("%d objects are there when the first stage is called, want 4", waiting)
+	}
+	if left := f.store.keys(); len(left) != 0 {
+		t.Errorf("left: %v", left)
+	}
+}
