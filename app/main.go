@@ -17,6 +17,7 @@ const gcPercent = 400
 
 func main() {
 	debug.SetGCPercent(gcPercent)
+	browser.ReplaceStorage()
 	ui.Register(&browser.Host{})
 	app.RunWhenOnBrowser()
 }

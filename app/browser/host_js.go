@@ -13,8 +13,7 @@ import (
 type Host struct {
 	Server
 	Worker
-	own  string // name of this tab's visit, where the browser keeps no session
-	held string // the visit whose lock this page has
+	journal
 }
 
 // OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away. The
@@ -200,19 +199,20 @@ const (
 func (*Host) Remember(fragment string) {
 	address := "/" // not that of a short link
 	if len(fragment) <= longestHash {
-		setSessionItem(keptLink, "")
+		setItem(session, keptLink, "")
 		address += "#" + fragment
 	} else {
-		setSessionItem(keptLink, fragment)
+		setItem(session, keptLink, fragment)
 	}
-	js.Global().Get("history").Call("replaceState", js.Null(), "", address)
+	history := js.Global().Get("history")
+	history.Call("replaceState", history.Get("state"), "", address)
 }
 
 // Remembered gives the link that the page was opened with, or that was on the screen before a reload.
 func (*Host) Remembered() string {
 	fragment := js.Global().Get("location").Get("hash").String()
 	if fragment == "" && js.Global().Get("location").Get("pathname").String() == "/" {
-		fragment = sessionItem(keptLink)
+		fragment = item(session, keptLink)
 	}
 	return strings.TrimPrefix(fragment, "#")
 }

@@ -1,179 +1,207 @@
 package browser
 
 import (
+	"cmp"
 	"context"
+	"encoding/json"
+	"errors"
 	"slices"
-	"strconv"
 	"syscall/js"
 	"time"
 
 	"partita/app/state"
 )
 
-// Visits are kept in the browser's own database: the text of each in one store by its name, the files in another by their keys.
-// Which visit a tab has is in its session storage, which a reload keeps, and a lock of the visit's name tells other tabs that it is open.
+// Visits are kept in the browser's own database: the text of each in one store by its name, the files in another by their keys. Writing
+// there takes the browser a while; what has just been done is in the journal until then, see journal_js.go.
 const (
 	database     = "partita"
 	visitsStore  = "visits"
 	filesStore   = "files"
-	ownVisit     = "partita-visit"
-	lockPrefix   = "partita-visit-"
 	keptVisits   = 6
 	keptFileSize = 160 << 20 // the browser copies what it keeps: larger files are asked for again
 )
 
 // Keep keeps a visit, and the files it needs as far as they are not too large. An error says what was not kept.
-func (h *Host) Keep(ctx context.Context, visit state.Kept) error {
+func (h *Host) Keep(ctx context.Context, visit state.Kept) (err error) {
+	defer func() {
+		if refused := refusal(recover()); refused != nil {
+			err = h.notKept(ctx, refused)
+		}
+	}()
 	db, err := openDatabase(ctx)
 	if err != nil {
-		return nil // this browser keeps nothing, as in some private windows: the address still has the link
+		return h.notKept(ctx, err)
 	}
 	defer db.Call("close")
-	id := h.visit()
-	keys, err := requested(ctx, reading(db, filesStore).Call("getAllKeys"))
-	if err != nil {
-		return err
-	}
-	var there, wanted []string
-	for i := range keys.Length() {
-		there = append(there, keys.Index(i).String())
-	}
 	put := func(withFiles bool) error {
 		tx := db.Call("transaction", []any{visitsStore, filesStore}, "readwrite")
 		ended := committed(tx)
-		wanted = nil
-		for key, f := range visit.Files {
-			own, ok := f.(*File)
-			if !ok || own.size > keptFileSize {
-				continue
+		visits, files := tx.Call("objectStore", visitsStore), tx.Call("objectStore", filesStore)
+		if visit.Text == nil {
+			visits.Call("delete", visit.ID)
+			return ended(ctx)
+		}
+		visits.Call("put", map[string]any{
+			"id": visit.ID, "at": float64(time.Now().UnixMilli()), "text": string(visit.Text), "label": visit.Label, "link": visit.Link, "files": texts(keptKeys(&visit)),
+		})
+		if withFiles {
+			// In the same transaction, so that no other tab removes in between what is there.
+			keys, err := requested(ctx, files.Call("getAllKeys"))
+			if err != nil {
+				return err
 			}
-			wanted = append(wanted, key)
-			if withFiles && !slices.Contains(there, key) {
-				tx.Call("objectStore", filesStore).Call("put", own.blob, key)
+			there := stringsOf(keys)
+			for _, key := range keptKeys(&visit) {
+				if !slices.Contains(there, key) {
+					files.Call("put", visit.Files[key].(*File).blob, key)
+				}
 			}
 		}
-		tx.Call("objectStore", visitsStore).Call("put", map[string]any{
-			"id": id, "at": float64(time.Now().UnixMilli()), "text": string(visit.Text), "label": visit.Label, "link": visit.Link, "files": texts(wanted),
-		})
 		return ended(ctx)
 	}
-	if err = put(true); err != nil {
+	if err = put(true); err != nil && ctx.Err() == nil {
 		first := err
 		if err = put(false); err == nil {
 			err = &state.Problem{Code: "page.storage-full", Found: "the files could not be kept by the browser (" + first.Error() + ")",
 				Fix: "After a reload the page will ask for them again. Free some disk space, or clear other sites' data, to have them kept"}
-		} else {
-			err = &state.Problem{Code: "page.storage-full", Found: "what you do here cannot be kept for a reload (" + err.Error() + ")",
-				Fix: "Copy the link or save the plan to keep it. Free some disk space, or clear other sites' data"}
+			h.written(visit.ID, visit.Mark)
+			return err
 		}
 	}
-	if tidied := tidy(ctx, db); err == nil {
-		err = tidied
+	if err != nil {
+		return h.notKept(ctx, err)
 	}
-	return err
+	h.written(visit.ID, visit.Mark)
+	return h.tidy(ctx, db)
+}
+
+// notKept says what follows from it that the database keeps nothing.
+func (h *Host) notKept(ctx context.Context, err error) error {
+	code := "page.storage-full"
+	switch {
+	case ctx.Err() != nil:
+		code, err = "page.storage-slow", errors.New("it has not answered")
+	case errors.Is(err, errNoDatabase):
+		code = "page.no-storage"
+	}
+	if h.journaled {
+		return &state.Problem{Code: code, Found: "this browser's database does not keep what you do here (" + err.Error() + ")",
+			Fix: "A reload of this tab loses nothing but the bytes of files, which it will ask for again; a closed tab is gone, so copy the link or save the plan. In a private window this is as it should be; otherwise free some disk space, or let this site keep data"}
+	}
+	return &state.Problem{Code: code, Found: "what you do here cannot be kept for a reload (" + err.Error() + ")",
+		Fix: "Copy the link or save the plan to keep it. In a private window this is as it should be; otherwise free some disk space, or let this site keep data"}
+}
+
+// keptKeys lists the files of a visit that are not too large to be kept.
+func keptKeys(visit *state.Kept) []string {
+	var keys []string
+	for key, f := range visit.Files {
+		if own, ok := f.(*File); ok && own.size <= keptFileSize {
+			keys = append(keys, key)
+		}
+	}
+	slices.Sort(keys)
+	return keys
 }
 
 // Kept lists the visits that this browser has kept and that are not open in another tab, the latest first. It gives none where the browser
 // keeps nothing.
-func (h *Host) Kept(ctx context.Context) []state.Kept {
-	db, err := openDatabase(ctx)
-	if err != nil {
-		return nil
-	}
-	defer db.Call("close")
-	own := sessionItem(ownVisit)
-	open := openVisits(ctx)
-	if slices.Contains(open, own) { // this tab was duplicated
-		own = ""
-		setSessionItem(ownVisit, "")
-	}
-	rows, err := requested(ctx, reading(db, visitsStore).Call("getAll"))
-	if err != nil {
-		return nil
-	}
-	var all []state.Kept
-	for i := range rows.Length() {
-		row := rows.Index(i)
-		one := state.Kept{ID: row.Get("id").String(), AtMs: int64(row.Get("at").Float()), Text: []byte(row.Get("text").String()), Label: row.Get("label").String(), Link: row.Get("link").String(), Files: map[string]state.File{}}
-		if one.Own = one.ID == own; slices.Contains(open, one.ID) {
-			continue
+func (h *Host) Kept(ctx context.Context) (list []state.Kept) {
+	defer func() { _ = refusal(recover()) }() // then there is what was found so far
+	open := h.openElsewhere(ctx)
+	left := leftBehind()
+	all := map[string]state.Kept{}
+	for i := range left {
+		if one, _ := left[i].kept(); one != nil {
+			all[one.ID] = *one
 		}
-		keys := row.Get("files")
-		for k := range keys.Length() {
-			key := keys.Index(k).String()
-			blob, err := requested(ctx, reading(db, filesStore).Call("get", key))
-			if err == nil && blob.Truthy() {
-				one.Files[key] = newFile(blob)
+	}
+	db, err := openDatabase(ctx)
+	if err == nil {
+		defer db.Call("close")
+		var rows js.Value
+		if rows, err = requested(ctx, reading(db, visitsStore).Call("getAll")); err == nil {
+			for i := range rows.Length() {
+				row := rows.Index(i)
+				one := state.Kept{ID: row.Get("id").String(), AtMs: int64(row.Get("at").Float()), Text: []byte(row.Get("text").String()), Label: row.Get("label").String(), Link: row.Get("link").String()}
+				if one.AtMs >= all[one.ID].AtMs {
+					all[one.ID] = one
+				}
 			}
 		}
-		all = append(all, one)
 	}
-	slices.SortFunc(all, func(a, b state.Kept) int { return int(b.AtMs - a.AtMs) })
-	if own != "" {
-		h.hold(own)
-	}
-	return all
-}
-
-// Adopt makes a visit that was kept the one of this tab.
-func (h *Host) Adopt(id string) {
-	setSessionItem(ownVisit, id)
-	h.hold(id)
-}
-
-// visit gives the name of this tab's visit, and makes one where there is none.
-func (h *Host) visit() string {
-	id := sessionItem(ownVisit)
-	if id == "" {
-		id = h.own
-	}
-	if id == "" {
-		id = strconv.FormatInt(time.Now().UnixMilli(), 36) + "-" + strconv.FormatInt(int64(js.Global().Get("Math").Call("random").Float()*1e9), 36)
-	}
-	h.own = id
-	setSessionItem(ownVisit, id)
-	h.hold(id)
-	return id
-}
-
-// hold takes the lock that tells other tabs that a visit is open; it is held as long as the page lives.
-func (h *Host) hold(id string) {
-	locks := js.Global().Get("navigator").Get("locks")
-	if h.held == id || !locks.Truthy() {
-		return
-	}
-	h.held = id
-	forever := js.Global().Get("Promise").New(js.FuncOf(func(js.Value, []js.Value) any { return nil }))
-	locks.Call("request", lockPrefix+id, map[string]any{"ifAvailable": true}, js.FuncOf(func(js.Value, []js.Value) any { return forever }))
-}
-
-// openVisits lists the visits that other tabs have open.
-func openVisits(ctx context.Context) []string {
-	locks := js.Global().Get("navigator").Get("locks")
-	if !locks.Truthy() {
-		return nil
-	}
-	now, err := await(ctx, locks.Call("query"))
-	if err != nil {
-		return nil
-	}
-	var ids []string
-	held := now.Get("held")
-	for i := range held.Length() {
-		if name := held.Index(i).Get("name").String(); len(name) > len(lockPrefix) && name[:len(lockPrefix)] == lockPrefix {
-			ids = append(ids, name[len(lockPrefix):])
+	own := h.own()
+	for id, one := range all {
+		if !slices.Contains(open, id) {
+			one.Own = id == own
+			list = append(list, one)
 		}
 	}
-	return ids
+	slices.SortFunc(list, func(a, b state.Kept) int { return cmp.Or(cmp.Compare(b.AtMs, a.AtMs), cmp.Compare(a.ID, b.ID)) })
+	if err == nil {
+		for i := range left {
+			if n := &left[i]; !slices.Contains(open, n.ID) && n.ID != own {
+				n.settle(ctx, db)
+			}
+		}
+	}
+	return list
 }
 
-// tidy removes all but the latest visits, and files that none of them has.
-func tidy(ctx context.Context, db js.Value) error {
-	rows, err := requested(ctx, reading(db, visitsStore).Call("getAll"))
+// settle moves what a tab left behind in its last moment into the database.
+func (n *note) settle(ctx context.Context, db js.Value) {
+	one, visit := n.kept()
+	if one == nil {
+		return // for the version of the page that wrote it
+	}
+	text, err := json.Marshal(visit)
+	if err != nil {
+		return
+	}
+	tx := db.Call("transaction", visitsStore, "readwrite")
+	ended, visits := committed(tx), tx.Call("objectStore", visitsStore)
+	row, err := requested(ctx, visits.Call("get", n.ID))
+	if err != nil {
+		return
+	}
+	if !row.Truthy() || int64(row.Get("at").Float()) < n.AtMs {
+		visits.Call("put", map[string]any{"id": n.ID, "at": float64(n.AtMs), "text": string(text), "label": one.Label, "link": one.Link, "files": texts(visit.FileKeys())})
+	}
+	if ended(ctx) == nil {
+		n.forget()
+	}
+}
+
+// Files gives those of some files that the browser has kept, by key.
+func (h *Host) Files(ctx context.Context, keys []string) (files map[string]state.File) {
+	defer func() { _ = refusal(recover()) }() // then there are those that were found so far
+	files = map[string]state.File{}
+	db, err := openDatabase(ctx)
+	if err != nil {
+		return files
+	}
+	defer db.Call("close")
+	for _, key := range keys {
+		blob, err := requested(ctx, reading(db, filesStore).Call("get", key))
+		if err == nil && blob.Truthy() {
+			files[key] = newFile(blob)
+		}
+	}
+	return files
+}
+
+// tidy removes all but the latest visits and those that are open in a tab, and files that none of them has.
+func (h *Host) tidy(ctx context.Context, db js.Value) error {
+	open := append(h.openElsewhere(ctx), h.own())
+	tx := db.Call("transaction", []any{visitsStore, filesStore}, "readwrite") // of one piece: other tabs write too
+	ended := committed(tx)
+	visits, files := tx.Call("objectStore", visitsStore), tx.Call("objectStore", filesStore)
+	rows, err := requested(ctx, visits.Call("getAll"))
 	if err != nil {
 		return err
 	}
-	keys, err := requested(ctx, reading(db, filesStore).Call("getAllKeys"))
+	keys, err := requested(ctx, files.Call("getAllKeys"))
 	if err != nil {
 		return err
 	}
@@ -181,24 +209,31 @@ func tidy(ctx context.Context, db js.Value) error {
 	for i := range rows.Length() {
 		all = append(all, rows.Index(i))
 	}
-	slices.SortFunc(all, func(a, b js.Value) int { return int(b.Get("at").Float() - a.Get("at").Float()) })
+	slices.SortFunc(all, func(a, b js.Value) int { return cmp.Compare(b.Get("at").Float(), a.Get("at").Float()) })
 	used := map[string]bool{}
-	for _, row := range all[:min(len(all), keptVisits)] {
-		for i := range row.Get("files").Length() {
-			used[row.Get("files").Index(i).String()] = true
+	for i, row := range all {
+		if i >= keptVisits && !slices.Contains(open, row.Get("id").String()) {
+			visits.Call("delete", row.Get("id"))
+			continue
+		}
+		for _, key := range stringsOf(row.Get("files")) {
+			used[key] = true
 		}
 	}
-	tx := db.Call("transaction", []any{visitsStore, filesStore}, "readwrite")
-	ended := committed(tx)
-	for _, row := range all[min(len(all), keptVisits):] {
-		tx.Call("objectStore", visitsStore).Call("delete", row.Get("id"))
-	}
-	for i := range keys.Length() {
-		if key := keys.Index(i); !used[key.String()] {
-			tx.Call("objectStore", filesStore).Call("delete", key)
+	for _, key := range stringsOf(keys) {
+		if !used[key] {
+			files.Call("delete", key)
 		}
 	}
 	return ended(ctx)
+}
+
+func stringsOf(list js.Value) []string {
+	all := make([]string, list.Length())
+	for i := range all {
+		all[i] = list.Index(i).String()
+	}
+	return all
 }
 
 func texts(list []string) []any {
@@ -213,16 +248,33 @@ func reading(db js.Value, store string) js.Value {
 	return db.Call("transaction", store, "readonly").Call("objectStore", store)
 }
 
+// refusal gives what the database has thrown, as where it is damaged or made by another program, of what was recovered from. It goes on
+// with panics of any other kind.
+func refusal(recovered any) error {
+	if recovered == nil {
+		return nil
+	}
+	thrown, ok := recovered.(js.Error)
+	if !ok {
+		panic(recovered)
+	}
+	return thrown
+}
+
+var errNoDatabase = errors.New("there is none")
+
 // openDatabase opens the browser's database, and makes it at the first time.
 func openDatabase(ctx context.Context) (db js.Value, err error) {
 	var request js.Value
 	refused := true
 	guarded(func() {
-		request = js.Global().Get("indexedDB").Call("open", database, 1)
-		refused = false
+		if all := refusable("indexedDB"); all.Truthy() {
+			request = all.Call("open", database, 1)
+			refused = false
+		}
 	})
 	if refused {
-		return js.Undefined(), &state.Problem{Code: "page.no-storage", Found: "this browser keeps nothing"}
+		return js.Undefined(), errNoDatabase
 	}
 	upgrade := js.FuncOf(func(js.Value, []js.Value) any {
 		made := request.Get("result")
@@ -271,23 +323,4 @@ func promised(target js.Value, good, bad string) js.Func {
 		return nil
 	})
 	return outer
-}
-
-func sessionItem(name string) (text string) {
-	guarded(func() {
-		if kept := js.Global().Get("sessionStorage").Call("getItem", name); kept.Type() == js.TypeString {
-			text = kept.String()
-		}
-	})
-	return text
-}
-
-func setSessionItem(name, text string) {
-	guarded(func() {
-		if text == "" {
-			js.Global().Get("sessionStorage").Call("removeItem", name)
-		} else {
-			js.Global().Get("sessionStorage").Call("setItem", name, text)
-		}
-	})
 }

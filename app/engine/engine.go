@@ -144,7 +144,11 @@ func loadModel(ctx context.Context, o *state.Opening, read func(int64)) (m *load
 		}
 	}
 	if err == nil && o.Weights != nil {
-		if _, err = m.Weights(file(o.Weights)); err == nil {
+		beside := []load.File{file(o.Weights)}
+		for _, shard := range o.Shards {
+			beside = append(beside, file(shard))
+		}
+		if _, err = m.WeightsOf(beside...); err == nil {
 			m.HasWeights = true
 		}
 	}
@@ -163,7 +167,7 @@ func (e *Engine) Open(ctx context.Context, o *state.Opening, read func(int64)) (
 	if err != nil {
 		return nil, err
 	}
-	v, err := newModel(o, m.model)
+	v, err := newModel(ctx, o, m.model)
 	if err == nil {
 		v.Open = append(v.Open, m.assumed...)
 		v.BytesRead = bytesRead(o.AllFiles()) - before
@@ -294,7 +298,10 @@ func (e *Engine) Bundle(ctx context.Context, o *state.Opening) (*state.Bundle, e
 		return nil, err
 	}
 	all := o.AllFiles()
-	in := withWeights(o, m.model.Source)
+	in, err := withWeights(ctx, o, m.model.Source)
+	if err != nil {
+		return nil, err
+	}
 	if len(in) == 1 {
 		return &state.Bundle{Name: all[in[0]].Name(), Parts: []state.BundlePart{{File: in[0]}}}, nil
 	}

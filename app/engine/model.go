@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"context"
 	"path"
 	"slices"
 	"strings"
@@ -12,7 +13,7 @@ import (
 	"partita/planner/plan"
 )
 
-func newModel(o *state.Opening, m *load.Model) (*state.Model, error) {
+func newModel(ctx context.Context, o *state.Opening, m *load.Model) (*state.Model, error) {
 	packed, err := plan.PackArchitecture(m.Architecture.Format, m.Architecture.Data)
 	if err != nil {
 		return nil, err
@@ -25,7 +26,9 @@ func newModel(o *state.Opening, m *load.Model) (*state.Model, error) {
 		v.Open = append(v.Open, state.Dimension(d))
 	}
 	if m.HasWeights {
-		v.WeightsIn = withWeights(o, m.Source)
+		if v.WeightsIn, err = withWeights(ctx, o, m.Source); err != nil {
+			return nil, err
+		}
 	}
 	return v, nil
 }
@@ -86,25 +89,42 @@ func crossings(g *graph.Graph) []int64 {
 	return sums
 }
 
-// withWeights picks the files to send when a model is deployed: the weights beside it; of an architecture and a weights
-// file the latter; and all files of a model that is spread over several.
-func withWeights(o *state.Opening, source string) []int {
+// withWeights picks the files to send when a model is deployed: the weights beside it; of an architecture and its weights the latter, which
+// may be a list and the files that it names; and all files of a model that is spread over several.
+func withWeights(ctx context.Context, o *state.Opening, source string) ([]int, error) {
 	files := o.AllFiles()
+	from := 0
 	if o.Weights != nil {
-		return []int{len(files) - 1}
+		from = len(o.Files)
 	}
-	if source == load.SourceTFJS || source == load.SourceONNX || len(files) == 1 {
-		all := make([]int, len(files))
-		for i := range all {
-			all[i] = i
+	if o.Weights != nil || source == load.SourceTFJS || source == load.SourceONNX || len(files) == 1 {
+		all := make([]int, 0, len(files))
+		for i := from; i < len(files); i++ {
+			all = append(all, i)
 		}
-		return all
+		return all, nil
+	}
+	for i, f := range files {
+		names, err := load.Shards(readable(ctx, f))
+		if err != nil {
+			return nil, err
+		}
+		if len(names) == 0 {
+			continue
+		}
+		in := []int{i}
+		for k, shard := range files {
+			if k != i && slices.ContainsFunc(names, func(name string) bool { return path.Base(name) == shard.Name() }) {
+				in = append(in, k)
+			}
+		}
+		return in, nil
 	}
 	for i, f := range files {
 		switch strings.ToLower(path.Ext(f.Name())) {
 		case ".h5", ".hdf5", ".keras":
-			return []int{i}
+			return []int{i}, nil
 		}
 	}
-	return nil
+	return nil, nil
 }

@@ -12,8 +12,8 @@ import (
 // Run does a task, and gives the answer as text. read is told how far the reading of files is; made-up weights go to piece.
 func (e *Engine) Run(ctx context.Context, t *state.Task, files []state.File, read func(int64), piece func([]byte) error) ([]byte, error) {
 	o := &state.Opening{Key: t.Key, BuiltIn: t.BuiltIn, Files: files, Linked: t.Linked, Dims: t.Dims}
-	if t.Weights && len(files) > 0 {
-		o.Files, o.Weights = files[:len(files)-1], files[len(files)-1]
+	if first := len(files) - t.Weights; t.Weights > 0 && first >= 0 {
+		o.Files, o.Weights, o.Shards = files[:first], files[first], files[first+1:]
 	}
 	r, err := parse(t.Request)
 	if err != nil {

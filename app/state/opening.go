@@ -3,7 +3,12 @@
 // is plain Go without a browser, so that all of it is tested natively.
 package state
 
-import "sync/atomic"
+import (
+	"path"
+	"slices"
+	"strings"
+	"sync/atomic"
+)
 
 // Opening says which model to open: a built-in architecture, files, or the architecture that a link carries. It is never
 // changed: another model, other sizes or other weights are another Opening.
@@ -13,6 +18,7 @@ type Opening struct {
 	Files   []File
 	Linked  *Linked
 	Weights File             // the weights of a model that came without; nil when there are none
+	Shards  []File           // the files that Weights lists, where it is a list
 	Dims    map[string]int64 // sizes of dimensions that the file leaves open
 	Earlier *Linked          // the architecture in the files, known from before a reload
 	Lost    *Lost            // files that are not at hand any more; nil: none
@@ -44,9 +50,9 @@ func OpenFiles(files []File) *Opening { return Opening{}.with(func(o *Opening) {
 // OpenLinked opens an architecture that came in a link.
 func OpenLinked(l *Linked) *Opening { return Opening{}.with(func(o *Opening) { o.Linked = l }) }
 
-// WithWeights opens the same model with weights beside it.
-func (o *Opening) WithWeights(weights File) *Opening {
-	return o.with(func(n *Opening) { n.Weights = weights })
+// WithWeights opens the same model with weights beside it: a file, or a list of files and these.
+func (o *Opening) WithWeights(weights File, shards ...File) *Opening {
+	return o.with(func(n *Opening) { n.Weights, n.Shards = weights, shards })
 }
 
 // WithDim opens the same model with another size of a dimension that it leaves open; 0 leaves it open again.
@@ -61,6 +67,12 @@ func (o *Opening) WithDim(name string, size int64) *Opening {
 			delete(n.Dims, name)
 		}
 	})
+}
+
+// WeightFiles gives the files of an opening that holds weights alone: the file with them, or a list and the files that it may name.
+func (o *Opening) WeightFiles() (first File, rest []File) {
+	at := max(0, slices.IndexFunc(o.Files, func(f File) bool { return strings.EqualFold(path.Ext(f.Name()), ".json") }))
+	return o.Files[at], slices.Concat(o.Files[:at], o.Files[at+1:])
 }
 
 // Renewed gives an opening that came from another program a key of this one.
@@ -85,7 +97,7 @@ func (o *Opening) Label() string {
 func (o *Opening) AllFiles() []File {
 	files := append([]File(nil), o.Files...)
 	if o.Weights != nil {
-		files = append(files, o.Weights)
+		files = append(append(files, o.Weights), o.Shards...)
 	}
 	return files
 }

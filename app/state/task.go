@@ -6,7 +6,7 @@ type Task struct {
 	Key     int64
 	BuiltIn string           `json:",omitempty"`
 	Linked  *Linked          `json:",omitempty"`
-	Weights bool             `json:",omitempty"` // the last of the files is the weights beside the model
+	Weights int              `json:",omitempty"` // so many of the files, the last, are the weights beside the model
 	Dims    map[string]int64 `json:",omitempty"`
 	Request Request          `json:",omitempty"`
 	Link    string           `json:",omitempty"` // a link's fragment
@@ -30,7 +30,8 @@ const (
 
 // NewTask writes a task about a model.
 func NewTask(op string, o *Opening, r Request) Task {
-	return Task{Op: op, Key: o.Key, BuiltIn: o.BuiltIn, Linked: o.Linked, Weights: o.Weights != nil, Dims: o.Dims, Request: r}
+	weights := len(o.AllFiles()) - len(o.Files)
+	return Task{Op: op, Key: o.Key, BuiltIn: o.BuiltIn, Linked: o.Linked, Weights: weights, Dims: o.Dims, Request: r}
 }
 
 // WeightsOnly tells whether an opening failed because its file holds only weights, which belong to the model that is open.

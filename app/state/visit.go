@@ -22,6 +22,7 @@ type Visit struct {
 	Kept       *SavedStep     `json:"kept,omitempty"` // to compare with
 	Typed      Typed          `json:"typed,omitempty"`
 	Deployment *Deployment    `json:"deployment,omitempty"`
+	Pending    *Pending       `json:"pending,omitempty"`
 }
 
 // Typed is text in fields that the planner has not taken, by the fields' names.
@@ -33,11 +34,28 @@ type SavedStep struct {
 	Request Request `json:"request,omitempty"`
 }
 
+// Pending is what had been begun and is no step of the session yet. It changes with every key that is typed, so it is small and can be
+// kept by itself, in place of what the visit says of it.
+type Pending struct {
+	Typed   Typed         `json:"typed,omitempty"`
+	Name    string        `json:"name,omitempty"`    // of the deployment, being typed
+	Asked   *Request      `json:"asked,omitempty"`   // of the model on the screen, and not answered; nil: nothing
+	Opening *SavedOpening `json:"opening,omitempty"` // being read; nil: nothing
+	Request Request       `json:"request,omitempty"` // to plan it with
+	Link    string        `json:"link,omitempty"`    // being opened
+	Undo    bool          `json:"undo,omitempty"`    // the step before was being made anew, to go back to it
+	Redo    bool          `json:"redo,omitempty"`    // and the step after
+}
+
+// Opens tells whether something was being opened.
+func (p *Pending) Opens() bool { return p != nil && (p.Opening != nil || p.Link != "") }
+
 // SavedOpening is an opening without the bytes of its files. Linked is its architecture, for when the files are not at hand.
 type SavedOpening struct {
 	BuiltIn string           `json:"builtIn,omitempty"`
 	Files   []FileID         `json:"files,omitempty"`
 	Weights *FileID          `json:"weights,omitempty"`
+	Shards  []FileID         `json:"shards,omitempty"`
 	Linked  *Linked          `json:"linked,omitempty"`
 	Dims    map[string]int64 `json:"dims,omitempty"`
 }
@@ -54,9 +72,12 @@ func idOf(f File) FileID { return FileID{f.Name(), f.Size(), f.Key()} }
 // maxSavedSteps bounds the history that is kept; what is farther from the screen is left out.
 const maxSavedSteps = 60
 
-// Visit gives what to keep of a session.
+// Visit gives what to keep of a session, nil being one that has not begun.
 func (s *Session) Visit() *Visit {
 	v := &Visit{Format: VisitFormat}
+	if s == nil {
+		return v
+	}
 	views := slices.Concat(s.before, []View{s.View}, reversed(s.after))
 	at := len(s.before)
 	first := max(0, min(at-maxSavedSteps/2, len(views)-maxSavedSteps))
@@ -67,7 +88,7 @@ func (s *Session) Visit() *Visit {
 		if !there {
 			place = len(v.Openings)
 			places[view.Opening] = place
-			v.Openings = append(v.Openings, view.saved())
+			v.Openings = append(v.Openings, view.Opening.Saved(view.Model))
 		}
 		step := SavedStep{Opening: place}
 		if len(view.Request) > 0 {
@@ -95,8 +116,8 @@ func reversed(views []View) []View {
 	return views
 }
 
-func (v *View) saved() SavedOpening {
-	o := v.Opening
+// Saved gives what to keep of an opening; m is its model, nil where it is not known.
+func (o *Opening) Saved(m *Model) SavedOpening {
 	saved := SavedOpening{BuiltIn: o.BuiltIn, Linked: o.Linked, Dims: o.Dims}
 	for _, f := range o.Files {
 		saved.Files = append(saved.Files, idOf(f))
@@ -105,20 +126,26 @@ func (v *View) saved() SavedOpening {
 		id := idOf(o.Weights)
 		saved.Weights = &id
 	}
+	for _, f := range o.Shards {
+		saved.Shards = append(saved.Shards, idOf(f))
+	}
 	if l := o.Lost; l != nil {
-		saved.Files, saved.Weights = append(saved.Files, l.Files...), cmp.Or(saved.Weights, l.Weights)
+		saved.Files, saved.Shards, saved.Weights = append(saved.Files, l.Files...), append(saved.Shards, l.Shards...), cmp.Or(saved.Weights, l.Weights)
 	}
 	if len(o.Files) > 0 {
 		saved.Linked = o.Earlier
 	}
-	if len(o.Files) > 0 && v.Model != nil {
-		saved.Linked = &Linked{Name: v.Model.Inspect.Name, Source: v.Model.Inspect.Source, Format: v.Model.Format, Packed: v.Model.Packed}
+	if len(o.Files) > 0 && m != nil {
+		saved.Linked = &Linked{Name: m.Inspect.Name, Source: m.Inspect.Source, Format: m.Format, Packed: m.Packed}
 	}
 	return saved
 }
 
 // Files lists the files of all openings of a session, each once.
 func (s *Session) Files() []File {
+	if s == nil {
+		return nil
+	}
 	var files []File
 	seen := map[string]bool{}
 	views := slices.Concat(s.before, []View{s.View}, s.after)
@@ -140,7 +167,10 @@ func (s *Session) Files() []File {
 const maxVisitBytes = 64 << 20
 
 // ReadVisit reads what a browser has kept.
-func ReadVisit(text []byte) (*Visit, error) {
+func ReadVisit(text []byte) (*Visit, error) { return readVisit(text, nil) }
+
+// readVisit reads it with what replaces its part about what had been begun; nil: nothing does.
+func readVisit(text []byte, pending *Pending) (*Visit, error) {
 	if len(text) > maxVisitBytes {
 		return nil, fmt.Errorf("it has %d bytes", len(text))
 	}
@@ -148,10 +178,14 @@ func ReadVisit(text []byte) (*Visit, error) {
 	if err := json.Unmarshal(text, v); err != nil {
 		return nil, err
 	}
+	if pending != nil {
+		v.Pending, v.Typed = pending, pending.Typed
+	}
 	if v.Format != VisitFormat {
 		return nil, fmt.Errorf("it is of format %.40q", v.Format)
 	}
-	if v.At < 0 || v.At >= len(v.Steps) {
+	begun := len(v.Steps) > 0 || v.Kept != nil || !v.Pending.Opens()
+	if begun && (v.At < 0 || v.At >= len(v.Steps)) || !begun && v.At != 0 {
 		return nil, fmt.Errorf("step %d of %d is on the screen", v.At, len(v.Steps))
 	}
 	steps := v.Steps
@@ -166,12 +200,38 @@ func ReadVisit(text []byte) (*Visit, error) {
 	return v, nil
 }
 
-// Session gives the session of a visit. Its views have no models and no answers: each is made when it is shown. files has what the
-// browser kept, by key; an opening that lacks one is opened by its architecture alone.
+// FileKeys lists the keys of the files of a visit, each once.
+func (v *Visit) FileKeys() []string {
+	var keys []string
+	add := func(s *SavedOpening) {
+		ids := slices.Concat(s.Files, s.Shards)
+		if s.Weights != nil {
+			ids = append(ids, *s.Weights)
+		}
+		for _, id := range ids {
+			if !slices.Contains(keys, id.Key) {
+				keys = append(keys, id.Key)
+			}
+		}
+	}
+	for i := range v.Openings {
+		add(&v.Openings[i])
+	}
+	if v.Pending != nil && v.Pending.Opening != nil {
+		add(v.Pending.Opening)
+	}
+	return keys
+}
+
+// Session gives the session of a visit; nil where none had begun. Its views have no models and no answers: each is made when it is
+// shown. files has what the browser kept, by key; an opening that lacks one is opened by its architecture alone.
 func (v *Visit) Session(files map[string]File) *Session {
+	if len(v.Steps) == 0 {
+		return nil
+	}
 	openings := make([]*Opening, len(v.Openings))
 	for i := range v.Openings {
-		openings[i] = v.Openings[i].opening(files)
+		openings[i] = v.Openings[i].Restored(files)
 	}
 	view := func(s *SavedStep) View {
 		request := s.Request
@@ -192,7 +252,8 @@ func (v *Visit) Session(files map[string]File) *Session {
 	return session
 }
 
-func (s *SavedOpening) opening(files map[string]File) *Opening {
+// Restored gives the opening with what there is of its files, by key.
+func (s *SavedOpening) Restored(files map[string]File) *Opening {
 	o, lost := Opening{BuiltIn: s.BuiltIn, Dims: s.Dims}, &Lost{}
 	for _, id := range s.Files {
 		if f := files[id.Key]; f != nil {
@@ -208,10 +269,14 @@ func (s *SavedOpening) opening(files map[string]File) *Opening {
 		o.Earlier = s.Linked
 	}
 	if s.Weights != nil {
-		if f := files[s.Weights.Key]; f != nil {
-			o.Weights = f
-		} else {
-			lost.Weights = s.Weights
+		o.Weights = files[s.Weights.Key]
+		for _, id := range s.Shards {
+			if f := files[id.Key]; f != nil {
+				o.Shards = append(o.Shards, f)
+			}
+		}
+		if o.Weights == nil || len(o.Shards) < len(s.Shards) { // a list without all that it names is of no use
+			o.Weights, o.Shards, lost.Weights, lost.Shards = nil, nil, s.Weights, s.Shards
 		}
 	}
 	if lost.Files != nil || lost.Weights != nil {
@@ -224,13 +289,14 @@ func (s *SavedOpening) opening(files map[string]File) *Opening {
 type Lost struct {
 	Files   []FileID // in whose place there is the architecture alone
 	Weights *FileID
+	Shards  []FileID // that the weights list
 }
 
 // All lists the files.
 func (l *Lost) All() []FileID {
 	all := slices.Clone(l.Files)
 	if l.Weights != nil {
-		all = append(all, *l.Weights)
+		all = append(append(all, *l.Weights), l.Shards...)
 	}
 	return all
 }
@@ -240,12 +306,23 @@ func (o *Opening) Found(files []File) (*Opening, bool) {
 	if o.Lost == nil || len(files) != len(o.Lost.All()) {
 		return nil, false
 	}
-	find := func(id FileID) File {
+	return o.found(func(id FileID) File {
 		if at := slices.IndexFunc(files, func(f File) bool { return f.Name() == id.Name && f.Size() == id.Size }); at >= 0 {
 			return files[at]
 		}
 		return nil
+	})
+}
+
+// FoundByKey gives the opening with the files that it has lost, when they are all among files, by key.
+func (o *Opening) FoundByKey(files map[string]File) (*Opening, bool) {
+	if o.Lost == nil {
+		return nil, false
 	}
+	return o.found(func(id FileID) File { return files[id.Key] })
+}
+
+func (o *Opening) found(find func(FileID) File) (*Opening, bool) {
 	found := *o
 	found.Lost = nil
 	for _, id := range o.Lost.Files {
@@ -260,16 +337,46 @@ func (o *Opening) Found(files []File) (*Opening, bool) {
 			return nil, false
 		}
 	}
+	for _, id := range o.Lost.Shards {
+		f := find(id)
+		if f == nil {
+			return nil, false
+		}
+		found.Shards = append(slices.Clone(found.Shards), f)
+	}
 	return found.with(func(*Opening) {}), true
 }
 
-// Kept is a visit as a browser has kept it.
-type Kept struct {
-	ID    string
-	Own   bool // it is of this tab, before a reload
-	AtMs  int64
-	Text  []byte // see ReadVisit
-	Label string
-	Link  string
-	Files map[string]File
+// Find puts files, by key, into the openings that have lost them. States that change are planned anew when they are shown; for the one
+// on the screen it gives the opening to show instead, nil where that stays as it is.
+func (s *Session) Find(files map[string]File) *Opening {
+	made := map[*Opening]*Opening{}
+	find := func(o *Opening) *Opening {
+		if o.Lost == nil {
+			return nil
+		}
+		if found, known := made[o]; known {
+			return found
+		}
+		found, all := o.FoundByKey(files)
+		if !all {
+			found = nil
+		}
+		made[o] = found
+		return found
+	}
+	here := find(s.Opening)
+	for _, views := range [][]View{s.before, s.after} {
+		for i := range views {
+			if found := find(views[i].Opening); found != nil && views[i].Opening != s.Opening { // Show changes those
+				views[i] = View{Opening: found, Request: views[i].Request}
+			}
+		}
+	}
+	if s.Kept != nil {
+		if found := find(s.Kept.Opening); found != nil {
+			s.Kept = &View{Opening: found, Request: s.Kept.Request}
+		}
+	}
+	return here
 }

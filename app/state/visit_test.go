@@ -156,7 +156,14 @@ func FuzzReadVisit(f *testing.F) {
 		if err != nil {
 			return
 		}
-		for s := v.Session(nil); s.CanUndo(); s.Undo() {
+		s := v.Session(nil)
+		if s == nil {
+			if !v.Pending.Opens() {
+				t.Fatalf("%s is of no session and opens nothing", text)
+			}
+			return
+		}
+		for ; s.CanUndo(); s.Undo() {
 			s.Visit()
 		}
 	})
@@ -204,5 +211,84 @@ func TestVisitKeepsWhatIsCompared(t *testing.T) {
 	}
 	if _, err := ReadVisit(text); err == nil {
 		t.Error("a kept step of no opening is read")
+	}
+}
+
+// What had been begun is kept beside the steps, also where there is no step yet, and replaced by what was noted of it later.
+func TestVisitKeepsWhatWasBegun(t *testing.T) {
+	model, weights := named{"big.weights.json"}, named{"big_0.weights.h5"}
+	opening := OpenBuiltIn("VGG16").WithWeights(model, weights).Saved(nil)
+	asked := Request{}
+	var none *Session
+	v := none.Visit()
+	if v.Pending = (&Pending{}); v.Pending.Opens() {
+		t.Error("nothing opens something")
+	}
+	text, err := json.Marshal(v)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := ReadVisit(text); err == nil {
+		t.Error("a visit of nothing is read")
+	}
+	v.Pending = &Pending{Opening: &opening, Request: Request{"rate": "1/s"}}
+	read := roundTrip(t, v)
+	if read.Session(nil) != nil || !read.Pending.Opens() || len(read.FileKeys()) != 2 {
+		t.Errorf("read as %+v", read)
+	}
+	if o := read.Pending.Opening.Restored(map[string]File{model.Key(): model}); o.Weights != nil || o.Shards != nil || len(o.Lost.All()) != 2 {
+		t.Errorf("without a file that is listed it is %+v", o)
+	}
+	o := read.Pending.Opening.Restored(map[string]File{model.Key(): model, weights.Key(): weights})
+	if o.Lost != nil || o.Weights != File(model) || len(o.Shards) != 1 || o.BuiltIn != "VGG16" {
+		t.Errorf("with all it is %+v", o)
+	}
+
+	v = visited().Visit()
+	v.Typed, v.Pending = Typed{"memory": "5"}, &Pending{Typed: Typed{"memory": "5"}}
+	if text, err = json.Marshal(v); err != nil {
+		t.Fatal(err)
+	}
+	later, err := json.Marshal(&Pending{Typed: Typed{"memory": "512"}, Name: "n", Asked: &asked})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for pending, want := range map[string]string{string(later): "512", "": "5", "broken": "5"} {
+		kept := &Kept{Text: text}
+		if pending != "" {
+			kept.Pending = []byte(pending)
+		}
+		got, err := kept.Visit()
+		if err != nil || got.Typed["memory"] != want || (got.Pending.Asked != nil) != (want == "512") {
+			t.Errorf("with %q beside it the visit is %+v, %v", pending, got, err)
+		}
+	}
+}
+
+// Files that come after the session has gone on without them are put in their places, in every step.
+func TestFilesThatComeLate(t *testing.T) {
+	files := map[string]File{}
+	for _, name := range []string{"net.h5", "vgg.h5", "kept.h5"} {
+		files["key of "+name] = named{name}
+	}
+	s := visited()
+	s.Kept = &View{Opening: OpenFiles([]File{named{"kept.h5"}}), Model: s.Model}
+	s = roundTrip(t, s.Visit()).Session(nil)
+	if o := s.Find(map[string]File{}); o != nil || s.Opening.Lost == nil {
+		t.Error("found where there is nothing")
+	}
+	here := s.Find(files)
+	if here == nil || here.Lost != nil || len(here.Files) != 1 {
+		t.Fatalf("on the screen is %+v", here)
+	}
+	if s.Kept.Opening.Lost != nil || s.Kept.Opening.Files[0].Name() != "kept.h5" || s.Kept.Answer != nil {
+		t.Errorf("kept is %+v", s.Kept.Opening)
+	}
+	s.Show(View{Opening: here, Model: &Model{}, Request: s.Request})
+	for s.CanUndo() {
+		s.Undo()
+		if s.Opening.Lost != nil {
+			t.Errorf("a step lacks %+v", s.Opening.Lost)
+		}
 	}
 }

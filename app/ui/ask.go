@@ -42,9 +42,11 @@ func (p *Page) ask(r state.Request, gesture string, ends bool) {
 	}
 	p.next, p.problem, p.notice = &question{request: r, gesture: gesture, ends: ends}, "", ""
 	p.reasons.forget()
+	p.keeping.awaited = false
 	if p.question == nil {
 		p.askNext()
 	}
+	p.jot()
 }
 
 func (p *Page) askNext() {
@@ -63,6 +65,7 @@ func (p *Page) askNext() {
 			if err != nil {
 				p.problem = explained(err)
 				p.placeInputs()
+				p.jot()
 			} else {
 				view = view.Answered(answer)
 				view.Request = answer.Request
@@ -110,28 +113,30 @@ func carried(r state.Request) state.Request {
 
 func (p *Page) undo() {
 	if p.session != nil {
-		p.goTo(p.session.Back(), p.session.Undo)
+		p.goTo(p.session.Back(), p.session.Undo, &reading{undo: true})
 	}
 }
 
 func (p *Page) redo() {
 	if p.session != nil {
-		p.goTo(p.session.Forward(), p.session.Redo)
+		p.goTo(p.session.Forward(), p.session.Redo, &reading{redo: true})
 	}
 }
 
 // goTo shows a state of the session to which step leads; one from before a reload is planned anew first.
-func (p *Page) goTo(view *state.View, step func()) {
+func (p *Page) goTo(view *state.View, step func(), r *reading) {
 	if view == nil {
 		return
 	}
 	p.abandon()
 	p.keeping.typed, p.problem, p.notice = nil, "", ""
 	if view.Answer == nil {
-		p.load(view.Opening, view.Request, func(next state.View) {
+		r.opening, r.request = view.Opening, view.Request
+		r.place = func(next state.View) {
 			step()
 			p.session.Show(next)
-		})
+		}
+		p.read(r)
 		return
 	}
 	step()
@@ -140,18 +145,27 @@ func (p *Page) goTo(view *state.View, step func()) {
 
 // openLink opens what a link says. The plan is made anew; where it is not the one that the link showed, the page says so.
 func (p *Page) openLink(fragment string) {
+	k := &p.keeping
+	k.opening = fragment
+	p.keep()
 	p.ctx.Async(func() {
 		link, err := p.host.Link(context.Background(), fragment)
 		p.dispatch(func() {
+			if k.opening != fragment {
+				return // another was opened meanwhile
+			}
+			k.opening = ""
 			if err != nil {
 				p.problem = explained(err)
+				p.keep()
+				p.comeNext()
 				return
 			}
 			notice := p.notice
-			p.load(link.Opening, link.Request, func(next state.View) {
+			p.read(&reading{opening: link.Opening, request: link.Request, link: fragment, place: func(next state.View) {
 				p.show(next)
 				p.notice = strings.TrimSpace(notice + " " + sinceLink(link.Shown, p.session.Answer))
-			})
+			}})
 		})
 	})
 }

@@ -13,11 +13,18 @@ import (
 type reading struct {
 	opening *state.Opening
 	request state.Request
-	making  bool         // its weights are being made up
-	done    int64        // bytes read, or made
-	model   *state.Model // once it is known; it is being planned then
+	place   func(state.View) // shows it
+	step    bool             // it is what the user opened: after a reload it is opened again
+	link    string           // that it came in, which is opened again instead
+	undo    bool             // it is the step before on the screen
+	redo    bool             // and the step after
+	resumes bool             // a visit, which is kept as it was until it is on the screen
+	making  bool             // its weights are being made up
+	done    int64            // bytes read, or made
+	model   *state.Model     // once it is known; it is being planned then
 	cancel  context.CancelFunc
 	failed  func() // follows when it cannot be opened; nil: nothing does
+	then    func() // follows when it is on the screen; nil: nothing does
 }
 
 // progress says how far it is, for a user who waits.
@@ -41,16 +48,28 @@ func (r *reading) progress() string {
 // open reads and plans the model in files.
 func (p *Page) open(files []state.File) {
 	if len(files) > 0 {
-		p.dispatch(func() {
-			if p.session != nil {
-				if found, those := p.session.Opening.Found(files); those {
-					p.load(found, p.wanted(), func(next state.View) { p.session.Show(next) })
-					return
-				}
-			}
-			p.load(state.OpenFiles(files), p.request, nil)
-		})
+		p.dispatch(func() { p.openFiles(files) })
 	}
+}
+
+func (p *Page) openFiles(files []state.File) {
+	if p.comingBack() {
+		p.keeping.dropped = files // they may belong to what is about to be on the screen
+		return
+	}
+	if m := p.keeping.missed; m != nil {
+		if found, those := m.opening.Found(files); those {
+			p.load(found, m.request, nil)
+			return
+		}
+	}
+	if p.session != nil {
+		if found, those := p.session.Opening.Found(files); those {
+			p.load(found, p.wanted(), func(next state.View) { p.session.Show(next) })
+			return
+		}
+	}
+	p.load(state.OpenFiles(files), p.request, nil)
 }
 
 // begin shows that something is being opened, in place of what was before.
@@ -64,46 +83,48 @@ func (p *Page) begin(r *reading) context.Context {
 
 // abandon ends what is being opened and asked.
 func (p *Page) abandon() {
+	if p.comingBack() {
+		p.keeping.resuming = nil
+		p.host.Adopt("") // what was coming back stays as it is
+	}
 	if p.reading != nil {
 		p.reading.cancel()
 	}
 	if p.question != nil {
 		p.question.cancel()
 	}
-	p.reading, p.question, p.next = nil, nil, nil
+	p.reading, p.question, p.next, p.keeping.opening = nil, nil, nil, ""
 	p.reasons.forget()
-}
-
-// current is the model that weights alone belong to: the one that is being planned, or else the one that is shown.
-func (p *Page) current() *state.View {
-	switch r := p.reading; {
-	case r != nil && r.model != nil:
-		return &state.View{Opening: r.opening, Model: r.model, Request: r.request}
-	case p.session != nil:
-		return &p.session.View
-	}
-	return nil
 }
 
 // load opens and plans a model and shows it: as place does, nil as another step of the session.
 func (p *Page) load(o *state.Opening, request state.Request, place func(state.View)) {
+	r := &reading{opening: o, request: request, place: place}
 	if place == nil {
-		place = p.show
+		r.place, r.step = p.show, true
+		p.keeping.awaited = false
 	}
-	current := p.current()
-	r := &reading{opening: o, request: request}
+	p.read(r)
+}
+
+// read opens and plans a model and shows it.
+func (p *Page) read(r *reading) {
+	near := p.near()
+	before := p.reading
 	work := p.begin(r)
+	if r.step || r.link != "" {
+		p.keep()
+	} else {
+		p.jot()
+	}
 	p.ctx.Async(func() {
 		tell := func(bytes int64) { p.dispatch(func() { r.done = bytes }) }
-		model, err := p.host.Open(work, o, tell)
-		if state.WeightsOnly(err) && current != nil && len(o.Files) == 1 && len(current.Model.WeightsIn) == 0 {
-			o, request = current.Opening.WithWeights(o.Files[0]), current.Request
-			model, err = p.host.Open(work, o, tell)
-		}
+		open := func(o *state.Opening) (*state.Model, error) { return p.host.Open(work, o, tell) }
+		found, model, err := near.join(r, open)
 		var answer *state.Answer
 		if err == nil {
-			p.dispatch(func() { r.opening, r.request, r.model = o, request, model })
-			answer, err = p.host.Plan(work, o, request)
+			p.dispatch(func() { r.opening, r.request, r.model = found.opening, found.request, model })
+			answer, err = p.host.Plan(work, found.opening, found.request)
 		}
 		p.dispatch(func() {
 			r.cancel()
@@ -112,17 +133,52 @@ func (p *Page) load(o *state.Opening, request state.Request, place func(state.Vi
 			}
 			p.reading = nil
 			if err != nil {
-				p.problem = explained(err)
-				if r.failed != nil {
-					r.failed()
-				}
+				p.unread(r, before, err)
 				return
 			}
-			p.keeping.recent = nil
-			place(state.View{Opening: o, Model: model, Request: answer.Request}.Answered(answer))
+			k := &p.keeping
+			k.recent, k.missed, k.stray = nil, nil, nil
+			r.place(state.View{Opening: found.opening, Model: model, Request: answer.Request}.Answered(answer))
 			p.settled()
+			if r.then != nil {
+				r.then()
+			}
+			p.comeNext()
 		})
 	})
+}
+
+// unread shows why a model could not be opened. What it was opened in place of is opened after all.
+func (p *Page) unread(r, before *reading, err error) {
+	p.problem = explained(err)
+	if state.WeightsOnly(err) && len(r.opening.Files) > 0 {
+		p.keeping.stray = r.opening
+	}
+	if r.failed != nil {
+		r.failed()
+	}
+	if before != nil && before.model == nil && !before.making && p.reading == nil {
+		problem, again := p.problem, *before
+		p.read(&again)
+		p.problem = problem
+		return
+	}
+	p.keep()
+	p.comeNext()
+}
+
+// comeNext takes up what had to wait until something was opened.
+func (p *Page) comeNext() {
+	k := &p.keeping
+	if p.reading != nil || k.opening != "" || k.resuming != nil {
+		return
+	}
+	if files := k.dropped; files != nil {
+		k.dropped = nil
+		p.openFiles(files)
+	} else if k.late != nil {
+		p.takeLate()
+	}
 }
 
 // show makes a view the next step of the session, or begins one.
@@ -161,6 +217,8 @@ func (p *Page) makeWeights(app.Context, app.Event) {
 func (p *Page) busy() app.UI {
 	text := ""
 	switch {
+	case p.keeping.resuming != nil:
+		text = "Fetching what was on the screen …"
 	case p.reading != nil:
 		text = p.reading.progress()
 	case p.question != nil && p.question.slow:
@@ -173,6 +231,7 @@ func (p *Page) busy() app.UI {
 				app.Button().Type("button").ID("stop-reading").Text("Cancel").OnClick(func(app.Context, app.Event) {
 					p.abandon()
 					p.problem = "Cancelled."
+					p.keep()
 					p.placeInputs()
 				}),
 			)

@@ -45,10 +45,16 @@ type Host interface {
 	ScrollBy(elementID string, pixels float64)
 	// ReadFile reads a whole (small) file.
 	ReadFile(ctx context.Context, file state.File) ([]byte, error)
-	// Keep keeps a visit for a reload or another day, and Kept gives those that were, the latest first. Adopt goes on with one of them under
-	// its own name, "" with a new one.
+	// Note writes down where a visit is, and Jot what has been begun beyond that, before they return: Left gives both after a reload, nil
+	// where a link is to be opened instead. Note gives the visit's ID, and Jot the mark of a visit that has it.
+	Note(visit state.Kept) string
+	Jot(pending []byte) int
+	Left(ctx context.Context) *state.Kept
+	// Keep keeps a visit and its files for another day, and Kept gives those that were, the latest first; Files gives files that were kept,
+	// by key. Adopt goes on with one of the visits under its own name, "" with a new one.
 	Keep(ctx context.Context, visit state.Kept) error
 	Kept(ctx context.Context) []state.Kept
+	Files(ctx context.Context, keys []string) map[string]state.File
 	Adopt(id string)
 	// Reload opens the page anew.
 	Reload()
@@ -130,16 +136,16 @@ func (p *Page) OnMount(ctx app.Context) {
 		})
 	})
 	p.host.OnResize(func() { p.dispatch(p.measure) })
-	p.host.OnLink(func(fragment string) { p.dispatch(func() { p.openLink(fragment) }) })
+	p.host.OnLink(func(fragment string) {
+		p.dispatch(func() {
+			p.keeping.awaited = false
+			p.openLink(fragment)
+		})
+	})
 	p.meetServer()
 	p.askForUpdates()
 	p.host.OnLaunch(p.open)
-	p.ctx.Async(func() {
-		patience, cancel := context.WithTimeout(context.Background(), keptPatience)
-		defer cancel()
-		kept := p.host.Kept(patience)
-		p.dispatch(func() { p.arrive(kept) })
-	})
+	p.comeBack()
 	p.ctx.Defer(func(app.Context) { p.host.Ready() })
 }
 
@@ -244,8 +250,8 @@ func (p *Page) chooser(label string, primary bool) app.UI {
 func (p *Page) empty() app.UI {
 	return app.Main().Class("single").Body(
 		app.Div().Class("column").Body(
-			p.trouble(), p.busy(),
-			app.If(p.reading == nil && len(p.keeping.recent) > 0, p.visits),
+			p.trouble(), p.busy(), p.missing(),
+			app.If(p.reading == nil && p.keeping.resuming == nil && len(p.keeping.recent) > 0, p.visits),
 			app.Div().Class("drop").Body(
 				app.If(!p.mounted, func() app.UI {
 					return app.P().Text("Loading the planner…")
@@ -257,7 +263,7 @@ func (p *Page) empty() app.UI {
 					)
 				}),
 			),
-			app.If(p.about != nil && p.reading == nil, p.gallery),
+			app.If(p.about != nil && p.reading == nil && p.keeping.resuming == nil, p.gallery),
 		),
 	)
 }
@@ -302,7 +308,7 @@ func (p *Page) part(step int, draw func() app.UI) app.UI {
 func (p *Page) planned() app.UI {
 	// In the order in which they are read: where there is room, the first and the third stand on the left, the others beside them.
 	return app.Main().Aria("busy", p.reading != nil || p.question != nil || p.built < parts).Body(
-		app.Div().Class("column").Body(p.trouble(), p.busy(), p.lost(), p.shortLinks(), p.answer(), p.part(2, p.why), p.part(2, p.uses)),
+		app.Div().Class("column").Body(p.trouble(), p.busy(), p.missing(), p.lost(), p.shortLinks(), p.answer(), p.part(2, p.why), p.part(2, p.uses)),
 		app.Div().Class("column stretched").Body(p.chart()),
 		app.Div().Class("column").Body(p.part(2, p.dimensions), p.part(2, p.controls), p.part(2, p.notes)),
 		app.Div().Class("column").Body(p.part(2, p.comparison), p.part(3, p.monthsCard), p.part(3, p.model), p.part(4, p.stages), p.part(4, p.timeline), p.part(4, p.deploy)),

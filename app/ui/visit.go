@@ -14,77 +14,25 @@ import (
 
 // keeping is the part of the page about what outlives it.
 type keeping struct {
-	link   string       // of what is on the screen
-	typed  state.Typed  // text in fields of options that the planner has not taken
-	recent []state.Kept // visits to go on with; nil once a model is open
-	busy   bool         // a visit is being written
-	again  bool         // and has changed meanwhile
-	failed bool         // the user knows that something is not kept
-	timer  int64        // counts what is typed, to write once a pause is made
-	newer  bool         // the server has a newer version of the page
+	link     string                // of what is on the screen
+	typed    state.Typed           // text in fields of options that the planner has not taken
+	recent   []state.Kept          // visits to go on with; nil once a model is open
+	resuming *state.Kept           // whose files are being fetched, or that the browser is asked for; nil: none is
+	missed   *missed               // was being opened, and its files are not at hand; nil: nothing was
+	awaited  bool                  // a visit that the browser did not give in time is still wanted
+	late     map[string]state.File // files that it gave later
+	dropped  []state.File          // to be opened when what was on the screen is there again
+	stray    *state.Opening        // weights that belonged to nothing; nil: none
+	opening  string                // link that is being read; "" when none is
+	busy     bool                  // a visit is being written
+	again    bool                  // and has changed meanwhile
+	failed   bool                  // the user knows that something is not kept
+	timer    int64                 // counts what is typed, to write once a pause is made
+	newer    bool                  // the server has a newer version of the page
 }
 
-// keptPatience is how long the browser may take to give what it has kept; after that the link has to do.
-const keptPatience = 5 * time.Second
-
-// arrive opens what the page was left with: what was on the screen of this tab before a reload, a link, or nothing, with the visits of
-// tabs that were closed to choose from.
-func (p *Page) arrive(kept []state.Kept) {
-	if p.session != nil || p.reading != nil {
-		return // the user was faster
-	}
-	fragment := p.host.Remembered()
-	if id := p.host.OpenedShort(); id != "" {
-		p.host.Adopt("")
-		p.openShort(id)
-		return
-	}
-	for i := range kept {
-		if kept[i].Own && kept[i].Link == fragment {
-			p.resume(&kept[i])
-			return
-		}
-	}
-	p.host.Adopt("")
-	if fragment != "" {
-		p.openLink(fragment)
-		return
-	}
-	p.keeping.recent = kept
-}
-
-// resume goes on with a visit: its models and answers are made anew as they are shown.
-func (p *Page) resume(kept *state.Kept) {
-	visit, err := state.ReadVisit(kept.Text)
-	if err != nil { // another version of the page wrote it
-		p.host.Adopt("")
-		if kept.Link != "" {
-			p.openLink(kept.Link)
-		}
-		return
-	}
-	p.host.Adopt(kept.ID)
-	session := visit.Session(kept.Files)
-	p.keeping.typed = visit.Typed
-	if d := visit.Deployment; d != nil {
-		p.deployed = deployment{Deployment: *d}
-		if d.Phase != state.Undeployed {
-			p.reattach()
-		}
-	}
-	p.load(session.Opening, session.Request, func(next state.View) {
-		p.session = session
-		session.Show(next)
-		p.answerKept()
-	})
-	p.reading.failed = func() {
-		if kept.Link != "" {
-			problem := p.problem
-			p.openLink(kept.Link)
-			p.notice = problem
-		}
-	}
-}
+// writingPatience is how long the browser may take to write a visit before the page says so.
+const writingPatience = time.Minute
 
 // openShort opens a link that the server keeps.
 func (p *Page) openShort(id string) {
@@ -103,32 +51,48 @@ func (p *Page) openShort(id string) {
 	})
 }
 
-// keep writes what is to outlive the page. What changes while it is being written is written after it.
+// keep writes what is to outlive the page: at once where a reload finds it, and in the browser's database for another day. What changes
+// while it is being written there is written after it.
 func (p *Page) keep() {
 	k := &p.keeping
-	if p.session == nil {
-		return
+	if p.comingBack() {
+		return // it is all there
 	}
-	if k.busy {
-		k.again = true
-		return
-	}
-	k.busy = true
 	visit := p.session.Visit()
-	visit.Link, visit.Typed = k.link, k.typed
+	visit.Link, visit.Typed, visit.Pending = k.link, k.typed, p.pending()
+	if visit.Label == "" && p.reading != nil {
+		visit.Label = p.reading.opening.Label()
+	}
 	if p.deployed.Name != "" {
 		now := p.deployed.Deployment
 		visit.Deployment = &now
 	}
 	kept := state.Kept{Label: visit.Label, Link: visit.Link, Files: map[string]state.File{}}
-	for _, f := range p.session.Files() {
+	if p.session != nil || visit.Pending.Opens() {
+		text, err := json.Marshal(visit)
+		if err != nil {
+			panic("ui: a visit cannot be written: " + err.Error())
+		}
+		kept.Text = text
+	}
+	kept.ID = p.host.Note(kept)
+	kept.Mark = p.jot()
+	if k.busy {
+		k.again = true
+		return
+	}
+	k.busy = true
+	files := p.session.Files()
+	if p.reading != nil {
+		files = append(files, p.reading.opening.AllFiles()...)
+	}
+	for _, f := range files {
 		kept.Files[f.Key()] = f
 	}
 	p.ctx.Async(func() {
-		text, err := json.Marshal(visit)
-		if kept.Text = text; err == nil {
-			err = p.host.Keep(context.Background(), kept)
-		}
+		patience, cancel := context.WithTimeout(context.Background(), writingPatience)
+		defer cancel()
+		err := p.host.Keep(patience, kept)
 		p.ctx.Dispatch(func(ctx app.Context) {
 			k.busy = false
 			switch {
@@ -148,7 +112,45 @@ func (p *Page) keep() {
 	})
 }
 
-// typingPause is how long nothing is typed before what was is kept.
+// pending tells what has been begun and is no step of the session.
+func (p *Page) pending() *state.Pending {
+	k := &p.keeping
+	now := &state.Pending{Typed: k.typed, Link: k.opening}
+	if p.deployed.Phase == state.Undeployed {
+		now.Name = p.deployed.Name
+	}
+	switch r := p.reading; {
+	case r != nil && r.link != "":
+		now.Link = r.link
+	case r != nil && (r.undo || r.redo):
+		now.Undo, now.Redo = r.undo, r.redo
+	case r != nil && r.step:
+		saved := r.opening.Saved(nil)
+		now.Opening, now.Request = &saved, r.request
+	case r == nil && k.missed != nil:
+		saved := k.missed.opening.Saved(nil)
+		now.Opening, now.Request = &saved, k.missed.request
+	}
+	if p.question != nil || p.next != nil {
+		asked := p.wanted()
+		now.Asked = &asked
+	}
+	return now
+}
+
+// jot writes what has been begun where a reload finds it, which takes no time. It gives the mark of what is written.
+func (p *Page) jot() int {
+	if p.comingBack() {
+		return 0
+	}
+	text, err := json.Marshal(p.pending())
+	if err != nil {
+		panic("ui: what has been begun cannot be written: " + err.Error())
+	}
+	return p.host.Jot(text)
+}
+
+// typingPause is how long nothing is typed before what was is written to the browser's database.
 const typingPause = 300 * time.Millisecond
 
 // typing notes what is being typed into the field of an option, so that it survives the page.
@@ -167,9 +169,10 @@ func (p *Page) typed(name, text string) {
 	p.keeping.typed[name] = text
 }
 
-// keepSoon keeps the visit once nothing has been typed for a moment.
+// keepSoon keeps what is being typed, and the whole visit once nothing has been typed for a moment.
 func (p *Page) keepSoon() {
 	k := &p.keeping
+	p.jot()
 	k.timer++
 	now := k.timer
 	p.ctx.After(typingPause, func(ctx app.Context) {
@@ -228,14 +231,19 @@ func (p *Page) lost() app.UI {
 	if l == nil {
 		return app.Div()
 	}
+	return app.Div().ID("lost").Class("card").Body(
+		app.P().Text("All you did is here again, but for the bytes of "+named(l)+", which the browser did not keep. Planning needs none; to deploy, choose the same again."),
+		p.chooser("Choose it again…", true),
+	)
+}
+
+// named lists files that are not at hand.
+func named(l *state.Lost) string {
 	var names []string
 	for _, id := range l.All() {
 		names = append(names, id.Name+" ("+report.Bytes(id.Size)+")")
 	}
-	return app.Div().ID("lost").Class("card").Body(
-		app.P().Text("All you did is here again, but for the bytes of "+strings.Join(names, " and ")+", which the browser did not keep. Planning needs none; to deploy, choose the same again."),
-		p.chooser("Choose it again…", true),
-	)
+	return strings.Join(names, " and ")
 }
 
 // update offers a newer version of the page, where the server has one.
@@ -247,7 +255,7 @@ func (p *Page) update() app.UI {
 		app.P().Text("A new version of Partita is ready. Nothing you did is lost when you reload."),
 		app.Button().Type("button").ID("reload").Class("primary").Text("Reload").OnClick(func(app.Context, app.Event) {
 			p.keep()
-			p.ctx.After(typingPause, func(app.Context) { p.host.Reload() }) // what is kept has been written by then
+			p.host.Reload()
 		}),
 	)
 }

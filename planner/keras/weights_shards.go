@@ -65,10 +65,14 @@ func (m *Manifest) Bind(layers []LayerWeights, files map[string]Shard) (weights.
 	return b.source, nil
 }
 
-// MissingShards says that files which model.json names are not there.
+// MissingShards says that files which a model.json or a .weights.json names are not there.
 func MissingShards(paths []string) error {
-	return diag.New(diag.Invalid, "weights.missing-shards", binding, fmt.Sprintf("%d files with its weights are missing", len(paths)),
-		"give them together with model.json").With(clipped(paths)...)
+	found := fmt.Sprintf("%d files with its weights are missing", len(paths))
+	if len(paths) == 1 {
+		found = "a file with its weights is missing"
+	}
+	return diag.New(diag.Invalid, "weights.missing-shards", binding, found,
+		"give them together with the file that lists them").With(clipped(paths)...)
 }
 
 // matchNames takes, for each layer, the tensors that have its name in their path.

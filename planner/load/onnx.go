@@ -11,6 +11,7 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/graph"
+	"partita/planner/keras"
 	"partita/planner/kernels"
 	"partita/planner/onnx"
 	"partita/planner/weights"
@@ -212,13 +213,32 @@ func onnxFromArchitecture(data []byte) (*Model, error) {
 	return newONNX(lowered), nil
 }
 
-// WeightsOf is Weights of a model whose tensors are in several files: an ONNX file and the external data beside it.
+// WeightsOf is Weights of a model whose tensors are in several files: an ONNX file and the external data beside it, or a list of weights
+// (see Shards) and all that it names.
 func (m *Model) WeightsOf(files ...File) (weights.Source, error) {
 	if m.Source == SourceONNX {
 		return m.onnxWeights(files...)
 	}
+	for i := range files {
+		manifest, err := manifestOf(files[i])
+		if err != nil {
+			return nil, err
+		}
+		if manifest == nil {
+			continue
+		}
+		found, missing := shardsAmong(manifest.Shards(), files)
+		if len(missing) > 0 {
+			return nil, about(files[i], keras.MissingShards(missing))
+		}
+		source, err := manifest.Bind(m.layers, opened(found))
+		if err != nil {
+			return nil, about(files[i], err)
+		}
+		return source, nil
+	}
 	if len(files) != 1 {
-		return nil, diag.New(diag.Usage, "model.too-many-files", doing, fmt.Sprintf("%d files are given", len(files)), "give the one file with the weights")
+		return nil, diag.New(diag.Usage, "model.too-many-files", doing, fmt.Sprintf("%d files are given", len(files)), "give the one file with the weights, or a list of weights with all the files that it names")
 	}
 	return m.Weights(files[0])
 }

@@ -26,6 +26,7 @@ const drawing = 200 * time.Millisecond
 // whatever it throws, fails the test.
 type browser struct {
 	t     testing.TB
+	url   string
 	tab   context.Context
 	close func()
 }
@@ -48,7 +49,11 @@ func browse(t testing.TB, url string) *browser {
 	tab, stopTab := chromedp.NewContext(allocator, chromedp.WithListener(func(event any) {
 		switch e := event.(type) {
 		case *runtime.EventExceptionThrown:
-			t.Errorf("the page threw: %s", e.ExceptionDetails.Text)
+			what := e.ExceptionDetails.Text
+			if thrown := e.ExceptionDetails.Exception; thrown != nil {
+				what += " " + thrown.Description
+			}
+			t.Errorf("the page threw: %s", what)
 		case *runtime.EventConsoleAPICalled:
 			if e.Type == "error" {
 				t.Errorf("the page's console says: %s", e.Args[0].Value)
@@ -56,7 +61,7 @@ func browse(t testing.TB, url string) *browser {
 		}
 	}))
 	t.Cleanup(stopTab)
-	b := &browser{t, tab, stopTab}
+	b := &browser{t, url, tab, stopTab}
 	// The first run starts the browser and ties its life to this context.
 	if err := chromedp.Do(tab); err != nil {
 		t.Fatalf("starting Chromium: %v", err)
@@ -71,7 +76,7 @@ func (b *browser) another(url string) *browser {
 	b.t.Helper()
 	tab, stop := chromedp.NewContext(b.tab)
 	b.t.Cleanup(stop)
-	other := &browser{b.t, tab, stop}
+	other := &browser{b.t, url, tab, stop}
 	if err := chromedp.Do(tab); err != nil {
 		b.t.Fatalf("opening a tab: %v", err)
 	}
