@@ -111,3 +111,38 @@ func BenchmarkExplain(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkGateways is the time from a model to the frontier, with the gateway's size fixed and with all sizes of it.
+func BenchmarkGateways(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		fine    bool
+		options []string
+	}{
+		{"warm", false, []string{"scenario=warm"}},
+		{"cold-sequential", false, []string{"scenario=cold-sequential"}},
+		{"cold-overlapped", false, nil},
+		{"cold-overlapped-fine", true, nil},
+		{"warm-fine", true, []string{"scenario=warm"}},
+		{"cold-overlapped-rate", false, []string{"rate=10/h"}},
+		{"warm-rate", false, []string{"scenario=warm", "rate=10/h"}},
+		{"workflow", false, []string{"orchestration=step-functions"}},
+		{"ten-inputs", false, []string{"inputs=10"}},
+	} {
+		for _, size := range []string{"default", auto} {
+			b.Run(c.name+"/"+size, func(b *testing.B) {
+				m := mustModel(b, fixture.Shared(b, "zoo", "keras3", "ResNet50.json.gz"))
+				r := benchRequest(b, c.fine, append([]string{"gateway-memory=" + size}, c.options...)...)
+				var points int
+				for b.Loop() {
+					p, err := New(m, r)
+					if err != nil {
+						b.Fatal(err)
+					}
+					points = len(p.Solve().Frontier)
+				}
+				b.ReportMetric(float64(points), "points")
+			})
+		}
+	}
+}

@@ -22,7 +22,10 @@ func (p *Problem) blank(r Request) *plan.Plan {
 	request := plan.Request{
 		Objective: r.Objective, SLOUs: r.SLOUs, BudgetPicoUSD: r.BudgetPicoUSD, Scenario: r.Scenario, MinStages: r.MinStages, MaxStages: r.MaxStages,
 		MemoryMB: p.table.MemoryMB, Inputs: inputs, Batch: batch, Pipelines: r.Pipelines, Transport: printAuto(r.Transport), Packaging: printAuto(r.Packaging), Quantization: r.quantization(), SplitLayers: r.SplitLayers, Branches: r.Branches, Temporary: r.Temporary,
-		GatewayMemoryMB: p.table.GatewayMemoryMB, Orchestration: r.Orchestration, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: max(r.LayerCap, 0), EvenLayers: r.LayerCap == EvenLayers,
+		GatewayMemoryMB: p.table.GatewayMemoryMB, PicturePixels: r.PicturePixels, Orchestration: r.Orchestration, Cuts: p.table.Pins.Cuts, NoCuts: p.table.Pins.NoCuts, LayerCap: max(r.LayerCap, 0), EvenLayers: r.LayerCap == EvenLayers,
+	}
+	if r.GatewayMemoryMB == AutoGateway {
+		request.GatewayMemoryMB = 0
 	}
 	if p.table.Arrivals != nil {
 		request.MicroRequestsPerHour, request.IdleUs = r.MicroRequestsPH, r.idleUs(p.platform)
@@ -41,15 +44,20 @@ func (p *Problem) blank(r Request) *plan.Plan {
 		Request:   request,
 		Times:     times,
 		Stages:    []plan.Stage{},
-		Gateway: plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.outline.StartUs - p.table.EndUs(), DispatchUs: p.outline.DispatchUs,
-			FeesPicoUSD: p.table.Front().FeesPicoUSD},
-		Frontier: p.frontier,
+		Frontier:  p.frontier,
 	}
+	p.front(document)
+	return document
+}
+
+// front writes down what stands before the stages, and what drives them.
+func (p *Problem) front(document *plan.Plan) {
+	front := p.table.Front()
+	document.Gateway = plan.Gateway{MemoryMB: p.table.GatewayMemoryMB, StartUs: p.outline.StartUs - p.table.EndUs(), DispatchUs: p.outline.DispatchUs, FeesPicoUSD: front.FeesPicoUSD}
 	if p.platform.Orchestrator != nil {
 		document.PriceBook.Orchestration = platform.OrchestrationHash()
-		document.Workflow = &plan.Workflow{EndUs: p.table.EndUs(), FeesPicoUSD: p.table.Front().StartFee}
+		document.Workflow = &plan.Workflow{EndUs: p.table.EndUs(), FeesPicoUSD: front.StartFee}
 	}
-	return document
 }
 
 // quantization is what a plan's request says of the precisions wanted.
@@ -64,9 +72,11 @@ func (r *Request) quantization() string {
 func (p *Problem) fill(document *plan.Plan, point int) {
 	if p.members != nil {
 		o := p.origins[point]
-		p.restore(o.Result).fill(document, o.Point)
+		m := p.restore(o.Result)
+		m.through(m.driver(o.Point)).fill(document, o.Point)
 		return
 	}
+	p.front(document)
 	document.Batching = p.batching()
 	total := p.result.Frontier[point]
 	document.LatencyUs, document.CostPicoUSD = total.LatencyUs, total.CostPicoUSD

@@ -42,6 +42,9 @@ func (e *explainer) levers(set func(option, value, words string) bool) {
 	case plan.StepFunctions:
 		set("orchestration", gateway, "let the gateway drive the functions")
 	}
+	if e.document.Status == plan.Infeasible && r.GatewayMemoryMB != AutoGateway { // of a plan, see gateway
+		set("gateway-memory", auto, "let the planner choose the gateway's size")
+	}
 	e.lowerAlone(set)
 	for _, w := range precision.All[1:] {
 		now := r.Precisions
@@ -175,6 +178,9 @@ func (e *explainer) used() []plan.Lever {
 	}
 	if d.Workflow != nil {
 		try("orchestration", gateway, "a Step Functions workflow drives the functions")
+	}
+	if e.request.GatewayMemoryMB == AutoGateway && d.Gateway.MemoryMB != e.problem.platform.GatewayMemoryMB {
+		try("gateway-memory", "default", fmt.Sprintf("the gateway has %d MB, not %d", d.Gateway.MemoryMB, e.problem.platform.GatewayMemoryMB))
 	}
 	if n := count(func(s *plan.Stage) bool { return s.TemporaryMB > 0 }); n > 0 {
 		try("temporary", included, report.Count(n, "function")+of+" with more temporary storage than the price includes")

@@ -111,10 +111,14 @@ var options = []Option{
 		Values: []string{auto, allBranches, off},
 		parse:  func(r *Request, text string) error { r.Branches = parseAuto(text); return nil },
 		print:  func(r *Request) string { return printAuto(r.Branches) }},
-	{Name: "gateway-memory", Key: "gmb", Default: "default", Help: "memory of the gateway in MB, or the platform's default",
+	{Name: "gateway-memory", Key: "gmb", Default: "default", Help: "memory of the gateway in MB, or the platform's default, or auto for the best of the platform's grid that has room for what is sent",
 		parse: func(r *Request, text string) error {
-			if text == "default" {
+			switch text {
+			case "default":
 				r.GatewayMemoryMB = 0
+				return nil
+			case auto:
+				r.GatewayMemoryMB = AutoGateway
 				return nil
 			}
 			n, err := parseCount(text, maxMemory)
@@ -122,11 +126,17 @@ var options = []Option{
 			return err
 		},
 		print: func(r *Request) string {
-			if r.GatewayMemoryMB == 0 {
+			switch r.GatewayMemoryMB {
+			case 0:
 				return "default"
+			case AutoGateway:
+				return auto
 			}
 			return strconv.FormatInt(r.GatewayMemoryMB, 10)
 		}},
+	{Name: "picture", Key: "mp", Default: usual, Help: "size of the pictures that are sent in megapixels, as in 12 or 0.3, which the gateway has room for and decodes, or usual",
+		parse: func(r *Request, text string) (err error) { r.PicturePixels, err = parsePicture(text); return err },
+		print: func(r *Request) string { return printPicture(r.PicturePixels) }},
 	{Name: "orchestration", Key: "by", Default: gateway, Help: "what drives the functions: the gateway, a Step Functions workflow for which the gateway only prepares inputs and answers, or auto for whichever is better",
 		Values: []string{gateway, plan.StepFunctions, auto},
 		parse: func(r *Request, text string) error {

@@ -43,7 +43,7 @@ func TestOptionsParse(t *testing.T) {
 		{"no-cut", "10,20..30", "10,20..30"}, {"stage-memory", "1..52=1024,fc1=2048", "1..52=1024,fc1=2048"}, {"stage-memory", "a=b..c=512", "a=b..c=512"},
 		{"stage-memory", "a b&c=d%+#=512", "a b&c=d%+#=512"}, {"cut", "größe", "größe"}, {"layer-cap", "7", "7"}, {"layer-cap", "none", "none"},
 		{"stage-precision", "fc1=int8, 1..52=float16", "fc1=int8,1..52=float16"}, {"stage-precision", "3=float32", "3=float32"}, {"stage-precision", "none", "none"},
-		{"gateway-memory", "256", "256"}, {"gateway-memory", "default", "default"},
+		{"gateway-memory", "256", "256"}, {"gateway-memory", "auto", "auto"}, {"picture", "12", "12"}, {"picture", "0.30", "0.3"}, {"picture", "usual", "usual"}, {"gateway-memory", "default", "default"},
 	} {
 		r := request(t, c.option+"="+c.text)
 		o, _ := OptionNamed(c.option)
@@ -66,7 +66,7 @@ func TestOptionsRefuse(t *testing.T) {
 		{"memory", "0", "between 1"}, {"memory", "99999999", "between 1"}, {"memory", strings.Repeat("1-32768/1,", 2) + "1", "more than"},
 		{"min-stages", "0", "between 1"}, {"max-stages", "1001", "between 1"}, {"batch", "x", "no whole number"}, {"batch", "0", "between 1"}, {"inputs", "0", "between 1"}, {"inputs", "5000", "between 1"}, {"pipelines", "1000", "between 1"},
 		{"platform", "moon", "aws-lambda-2020"}, {"platform", "aws-lambda-x86_64@eu-west-1", "region eu-west-1"}, {"region", "mars", "af-south-1"}, {"scenario", "hot", "cold-overlapped"}, {"objective", "fun", "latency"}, {"transport", "", "inline"},
-		{"gateway-memory", "-1", "between 1"},
+		{"gateway-memory", "-1", "between 1"}, {"picture", "0", "a pixel at least"}, {"picture", "300", "no picture of more than"}, {"picture", "large", "not a decimal"},
 		{"rate", "5", "no unit"}, {"rate", "-1/s", "not a decimal"}, {"rate", "0/h", "it is nothing"}, {"idle", "-1s", "negative"}, {"idle", "soon", "no duration"},
 		{"cut", "a,,b", "no name"}, {"cut", "", "no name"}, {"cut", strings.Repeat("a", 70000), "too long"}, {"no-cut", strings.Repeat("a", 70000), "too long"},
 		{"stage-memory", "1..52", "LAYER=MB"}, {"stage-memory", "=512", "LAYER=MB"}, {"stage-memory", "..5=512", "FROM..TO"}, {"stage-memory", "fc1=much", "no whole number"},

@@ -13,6 +13,7 @@ import (
 	"slices"
 
 	"partita/planner/cost"
+	"partita/planner/diag"
 	"partita/planner/graph"
 	"partita/planner/load"
 	"partita/planner/plan"
@@ -63,7 +64,13 @@ type Problem struct {
 	simple   *simplePlans // baselines, once asked for
 	labels   int          // limit of the optimiser's work; 0: its own
 
-	either   []*Problem     // by what drives the stages, where the request leaves that open; all figures above are then the first's
+	either []*Problem // by what drives the stages, where the request leaves that open; all figures above are then the first's
+
+	gateways []int64          // sizes of the gateway that a member of a family stands for; nil: the table's alone
+	gates    []solve.Gate     // of them
+	drivers  []int            // of the points of result, among the gateways
+	views    map[int]*Problem // with one of the gateways each, once asked for
+
 	members  []*Problem     // of a family; nil: the problem is its only one
 	origins  []solve.Origin // of the points of result, among the drivers or the members
 	restored *Problem       // the member that has its numbers
@@ -102,15 +109,19 @@ func newProblemOn(m model, r Request, p *platform.Platform) (*Problem, error) {
 	settings := cost.Settings{
 		Scenario: solve.Scenario(r.Scenario), MinStages: r.MinStages, MaxStages: r.MaxStages, MemoryMB: r.MemoryMB,
 		Batch: r.leastBatch(), Inputs: r.inputs(),
-		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
+		Transport: r.Transport, GatewayMemoryMB: r.GatewayMemoryMB, PicturePixels: r.PicturePixels, Calibration: r.Calibration, Arrivals: r.arrivals(p), Pins: pins,
 		Variants: r.variants(p), IncludedTemporary: r.Temporary == included,
 	}
-	if settings.GatewayMemoryMB == 0 {
+	if settings.GatewayMemoryMB <= 0 {
 		settings.GatewayMemoryMB = p.GatewayMemoryMB
 	}
 	table, err := cost.NewTable(m.graph, p, settings)
 	if err != nil {
 		return nil, err
+	}
+	if r.PicturePixels > 0 && !table.TakesPictures() {
+		return nil, diag.New(diag.Usage, "planner.no-pictures", "checking the request", "pictures of "+printPicture(r.PicturePixels)+" megapixels are to be sent, and no input of the model is made of pictures",
+			"leave the size of pictures out")
 	}
 	whole, table, err := r.inParts(m, p, settings, table)
 	if err != nil {
@@ -147,6 +158,9 @@ func (p *Problem) Instance() (*solve.Instance, error) {
 		}
 		o := p.origins[point]
 		p, point = among[o.Result], o.Point
+	}
+	if p.gateways != nil {
+		return p.table.WithGateway(p.gateways[p.driver(point)]).Instance()
 	}
 	return p.table.Instance()
 }
@@ -208,10 +222,14 @@ func (p *Problem) resolutionUs(r Request) int64 {
 		}
 		return step
 	}
-	if (len(p.outline.Sizes) > fineSizes || p.table.Forks()) && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost {
+	if r.byMs(p.table) {
 		return solve.Millisecond
 	}
 	return 1
+}
+
+func (r *Request) byMs(t *cost.Table) bool {
+	return (t.Sizes() > fineSizes || t.Forks()) && r.SLOUs%solve.Millisecond == 0 && r.BudgetPicoUSD == 0 && r.Objective == LeastCost
 }
 
 // listed tells whether a plan of the frontier takes exactly as long as an SLO allows. No other is then cheaper within it.
@@ -271,7 +289,7 @@ func (p *Problem) best(r Request) (best solve.Point, feasible bool) {
 	if p.either != nil && p.result == nil {
 		return p.bestOfEither(r)
 	}
-	if p.members != nil || p.result != nil || p.explainManyInputs() != nil {
+	if p.members != nil || p.result != nil || p.explainGateway() != nil {
 		point, why := p.choose(r)
 		if why != nil {
 			return best, false
@@ -300,7 +318,7 @@ func (p *Problem) best(r Request) (best solve.Point, feasible bool) {
 // choose finds the point of the frontier that a request wants. What drives the stages, the gateway's function or a workflow, has a
 // timeout, with which a request ends whatever the SLO.
 func (p *Problem) choose(r Request) (point int, why *obstacle) {
-	if why := p.explainManyInputs(); why != nil {
+	if why := p.explainGateway(); why != nil {
 		return -1, why
 	}
 	result := p.Solve()

@@ -59,6 +59,15 @@ const fewWays = 50
 
 // try plans with a change.
 func (e *explainer) try(c change) (best solve.Point, feasible bool) {
+	changed, ok := e.changed(c)
+	if !ok {
+		return best, false
+	}
+	return changed.best(changed.request)
+}
+
+// changed prepares the problem of a change; not ok where it makes no sense or is soon seen to have no plan.
+func (e *explainer) changed(c change) (changed *Problem, ok bool) {
 	r := e.request
 	if c.option != "" {
 		o, known := OptionNamed(c.option)
@@ -66,7 +75,7 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 			panic("planner: a reason changes no option: " + c.option)
 		}
 		if err := o.Parse(&r, c.value); err != nil {
-			return best, false
+			return nil, false
 		}
 	}
 	if c.keepCuts {
@@ -81,20 +90,19 @@ func (e *explainer) try(c change) (best solve.Point, feasible bool) {
 	}
 	bought, err := r.check()
 	if err != nil {
-		return best, false
+		return nil, false
 	}
 	if c.platform != nil {
 		bought = c.platform
 	}
 	if e.tooSlow(r, bought) {
-		return best, false
+		return nil, false
 	}
-	changed, err := newProblemOn(e.problem.given, r, bought)
-	if err != nil {
-		return best, false
+	if changed, err = newProblemOn(e.problem.given, r, bought); err != nil {
+		return nil, false
 	}
 	changed.labels = triedLabels
-	return changed.best(r)
+	return changed, true
 }
 
 // waysToSend counts the ways to send the inputs of a request that are open.
@@ -179,32 +187,26 @@ func (e *explainer) bonds() {
 	e.longest()
 }
 
-// gatewaySizes are tried for the gateway. Below the least of them it has no room for a photo of twelve megapixels.
-var gatewaySizes = []int64{192, 256, 384, 512, 768, 1024, 1769}
-
-// gateway finds the size of the gateway that is best for the functions as they are. It is billed while it waits for them, so
-// a small one is often cheaper; but the law knows the decoding of a picture of usual size only.
+// gateway tries to leave the gateway's size to the planner, and says which it takes.
 func (e *explainer) gateway() {
-	var best change
-	var found solve.Point
-	for _, m := range gatewaySizes {
-		if m == e.document.Gateway.MemoryMB {
-			continue
-		}
-		value := strconv.FormatInt(m, 10)
-		words := "give the gateway " + value + " MB"
-		if m < e.document.Gateway.MemoryMB {
-			words += ", though large photos then take longer to decode"
-		}
-		c := change{constraint: "gateway-memory", option: "gateway-memory", value: value, words: words, keepCuts: true}
-		point, ok := e.try(c)
-		if ok && (best.option == "" || e.request.Objective == LeastLatency && point.LatencyUs < found.LatencyUs || e.request.Objective != LeastLatency && point.CostPicoUSD < found.CostPicoUSD) {
-			best, found = c, point
-		}
+	if e.request.GatewayMemoryMB == AutoGateway {
+		return
 	}
-	if best.option != "" {
-		e.note(best, found)
+	c := change{constraint: "gateway-memory", option: "gateway-memory", value: auto, keepCuts: e.request.MicroRequestsPH > 0} // with a rate each size is a search of its own
+	changed, ok := e.changed(c)
+	if !ok {
+		return
 	}
+	point, why := changed.choose(changed.request)
+	if why != nil {
+		return
+	}
+	memoryMB := changed.frontier[point].GatewayMemoryMB
+	c.words = fmt.Sprintf("let the planner choose the gateway's size, which is then %d MB", memoryMB)
+	if memoryMB < e.document.Gateway.MemoryMB && e.request.PicturePixels == 0 && changed.table.TakesPictures() {
+		c.words += ", though large photos then take longer to decode"
+	}
+	e.note(c, changed.result.Frontier[point])
 }
 
 // frontierBonds looks up what a looser SLO or a larger budget would bring: the least loosening that brings a hundredth, and having

@@ -18,6 +18,9 @@ const (
 	LeastLatency = "latency" // the fastest plan within the budget
 )
 
+// AutoGateway leaves the gateway's size to the planner.
+const AutoGateway = -1
+
 // Request is what is asked of the planner. DefaultRequest gives one with every default; the zero value is not one.
 type Request struct {
 	Platform        string
@@ -33,7 +36,8 @@ type Request struct {
 	Batch           int64   // inputs that pass through the pipeline together; 0: as many as is best
 	Pipelines       int64   // that run at the same time; 0: as many as is best
 	Transport       string  // cost.Inline, cost.S3, or "" for whichever is better at each cut
-	GatewayMemoryMB int64   // 0: the platform's default
+	GatewayMemoryMB int64   // 0: the platform's default; AutoGateway: the best
+	PicturePixels   int64   // of the pictures that are sent; 0: of usual ones
 	Orchestration   string  // plan.StepFunctions, auto for whichever is better, or "" for the gateway: what drives the stages
 
 	Packaging   string                // how functions may be packaged: some of plan.Packagings, in their order, with commas; "" for whichever way is better for each
@@ -143,6 +147,9 @@ func (r *Request) check() (*platform.Platform, error) {
 	if r.BudgetPicoUSD < 0 {
 		return nil, bad("planner.bad-budget", fmt.Sprintf("the budget is %d pico-dollars", r.BudgetPicoUSD), "use an amount above zero, or none")
 	}
+	if r.PicturePixels < 0 || r.PicturePixels > cost.MaxPicturePixels {
+		return nil, bad("planner.bad-picture", fmt.Sprintf("pictures have %d pixels", r.PicturePixels), "use at most "+printPicture(cost.MaxPicturePixels)+" megapixels")
+	}
 	if r.Batch < 0 || r.Batch > cost.MaxBatch {
 		return nil, bad("planner.bad-batch", fmt.Sprintf("the batch is %d", r.Batch), fmt.Sprintf("use 1 to %d, or leave it to the planner", cost.MaxBatch))
 	}
@@ -213,7 +220,7 @@ func (r *Request) checkMemory(p *platform.Platform, bad func(code, found, fix st
 	if r.MemoryMB != nil && len(r.MemoryMB) == 0 {
 		return bad("planner.bad-memory", "the list of memory sizes is empty", "give a size or leave the list out")
 	}
-	if r.GatewayMemoryMB != 0 && !p.Sells(r.GatewayMemoryMB) {
+	if r.GatewayMemoryMB != 0 && r.GatewayMemoryMB != AutoGateway && !p.Sells(r.GatewayMemoryMB) {
 		return refused("gateway-memory", r.GatewayMemoryMB)
 	}
 	return nil

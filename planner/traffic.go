@@ -138,7 +138,7 @@ func (p *Problem) Alone(b *plan.Baseline) (alone *plan.Plan, ok bool) {
 	if one.Packaging == "" {
 		one.Packaging = plan.PackagingZip
 	}
-	alone = &plan.Plan{Stages: []plan.Stage{one}}
+	alone = &plan.Plan{Stages: []plan.Stage{one}, Gateway: plan.Gateway{MemoryMB: cmp.Or(b.GatewayMemoryMB, p.table.GatewayMemoryMB)}}
 	if alone.Batching = p.batching(); alone.Batching != nil && p.members != nil {
 		sent := cost.Batching{Inputs: alone.Batching.Inputs, Batch: cmp.Or(b.Batch, p.request.leastBatch()), Pipelines: max(b.Pipelines, 1)}
 		alone.Batching = &plan.Batching{Inputs: sent.Inputs, Batch: sent.Batch, Pipelines: sent.Pipelines, Passes: sent.Passes()}

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"time"
 
+	"partita/planner/cost"
 	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/platform"
@@ -87,6 +88,33 @@ func printMoney(picoUSD int64) string {
 		return "none"
 	}
 	return platform.FormatDecimal(picoUSD, 12)
+}
+
+// usual leaves it to the platform's figures how large a picture is.
+const usual = "usual"
+
+// parsePicture reads megapixels into pixels; usual is 0.
+func parsePicture(text string) (int64, error) {
+	if text == usual {
+		return 0, nil
+	}
+	v, err := platform.ParseDecimal(text, 6)
+	switch {
+	case err != nil:
+		return 0, err
+	case v == 0:
+		return 0, fmt.Errorf("a picture has a pixel at least")
+	case v > cost.MaxPicturePixels:
+		return 0, fmt.Errorf("no picture of more than %s megapixels is decoded", printPicture(cost.MaxPicturePixels))
+	}
+	return v, nil
+}
+
+func printPicture(pixels int64) string {
+	if pixels == 0 {
+		return usual
+	}
+	return platform.FormatDecimal(pixels, 6)
 }
 
 // microRequest is one request, in the millionths that rates are counted in.

@@ -83,6 +83,10 @@ func linkOfPlan(text string) (*state.Link, error) {
 	q := p.Request
 	r.Platform, r.Objective, r.SLOUs, r.BudgetPicoUSD, r.Scenario = p.Platform, q.Objective, q.SLOUs, q.BudgetPicoUSD, q.Scenario
 	r.MinStages, r.MaxStages, r.MemoryMB, r.Batch, r.GatewayMemoryMB = q.MinStages, q.MaxStages, q.MemoryMB, q.Batch, q.GatewayMemoryMB
+	r.PicturePixels = q.PicturePixels
+	if r.GatewayMemoryMB == 0 {
+		r.GatewayMemoryMB = planner.AutoGateway
+	}
 	r.Orchestration, r.SplitLayers, r.Branches, r.Temporary = q.Orchestration, q.SplitLayers, q.Branches, q.Temporary
 	r.Inputs, r.Pipelines, r.LayerCap = max(q.Inputs, 1), q.Pipelines, q.LayerCap
 	if q.EvenLayers {

@@ -17,8 +17,13 @@ func TestLinksOpenToTheSamePlan(t *testing.T) {
 	file := shared(t, "model.h5", "models", "trained_mobilenet_v2", "model.h5")
 	r := planner.DefaultRequest()
 	r.Scenario, r.MinStages, r.SLOUs, r.MemoryMB = "warm", 2, 900_000, []int64{512, 1024}
-	for _, o := range []*state.Opening{state.OpenFiles([]state.File{file}), state.OpenBuiltIn("MobileNetV3Small")} {
+	free := r
+	free.GatewayMemoryMB, free.PicturePixels = planner.AutoGateway, 2_500_000
+	for k, o := range []*state.Opening{state.OpenFiles([]state.File{file}), state.OpenBuiltIn("MobileNetV3Small"), state.OpenBuiltIn("MobileNetV3Small")} {
 		e := &Engine{}
+		if k == 2 {
+			r = free
+		}
 		v := asked(t, e, o, r)
 		document, err := e.Document(t.Context(), o, r)
 		if err != nil {
@@ -47,6 +52,18 @@ func TestLinksOpenToTheSamePlan(t *testing.T) {
 		var was, is struct{ Hash string }
 		if json.Unmarshal(document, &was) != nil || json.Unmarshal(again, &is) != nil || was != is {
 			t.Errorf("%s opens to the plan %s, want %s", o.Label(), is.Hash, was.Hash)
+		}
+		// A link of version 1 is the plan itself.
+		whole, err := p.EncodeLink()
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, err := DecodeLink("plan=" + whole)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if asked, err = parse(first.Request); err != nil || asked.GatewayMemoryMB != r.GatewayMemoryMB || asked.PicturePixels != r.PicturePixels {
+			t.Errorf("%s: a link of version 1 asks %+v, %v", o.Label(), asked, err)
 		}
 	}
 }

@@ -439,12 +439,13 @@ func (p *Page) choosePointUnder(e app.Event) {
 // frontierTable shows points of the frontier, each with a button that chooses it.
 func (p *Page) frontierTable(points []plan.Point) app.UI {
 	document := p.session.Answer.Plan
-	several := document.Batching != nil
+	several, gateways := document.Batching != nil, document.Request.GatewayMemoryMB == 0
 	sending := document.Sending()
 	return scrolled("Trade-offs").Body(app.Table().ID("trade-offs").Body(
 		app.THead().Body(app.Tr().Body(
 			app.Th().Text("latency"), app.Th().Text("$ per 100,000"), app.Th().Text("functions"), app.Th().Class("words").Text("memory"),
 			app.If(several, func() app.UI { return app.Th().Text("inputs together") }), app.If(several, func() app.UI { return app.Th().Text("pipelines") }),
+			app.If(gateways, func() app.UI { return app.Th().Text("gateway") }),
 			app.Th().Text("choose"),
 		)),
 		app.TBody().Body(app.Range(points).Slice(func(i int) app.UI {
@@ -461,6 +462,7 @@ func (p *Page) frontierTable(points []plan.Point) app.UI {
 				app.Td().Class("words").Text(strings.Join(memory, ", ")),
 				app.If(several, func() app.UI { return app.Td().Text(cmp.Or(point.Batch, sending.Batch)) }),
 				app.If(several, func() app.UI { return app.Td().Text(max(point.Pipelines, 1)) }),
+				app.If(gateways, func() app.UI { return app.Td().Text(report.Memory(point.GatewayMemoryMB)) }),
 				app.Td().Body(app.Button().Type("button").Class("small").Aria("pressed", chosen).
 					Aria("label", "Choose the plan of "+report.Duration(point.LatencyUs)).Text("Choose").
 					OnClick(func(app.Context, app.Event) {

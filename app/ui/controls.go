@@ -115,17 +115,17 @@ var prime = []string{"scenario", "rate", "platform", "max-stages", "precision"}
 // groups order the options that are not prime; one that none names is in the last.
 var groups = []group{
 	{"Aim", []string{"objective", "slo", "budget"}},
-	{"Inputs", []string{"inputs", "batch", "pipelines"}},
-	{"Functions", []string{"min-stages", "memory", "packaging", "transport", "branches", "split-layers", "temporary"}},
+	{"Inputs", []string{"inputs", "batch", "pipelines", "picture"}},
+	{"Functions", []string{"gateway-memory", "min-stages", "memory", "packaging", "transport", "branches", "split-layers", "temporary"}},
 	{"Fixed by hand", []string{"cut", "no-cut", "stage-memory", "stage-precision", "layer-cap"}},
-	{"More", []string{"region", "orchestration", "gateway-memory", "idle"}},
+	{"More", []string{"region", "orchestration", "idle"}},
 }
 
 // labels are what people call options; another option is called by its name.
 var labels = map[string]string{
 	"slo": "SLO, exactly", "scenario": "Starts", "platform": "Platform", "region": "Region", "max-stages": "Functions, up to", "min-stages": "Functions, at least",
 	"objective": "Make least", "budget": "Budget, USD per request", "memory": "Memory sizes, MB", "inputs": "Inputs in a request", "batch": "Inputs that pass together", "pipelines": "Pipelines at the same time", "transport": "Tensors travel",
-	"gateway-memory": "Gateway's memory, MB", "packaging": "Functions are packaged as", "precision": "Precision of weights", "temporary": "Temporary storage", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
+	"gateway-memory": "Gateway's memory, MB", "picture": "Pictures that are sent, megapixels", "packaging": "Functions are packaged as", "precision": "Precision of weights", "temporary": "Temporary storage", "split-layers": "Layers too large for a function", "branches": "Branches of the model",
 	"orchestration": "Driven by", "rate": "Rate of requests", "idle": "Functions are kept", "cut": "Cut after layers", "no-cut": "No cut after layers", "stage-memory": "Memory of layers, MB", "stage-precision": "Precision of layers", "layer-cap": "Layers in a function, up to",
 }
 
@@ -142,6 +142,7 @@ var words = map[string]string{
 // suggestions are values that text options offer; others can be typed.
 var suggestions = map[string][]string{
 	"rate": {"none", "1/h", "100/h", "1/s", "10/s"}, "idle": {"default", "5m", "15m"}, "precision": {"float32", "float16", "int8", "auto"}, "packaging": {"auto", "zip", "s3", "image", "zip,s3"},
+	"gateway-memory": {"default", "auto", "256", "512", "1024"}, "picture": {"usual", "0.3", "2", "12"},
 	"inputs": {"1", "10", "100"}, "batch": {"auto", "1", "8", "32"}, "pipelines": {"auto", "1", "4"}, "memory": {"grid", "512,1024,2048"}, "slo": {"none", "500ms", "1s", "2s"}, "layer-cap": {"none", "even", "50", "100"},
 }
 

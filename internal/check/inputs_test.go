@@ -1,6 +1,7 @@
 package check
 
 import (
+	"cmp"
 	"math/rand/v2"
 	"slices"
 	"testing"
@@ -57,11 +58,11 @@ func (s *search) from(node, stages, most int, finish, picoUSD int64) {
 	}
 }
 
-// The frontier for several inputs, or with the layer cap of the paper, is that of all plans there are: in every batch, over every
-// number of pipelines, with every cut and size.
+// The frontier for several inputs, with the layer cap of the paper, or over the gateway's size, is that of all plans there are: in every batch,
+// over every number of pipelines, behind every gateway, with every cut and size.
 func TestInputsExhaustively(t *testing.T) {
 	rng := rand.New(rand.NewPCG(10, 100))
-	compared, several, points := 0, 0, 0
+	compared, several, points, gateways := 0, 0, 0, 0
 	for range 90 {
 		m := mustRandomModel(t, rng)
 		r := randomRequest(rng)
@@ -79,24 +80,28 @@ func TestInputsExhaustively(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := p.Solve().Frontier
-		gatewayMB := r.GatewayMemoryMB
-		if gatewayMB == 0 {
-			gatewayMB = on.GatewayMemoryMB
-		}
-		base, err := cost.NewTable(m.Graph, on, cost.Settings{Scenario: solve.Scenario(r.Scenario), MinStages: 1, MaxStages: 3, MemoryMB: r.MemoryMB, Batch: 1, Transport: r.Transport, GatewayMemoryMB: gatewayMB})
+		base, err := cost.NewTable(m.Graph, on, cost.Settings{Scenario: solve.Scenario(r.Scenario), MinStages: 1, MaxStages: 3, MemoryMB: r.MemoryMB, Batch: 1, Inputs: r.Inputs, Transport: r.Transport, GatewayMemoryMB: on.GatewayMemoryMB})
 		if err != nil {
 			t.Fatal(err)
 		}
+		sizes := []int64{cmp.Or(r.GatewayMemoryMB, on.GatewayMemoryMB)}
+		if r.GatewayMemoryMB == planner.AutoGateway {
+			sizes = base.GatewaySizes()
+			gateways++
+		}
 		var want []solve.Point
-		for b := int64(1); b <= r.Inputs; b++ {
-			for c := int64(1); c <= (r.Inputs+b-1)/b; c++ {
-				table := base.With(cost.Batching{Inputs: r.Inputs, Batch: b, Pipelines: c}, 1, 3, 0)
-				s := &search{table: table, even: r.LayerCap == planner.EvenLayers}
-				for _, n := range table.Problem().Nodes {
-					s.cuts = append(s.cuts, n.Cut)
+		for _, gatewayMB := range sizes {
+			base := base.WithGateway(gatewayMB)
+			for b := int64(1); b <= r.Inputs; b++ {
+				for c := int64(1); c <= (r.Inputs+b-1)/b; c++ {
+					table := base.With(cost.Batching{Inputs: r.Inputs, Batch: b, Pipelines: c}, 1, 3, 0)
+					s := &search{table: table, even: r.LayerCap == planner.EvenLayers}
+					for _, n := range table.Problem().Nodes {
+						s.cuts = append(s.cuts, n.Cut)
+					}
+					s.from(0, 0, 0, 0, 0)
+					want = append(want, s.all...)
 				}
-				s.from(0, 0, 0, 0, 0)
-				want = append(want, s.all...)
 			}
 		}
 		slices.SortFunc(want, func(a, b solve.Point) int {
@@ -120,8 +125,8 @@ func TestInputsExhaustively(t *testing.T) {
 			several++
 		}
 	}
-	if compared < 20 || several < 12 || points < 60 {
-		t.Errorf("compared %d frontiers of %d points, %d for several inputs", compared, points, several)
+	if compared < 20 || several < 12 || points < 60 || gateways < 5 {
+		t.Errorf("compared %d frontiers of %d points, %d for several inputs, %d over the gateway's size", compared, points, several, gateways)
 	}
 }
 

@@ -68,8 +68,11 @@ func randomRequest(rng *rand.Rand) planner.Request {
 	if on.ImageLimitBytes > 0 {
 		r.Packaging = []string{"", "", "zip", "s3", "image", "zip,image"}[rng.IntN(6)]
 	}
-	if rng.IntN(2) == 0 {
+	switch rng.IntN(4) {
+	case 0, 2:
 		r.GatewayMemoryMB = on.NearestMemory(128 << rng.IntN(5))
+	case 1:
+		r.GatewayMemoryMB = planner.AutoGateway
 	}
 	return r
 }

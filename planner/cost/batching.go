@@ -168,27 +168,6 @@ func (t *Table) times(batch int64) []int64 {
 	return sums
 }
 
-// The gateway has a third of its memory for the inputs as the model takes them, and as much for the tensors that it hands on
-// inside messages: there are payloads beside both.
-const gatewayShare = 3
-
-// GatewayRoom tells what the inputs of a request take of the gateway's memory, and what there is for them. One input alone is
-// not held against it.
-func (t *Table) GatewayRoom() (needs, allowed int64) {
-	allowed = t.GatewayMemoryMB << 20 / gatewayShare
-	if inputs := t.batching().Inputs; inputs > 1 {
-		needs = t.crossingAt(0, inputs).bytes
-	}
-	return needs, allowed
-}
-
-// relays tells whether the gateway has room for what crosses a cut in messages, in all passes at once: while a stage has its
-// turn, it holds what goes into it or has come out of it.
-func (t *Table) relays(x crossing) bool {
-	n := t.batching().Passes()
-	return n == 1 || mul(n, x.textBytes) <= t.GatewayMemoryMB<<20/gatewayShare
-}
-
 // doorstep is what a gateway reads and writes in S3. Several inputs and their outputs may be too long for one message between the user and
 // it: then it reads the inputs as objects, and leaves the outputs as objects. Both are counted as arrays. And what the first stage takes
 // as objects a gateway that drives has left there, and it reads what the last one hands on as such: those of all passes at once.

@@ -1,9 +1,6 @@
 package cost
 
-import (
-	"partita/planner/platform"
-	"partita/planner/solve"
-)
+import "partita/planner/solve"
 
 // What drives the stages of a deployment: its gateway, or an orchestrator that the platform has been given (see
 // platform.DrivenBy), for which the gateway's function only prepares the input before the first stage and makes the answer after
@@ -31,13 +28,6 @@ func (t *Table) EndUs() int64 {
 		return add(o.DispatchUs, t.arriving().us)
 	}
 	return 0
-}
-
-// decodeUs is the gateway's work on the inputs, and reading and leaving objects where several inputs or outputs are too long for a
-// message.
-func (t *Table) decodeUs() int64 {
-	us := scale(mul(t.batching().Inputs, t.Platform.GatewayDecodeUs), t.Platform.Slowdown(t.GatewayMemoryMB), 1<<platform.SlowdownBits)
-	return add(us, t.doorstep().us)
 }
 
 // leaving and arriving are the hops of the model's inputs and outputs on the side of the gateway, where an orchestrator drives.

@@ -32,6 +32,7 @@ type Settings struct {
 	Pipelines       int64   // that run at the same time; 0: 1
 	Transport       string  // Inline, S3, or "" for whichever is better at each cut
 	GatewayMemoryMB int64
+	PicturePixels   int64 // of the pictures that are sent; 0: as the platform's figures have it
 	Calibration     *Calibration
 	Variants        []Variant // ways to package and store a stage; nil: Plain alone
 	Arrivals        *Arrivals // nil: every request is as the scenario says
@@ -131,6 +132,8 @@ func (s *Settings) check(p *platform.Platform, g *graph.Graph) error {
 		return bad(fmt.Sprintf("the transport is %q", s.Transport), "use inline, s3 or neither")
 	case !p.Sells(s.GatewayMemoryMB):
 		return bad(fmt.Sprintf("%s sells no functions of %d MB", p.Name, s.GatewayMemoryMB), fmt.Sprintf("the nearest size is %d MB", p.NearestMemory(s.GatewayMemoryMB)))
+	case s.PicturePixels < 0 || s.PicturePixels > MaxPicturePixels:
+		return bad(fmt.Sprintf("pictures have %d pixels", s.PicturePixels), fmt.Sprintf("use at most %d", int64(MaxPicturePixels)))
 	case s.Arrivals != nil && (s.Arrivals.ColdPpm < 0 || s.Arrivals.ColdPpm > million):
 		return bad(fmt.Sprintf("%d millionths of the requests are cold", s.Arrivals.ColdPpm), "use 0 to 1,000,000")
 	case s.Calibration != nil && (s.Calibration.Batch < 1 || len(s.Calibration.LayerNs) != len(g.Layers)):
@@ -259,6 +262,9 @@ func (t *Table) FewestLayers() int {
 	}
 	return most
 }
+
+// Sizes counts the memory sizes that are considered, those that are pinned included.
+func (t *Table) Sizes() int { return len(t.sizes) }
 
 // Cuts gives the number of places where the model may be cut.
 func (t *Table) Cuts() int { return len(t.cuts) - 2 }

@@ -69,11 +69,14 @@ func stagesCSV(p *plan.Plan) ([]byte, error) {
 // frontierCSV writes the frontier and the baselines.
 func frontierCSV(p *plan.Plan) ([]byte, error) {
 	rows := [][]string{{"plan", "latencyUs", "costPicoUSD", "costUSD", "stages", "lastLayers", "memoryMB", "packagings", "precisions", "batch", "pipelines"}}
-	open := p.Request.Orchestration == plan.OrchestrationAuto
+	open, gateways := p.Request.Orchestration == plan.OrchestrationAuto, p.Request.GatewayMemoryMB == 0 // then each entry has its own
 	if open {
 		rows[0] = append(rows[0], "orchestration")
 	}
-	row := func(name string, latencyUs, costPicoUSD, batch, pipelines int64, by string, stages []plan.Choice) {
+	if gateways {
+		rows[0] = append(rows[0], "gatewayMemoryMB")
+	}
+	row := func(name string, latencyUs, costPicoUSD, batch, pipelines, gatewayMemoryMB int64, by string, stages []plan.Choice) {
 		// Of functions side by side there is a bar between, of others a space.
 		list := func(cell func(c *plan.Choice) string) string {
 			text := ""
@@ -92,8 +95,12 @@ func frontierCSV(p *plan.Plan) ([]byte, error) {
 			list(func(c *plan.Choice) string { return strconv.Itoa(c.LastLayer) }), list(func(c *plan.Choice) string { return number(c.MemoryMB) }),
 			list(func(c *plan.Choice) string { return cmp.Or(c.Packaging, "zip") }), list(func(c *plan.Choice) string { return cmp.Or(c.Precision, "float32") }),
 			number(cmp.Or(batch, p.Request.Batch)), number(max(pipelines, 1))})
+		last := &rows[len(rows)-1]
 		if open {
-			rows[len(rows)-1] = append(rows[len(rows)-1], cmp.Or(by, "gateway"))
+			*last = append(*last, cmp.Or(by, "gateway"))
+		}
+		if gateways {
+			*last = append(*last, number(cmp.Or(gatewayMemoryMB, p.Gateway.MemoryMB)))
 		}
 	}
 	for i, point := range p.Frontier {
@@ -101,11 +108,11 @@ func frontierCSV(p *plan.Plan) ([]byte, error) {
 		if len(p.Stages) > 0 && point.LatencyUs == p.LatencyUs && point.CostPicoUSD == p.CostPicoUSD {
 			name = "chosen"
 		}
-		row(name, point.LatencyUs, point.CostPicoUSD, point.Batch, point.Pipelines, point.Orchestration, point.Stages)
+		row(name, point.LatencyUs, point.CostPicoUSD, point.Batch, point.Pipelines, point.GatewayMemoryMB, point.Orchestration, point.Stages)
 	}
 	for _, b := range p.Baselines {
 		if b.Status == plan.Feasible {
-			row(textCell(b.Name), b.LatencyUs, b.CostPicoUSD, b.Batch, b.Pipelines, "", b.Stages)
+			row(textCell(b.Name), b.LatencyUs, b.CostPicoUSD, b.Batch, b.Pipelines, b.GatewayMemoryMB, "", b.Stages)
 		}
 	}
 	return table(rows)

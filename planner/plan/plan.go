@@ -88,17 +88,18 @@ type Request struct {
 	Scenario        string  `json:"scenario"`
 	MinStages       int     `json:"minStages"`
 	MaxStages       int     `json:"maxStages"`
-	MemoryMB        []int64 `json:"memoryMB"`              // the sizes considered
-	Inputs          int64   `json:"inputs,omitempty"`      // of a request; absent: a batch
-	Batch           int64   `json:"batch"`                 // inputs that pass through the pipeline together; 0: as many as is best
-	Pipelines       int64   `json:"pipelines,omitempty"`   // that run at the same time; absent: as many as is best
-	Transport       string  `json:"transport"`             // "auto", "inline" or "s3"
-	Packaging       string  `json:"packaging"`             // "auto", or a list of "zip", "s3" and "image"
-	Quantization    string  `json:"quantization"`          // how weights may be stored: "none", "auto", or a list of precisions
-	SplitLayers     string  `json:"splitLayers,omitempty"` // "off": no layer may be computed in parts
-	Temporary       string  `json:"temporary,omitempty"`   // "included": no function has more temporary storage than its price includes
-	Branches        string  `json:"branches,omitempty"`    // "off": no functions run side by side; "all": however little there is to compute in a branch
-	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`
+	MemoryMB        []int64 `json:"memoryMB"`                // the sizes considered
+	Inputs          int64   `json:"inputs,omitempty"`        // of a request; absent: a batch
+	Batch           int64   `json:"batch"`                   // inputs that pass through the pipeline together; 0: as many as is best
+	Pipelines       int64   `json:"pipelines,omitempty"`     // that run at the same time; absent: as many as is best
+	Transport       string  `json:"transport"`               // "auto", "inline" or "s3"
+	Packaging       string  `json:"packaging"`               // "auto", or a list of "zip", "s3" and "image"
+	Quantization    string  `json:"quantization"`            // how weights may be stored: "none", "auto", or a list of precisions
+	SplitLayers     string  `json:"splitLayers,omitempty"`   // "off": no layer may be computed in parts
+	Temporary       string  `json:"temporary,omitempty"`     // "included": no function has more temporary storage than its price includes
+	Branches        string  `json:"branches,omitempty"`      // "off": no functions run side by side; "all": however little there is to compute in a branch
+	GatewayMemoryMB int64   `json:"gatewayMemoryMB"`         // 0: the best
+	PicturePixels   int64   `json:"picturePixels,omitempty"` // of the pictures that are sent; absent: of usual ones
 	Orchestration   string  `json:"orchestration,omitempty"` // StepFunctions, or "auto" for whichever is better; absent: the gateway drives
 
 	MicroRequestsPerHour int64          `json:"microRequestsPerHour,omitempty"` // a mean rate, in millionths, that mixes cold and warm requests
@@ -263,8 +264,10 @@ type Point struct {
 	Batch       int64 `json:"batch,omitempty"`     // inputs that pass through together, where the request leaves it open
 	Pipelines   int64 `json:"pipelines,omitempty"` // absent: 1
 	// Orchestration is what drives the stages, where the request leaves it open and it is not the gateway.
-	Orchestration string   `json:"orchestration,omitempty"`
-	Stages        []Choice `json:"stages"`
+	Orchestration string `json:"orchestration,omitempty"`
+	// GatewayMemoryMB is there where the request leaves it open.
+	GatewayMemoryMB int64    `json:"gatewayMemoryMB,omitempty"`
+	Stages          []Choice `json:"stages"`
 }
 
 // Choice is a stage in short: up to which layer, at which size, and how it is packaged and stored where that is not the
@@ -290,11 +293,13 @@ func (p *Plan) Waves() (first []int) {
 
 // Baseline is what a simpler way of planning would give on the same problem.
 type Baseline struct {
-	Name        string   `json:"name"`
-	Status      Status   `json:"status"` // Feasible or Infeasible
-	LatencyUs   int64    `json:"latencyUs,omitempty"`
-	CostPicoUSD int64    `json:"costPicoUSD,omitempty"`
-	Batch       int64    `json:"batch,omitempty"` // as of a point of the frontier
-	Pipelines   int64    `json:"pipelines,omitempty"`
-	Stages      []Choice `json:"stages"`
+	Name        string `json:"name"`
+	Status      Status `json:"status"` // Feasible or Infeasible
+	LatencyUs   int64  `json:"latencyUs,omitempty"`
+	CostPicoUSD int64  `json:"costPicoUSD,omitempty"`
+	Batch       int64  `json:"batch,omitempty"` // as of a point of the frontier
+	Pipelines   int64  `json:"pipelines,omitempty"`
+
+	GatewayMemoryMB int64    `json:"gatewayMemoryMB,omitempty"`
+	Stages          []Choice `json:"stages"`
 }

@@ -9,10 +9,15 @@ type Gate struct {
 	AddedPicoUSD int64 // once per request, beside what the options of the first stage carry; it may be negative
 }
 
-// through gives the objectives of a plan that is driven by a gate.
-func (t *Terms) through(g *Gate, finish, cost int64) Point {
-	latency := g.StartUs + finish
-	return Point{latency, cost + g.AddedPicoUSD + t.GatewayMs(latency)*g.PicoUSDPerMs}
+// Through gives the objectives of a plan that is driven by a gate, from its last stage's finish and the sum of its options' costs.
+func (t *Terms) Through(g Gate, ends Point) Point {
+	latency := g.StartUs + ends.LatencyUs
+	return Point{latency, ends.CostPicoUSD + g.AddedPicoUSD + t.GatewayMs(latency)*g.PicoUSDPerMs}
+}
+
+// Ends undoes Through for the terms' own gate: it gives a plan's finish and what its options cost.
+func (t *Terms) Ends(p Point) Point {
+	return Point{p.LatencyUs - t.StartUs, p.CostPicoUSD - t.GatewayMs(p.LatencyUs)*t.GatewayPicoUSDPerMs}
 }
 
 // At gives the problem of one of its gates alone.
@@ -28,6 +33,25 @@ func (p *Problem) At(g Gate) *Problem {
 			s.FeesPicoUSD, s.FixedPicoUSD = s.FeesPicoUSD+g.AddedPicoUSD, s.FixedPicoUSD+g.AddedPicoUSD
 		}
 		q.Stages[i] = s
+	}
+	return &q
+}
+
+// At gives the outline of one of its gates alone.
+func (o *Outline) At(g Gate) *Outline {
+	q := *o
+	q.Problem = *o.Problem.At(g)
+	if o.Make != nil && g.AddedPicoUSD != 0 {
+		q.Make = func(places []Place, wanted func(i int) []bool, out []Stage) []Stage {
+			before := len(out)
+			out = o.Make(places, wanted, out)
+			for i := before; i < len(out); i++ {
+				if s := &out[i]; places[s.I].First == 0 {
+					s.FeesPicoUSD, s.FixedPicoUSD = s.FeesPicoUSD+g.AddedPicoUSD, s.FixedPicoUSD+g.AddedPicoUSD
+				}
+			}
+			return out
+		}
 	}
 	return &q
 }
@@ -75,7 +99,7 @@ func (o *Outline) beatenThrough(gates []Gate, beaten []Point) []Point {
 		finish := max(x.LatencyUs-soonest, 0)
 		least := int64(math.MaxInt64)
 		for k := range gates {
-			least = min(least, o.through(&gates[k], finish, 0).CostPicoUSD)
+			least = min(least, o.Through(gates[k], Point{LatencyUs: finish}).CostPicoUSD)
 		}
 		latency := o.StartUs + finish
 		y := Point{latency, x.CostPicoUSD - least + o.GatewayMs(latency)*o.GatewayPicoUSDPerMs}
@@ -97,12 +121,14 @@ func (p *Problem) reprice(gates []Gate, r *Result, resolutionUs int64) (through 
 	through = &Result{Status: r.Status, GapPicoUSD: r.GapPicoUSD, Labels: r.Labels, Reach: r.Reach, first: make([]int32, 1, len(r.Frontier)+1)}
 	var all, spare []driven
 	own := make([]driven, 0, len(r.Frontier))
+	ends := make([]Point, len(r.Frontier))
+	for i, x := range r.Frontier {
+		ends[i] = p.Ends(x)
+	}
 	for k := range gates {
 		own = own[:0]
-		for i, x := range r.Frontier {
-			finish := x.LatencyUs - p.StartUs
-			cost := x.CostPicoUSD - p.GatewayMs(x.LatencyUs)*p.GatewayPicoUSDPerMs
-			d := driven{p.through(&gates[k], finish, cost), int32(k), int32(i)}
+		for i, x := range ends {
+			d := driven{p.Through(gates[k], x), int32(k), int32(i)}
 			if n := len(own); n == 0 || d.CostPicoUSD < own[n-1].CostPicoUSD {
 				own = append(own, d)
 			}

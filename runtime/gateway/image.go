@@ -15,62 +15,32 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/graph"
+	"partita/planner/picture"
 	"partita/runtime/npy"
 	"partita/runtime/wire"
 )
 
-const (
-	readingImage = "decoding an image"
-	maxSide      = 16384
-	// bytesPerPixel is what decoding takes per pixel: a progressive JPEG keeps 4 bytes per coefficient beside the
-	// picture, an interlaced PNG of 16 bits two pictures.
-	bytesPerPixel = 8
-	// bytesPerColumn is what draw.BiLinear keeps per pixel of a picture of the source's height and the target's width.
-	bytesPerColumn = 32
-)
+const readingImage = "decoding an image"
 
-// layout says where a tensor of images has its channels.
-type layout struct {
-	height, width, channels int
-	channelsFirst           bool
-}
-
-// imageLayout reads a model's input as a batch of images, ?xHxWxC as Keras has it or ?xCxHxW, or as one image without
-// the batch.
-func imageLayout(spec *wire.TensorSpec) (layout, error) {
-	isChannels := func(n int64) bool { return n == 1 || n == 3 }
-	s, first := spec.Shape, 0
-	if len(s) == 4 {
-		s, first = s[1:], 1
+// imageLayout reads a model's input as a batch of images, or as one image without the batch.
+func imageLayout(spec *wire.TensorSpec) (picture.Layout, error) {
+	l, open, ok := picture.LayoutOf(spec.Shape)
+	switch {
+	case !ok:
+		return l, bad("gateway.not-an-image-input", readingImage, fmt.Sprintf("the model's input %q is %s, not a batch of images", spec.Name, graph.Shape(spec.Shape)),
+			"send a .npy array of that shape")
+	case len(open) > 0:
+		return l, bad("gateway.open-image-size", readingImage, fmt.Sprintf("the model's input %q is %s: it leaves the size of images open", spec.Name, graph.Shape(spec.Shape)),
+			fmt.Sprintf("plan and deploy the model for one size, to which images are then scaled (--dim %s), or send a .npy array of the size that you want", strings.Join(openSides(spec, open), ",")))
 	}
-	if len(s) == 3 && s[0] != wire.Batch {
-		l, height, width := layout{}, 0, 1
-		switch {
-		case isChannels(s[2]):
-			l.channels = int(s[2])
-		case isChannels(s[0]):
-			l.channels, l.channelsFirst, height, width = int(s[0]), true, 1, 2
-		}
-		if open := openSides(spec, first+height, first+width); l.channels > 0 && len(open) > 0 {
-			return layout{}, bad("gateway.open-image-size", readingImage, fmt.Sprintf("the model's input %q is %s: it leaves the size of images open", spec.Name, graph.Shape(spec.Shape)),
-				fmt.Sprintf("plan and deploy the model for one size, to which images are then scaled (--dim %s), or send a .npy array of the size that you want", strings.Join(open, ",")))
-		}
-		if l.channels > 0 && s[height] > 0 && s[width] > 0 && s[height] <= maxSide && s[width] <= maxSide {
-			l.height, l.width = int(s[height]), int(s[width])
-			return l, nil
-		}
-	}
-	return layout{}, bad("gateway.not-an-image-input", readingImage, fmt.Sprintf("the model's input %q is %s, not a batch of images", spec.Name, graph.Shape(spec.Shape)),
-		"send a .npy array of that shape")
+	return l, nil
 }
 
 // openSides names the sides that the model leaves open, as the option that settles them has it.
-func openSides(spec *wire.TensorSpec, axes ...int) []string {
+func openSides(spec *wire.TensorSpec, axes []int) []string {
 	var open []string
 	for _, axis := range axes {
-		if spec.Shape[axis] == wire.Free {
-			open = append(open, fmt.Sprintf("%s[%d]=SIZE", spec.Name, axis))
-		}
+		open = append(open, fmt.Sprintf("%s[%d]=SIZE", spec.Name, axis))
 	}
 	return open
 }
@@ -84,7 +54,7 @@ func (g *Gateway) imageArray(kind string, data []byte, spec *wire.TensorSpec, pr
 	if err != nil {
 		return nil, err
 	}
-	table, err := tableOf(preprocess, l.channels)
+	table, err := tableOf(preprocess, l.Channels)
 	if err != nil {
 		return nil, err
 	}
@@ -92,16 +62,16 @@ func (g *Gateway) imageArray(kind string, data []byte, spec *wire.TensorSpec, pr
 	if err != nil {
 		return nil, undecodable(kind, err)
 	}
-	need := int64(size.X)*int64(size.Y)*bytesPerPixel + int64(size.Y)*int64(l.width)*bytesPerColumn
-	if size.X <= 0 || size.Y <= 0 || size.X > maxSide || size.Y > maxSide || need > g.memory/4*3 {
+	need := picture.DecodeBytes(int64(size.X), int64(size.Y), int64(l.Width))
+	if size.X <= 0 || size.Y <= 0 || size.X > picture.MaxSide || size.Y > picture.MaxSide || need > picture.Room(g.memory) {
 		return nil, diag.New(diag.Limit, "gateway.image-too-large", readingImage, fmt.Sprintf("it is %dx%d pixels; decoding it would take about %d MB, and the gateway has %d MB", size.X, size.Y, need>>20, g.memory>>20),
-			fmt.Sprintf("scale it down (the model sees %dx%d), or give the gateway more memory; no side may be over %d", l.width, l.height, maxSide))
+			fmt.Sprintf("scale it down (the model sees %dx%d), or give the gateway more memory; no side may be over %d", l.Width, l.Height, picture.MaxSide))
 	}
-	picture, err := decodeImage(kind, data)
+	decoded, err := decodeImage(kind, data)
 	if err != nil {
 		return nil, undecodable(kind, err)
 	}
-	rgba := resize(picture, l.width, l.height)
+	rgba := resize(decoded, l.Width, l.Height)
 	a := table.apply(rgba, l)
 	return a.Convert(spec.DType)
 }

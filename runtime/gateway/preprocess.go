@@ -6,6 +6,7 @@ import (
 	"image"
 	"math"
 
+	"partita/planner/picture"
 	"partita/runtime/npy"
 )
 
@@ -62,18 +63,18 @@ func tableOf(mode string, channels int) (*table, error) {
 }
 
 // apply makes one item, without the batch dimension, in the model's layout.
-func (t *table) apply(picture *image.RGBA, l layout) *npy.Array {
-	pixels := l.height * l.width
-	a := &npy.Array{DType: "float32", Shape: []int64{int64(l.height), int64(l.width), int64(l.channels)}, Data: make([]byte, 4*pixels*l.channels)}
-	pixelStep, channelStep := l.channels, 1
-	if l.channelsFirst {
-		a.Shape = []int64{int64(l.channels), int64(l.height), int64(l.width)}
+func (t *table) apply(rgba *image.RGBA, l picture.Layout) *npy.Array {
+	pixels := l.Height * l.Width
+	a := &npy.Array{DType: "float32", Shape: []int64{int64(l.Height), int64(l.Width), int64(l.Channels)}, Data: make([]byte, 4*pixels*l.Channels)}
+	pixelStep, channelStep := l.Channels, 1
+	if l.ChannelsFirst {
+		a.Shape = []int64{int64(l.Channels), int64(l.Height), int64(l.Width)}
 		pixelStep, channelStep = 1, pixels
 	}
 	for c, source := range t.source {
 		values := &t.value[c]
 		for i := range pixels {
-			p := picture.Pix[4*i : 4*i+4 : 4*i+4]
+			p := rgba.Pix[4*i : 4*i+4 : 4*i+4]
 			var v uint8
 			if source == 3 {
 				// Luma of ITU-R BT.601 (0.299, 0.587, 0.114) in 16 bits, as Pillow's convert("L").
