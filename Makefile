@@ -76,12 +76,13 @@ $(ORT_LIBRARY): runtime/onnxruntime/package-lock.json runtime/onnxruntime/packag
 	cd runtime/onnxruntime && npm ci --ignore-scripts --no-audit --no-fund --loglevel=error
 	@touch $@
 
-# The page: two WebAssembly programs, the page itself and its planner, and their compressed forms, which take long and are made only
-# when a program has changed.
-web/dist/.built: $(call go_files,planner app) $(EMBEDDED) web/precompress.mjs | tools
+# The page: two WebAssembly programs, the page itself and its planner, which is given back its loops (internal/wasmloops), and their
+# compressed forms, which take long and are made only when a program has changed.
+web/dist/.built: $(call go_files,planner app internal/wasmloops) $(EMBEDDED) web/precompress.mjs | tools
 	@mkdir -p $(@D)
 	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' $(WASM_PAGE_FLAGS) -o web/dist/app.wasm.new ./app
-	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-s -w' -o web/dist/planner.wasm.new ./app/planner
+	GOOS=js GOARCH=wasm go build -trimpath -ldflags '-w' -o web/dist/planner.wasm.jumps ./app/planner
+	go run ./internal/wasmloops/program web/dist/planner.wasm.jumps web/dist/planner.wasm.new && rm web/dist/planner.wasm.jumps
 	@for program in app planner; do f=web/dist/$$program.wasm; \
 		if cmp -s $$f.new $$f && [ -f $$f.br ]; then rm $$f.new; else mv $$f.new $$f && node web/precompress.mjs $$f; fi || exit 1; \
 	done

@@ -1,6 +1,6 @@
 // Package everywhere plans many models and writes down the hash of each plan, to show that every architecture computes the
 // same. Its test does so in its own process, in the program below it built for arm64 and run by QEMU, and in the same for
-// js/wasm in Node.js, which shares its engine with the browser, and compares what they write.
+// js/wasm, rewritten as the page's planner is, in Node.js, which shares its engine with the browser, and compares what they write.
 package everywhere
 
 import (

@@ -11,6 +11,7 @@ import (
 	"testing"
 
 	"partita/internal/fixture"
+	"partita/internal/wasmloops"
 )
 
 // thorough tells whether more is wanted than fits a test run: the whole grid, four stages, every scenario.
@@ -97,6 +98,9 @@ func (m *target) run(t *testing.T, e Effort) []string {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("building for %s/%s: %v\n%s", m.system, m.architecture, err, out)
 	}
+	if m.architecture == "wasm" {
+		likeThePage(t, program)
+	}
 	effort, err := json.Marshal(e)
 	if err != nil {
 		t.Fatal(err)
@@ -110,6 +114,24 @@ func (m *target) run(t *testing.T, e Effort) []string {
 		t.Fatalf("%s: %v\n%s", strings.Join(command, " "), err, complaints.String())
 	}
 	return strings.Split(strings.TrimSpace(out.String()), "\n")
+}
+
+// likeThePage does to a program what the page's planner is built with.
+func likeThePage(t *testing.T, program string) {
+	built, err := os.ReadFile(program)
+	if err != nil {
+		t.Fatal(err)
+	}
+	rewritten, report, err := wasmloops.Rewrite(built, wasmloops.Planning)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Rewritten < 500 {
+		t.Errorf("functions of the planner and of Go's runtime have their loops: %+v", report)
+	}
+	if err := os.WriteFile(program, rewritten, 0o600); err != nil {
+		t.Fatal(err)
+	}
 }
 
 func compare(t *testing.T, want, got []string) {
