@@ -144,7 +144,7 @@ func TestBranchesByMeasuredTimes(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	ns, _ := mustProblem(t, m, "branches=off").Layers()
+	ns, _ := mustProblem(t, m, "branches=off").Layers(&plan.Plan{})
 	for l := range ns {
 		if m.Graph.Layers[l].Name == "tower1_conv7" {
 			ns[l] += 5_000_000_000

@@ -1,9 +1,12 @@
 package planner
 
 import (
+	"reflect"
 	"slices"
 	"testing"
 
+	"partita/internal/fixture"
+	"partita/internal/models"
 	"partita/planner/diag"
 	"partita/planner/plan"
 	"partita/planner/platform"
@@ -173,6 +176,35 @@ func TestEitherDrives(t *testing.T) {
 	}
 	if byGateway < 20 || byWorkflow < 20 {
 		t.Errorf("the gateway drives %d plans and a workflow %d: this shows less than it should", byGateway, byWorkflow)
+	}
+}
+
+// Where it pays to run branches side by side may depend on what drives. A plan is then of the layers in the order of its own driver.
+func TestEitherOfBranches(t *testing.T) {
+	m := models.Towers(t, fixture.Towers{Size: 96, Filters: []int{32, 32, 32}, Depth: 4, Level: true})
+	options := []string{"platform=local", "memory=128,512", "scenario=warm", "gateway-memory=3008"}
+	with := func(by string) *Problem {
+		return mustProblem(t, m, append([]string{"orchestration=" + by}, options...)...)
+	}
+	apart := map[string]*Problem{"": with("gateway"), plan.StepFunctions: with(plan.StepFunctions)}
+	if apart[""].table.Forks() == apart[plan.StepFunctions].table.Forks() {
+		t.Error("branches are looked at by both, or by none: this shows less than it should")
+	}
+	both, seen := with(auto), map[string]int{}
+	for _, point := range both.Solve().Frontier {
+		r := both.Request()
+		r.SLOUs = point.LatencyUs
+		d := both.answer(r)
+		own := apart[d.Orchestration()]
+		seen[d.Orchestration()]++
+		ns, peaks := both.Layers(d)
+		wantNs, wantPeaks := own.Layers(d)
+		if !slices.Equal(ns, wantNs) || !slices.Equal(peaks, wantPeaks) || !reflect.DeepEqual(d.Model.Order, own.model.document.Order) {
+			t.Fatalf("at %d by %q: the layers are in the order %v, want %v", point.LatencyUs, d.Orchestration(), d.Model.Order, own.model.document.Order)
+		}
+	}
+	if len(seen) != 2 {
+		t.Errorf("driven: %v", seen)
 	}
 }
 

@@ -120,9 +120,10 @@ func (p *Problem) IdleUs() int64 { return p.request.idleUs(p.platform) }
 
 // Layers tells of each layer of a plan of this problem what it takes on one vCPU, in nanoseconds, and the most bytes of activations that
 // are live while it runs.
-func (p *Problem) Layers() (oneVCPUNs, peakBytes []int64) {
-	for l := range p.table.Graph.Layers {
-		ns, peak := p.table.Layer(l)
+func (p *Problem) Layers(document *plan.Plan) (oneVCPUNs, peakBytes []int64) {
+	table := p.driverOf(document).table // whose order of layers may be its own
+	for l := range table.Graph.Layers {
+		ns, peak := table.Layer(l)
 		oneVCPUNs, peakBytes = append(oneVCPUNs, ns), append(peakBytes, peak)
 	}
 	return oneVCPUNs, peakBytes

@@ -24,7 +24,7 @@ func (e *Engine) Outlook(ctx context.Context, o *state.Opening, r planner.Reques
 		return nil, err
 	}
 	look := &state.Outlook{Months: *months}
-	look.LayerNs, look.LayerPeakBytes = m.problem.Layers()
+	look.LayerNs, look.LayerPeakBytes = m.problem.Layers(document)
 	if from := sources(m.model, document); from != nil { // of a layer in parts: what they take together, and the most that lives in one
 		ns, peaks := make([]int64, len(m.model.Graph.Layers)), make([]int64, len(m.model.Graph.Layers))
 		for part, layer := range from {
