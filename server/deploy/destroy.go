@@ -60,7 +60,7 @@ func (d *Deployer) Destroy(ctx context.Context, name string) (*Destroyed, error)
 	case cloud.IsNotFound(err):
 		// Only what its name tells can be removed.
 		j = &journal{store: d.options.Store, doc: Journal{Format: JournalFormat, Name: name, State: Destroying, Owner: d.owner, Started: timeNow()}}
-		left, err := d.remaining(ctx, name, false)
+		left, err := d.remaining(ctx, j)
 		if err != nil {
 			return nil, err
 		}
@@ -98,8 +98,8 @@ func unknown(doing, name string) *diag.Error {
 	return diag.New(diag.NotFound, "deploy.unknown", doing+" "+name, "there is no deployment "+quote(name), "partita list shows those there are")
 }
 
-// remove deletes what a journal and the deployment's name lead to: functions first, so that nothing uses what goes
-// next; the journal last, so that a second attempt still knows everything.
+// remove deletes what a journal and the deployment's name lead to: the workflow and then the functions first, so that nothing uses what
+// goes next; the journal last, so that a second attempt still knows everything.
 func (d *Deployer) remove(ctx context.Context, j *journal, feed *Feed) (*Destroyed, error) {
 	name := j.doc.Name
 	report := &Destroyed{Format: DestroyedFormat, Name: name, Functions: []string{}, Remaining: []string{}}
@@ -107,7 +107,7 @@ func (d *Deployer) remove(ctx context.Context, j *journal, feed *Feed) (*Destroy
 		if err := d.removeFound(ctx, j, feed, report); err != nil {
 			return nil, err
 		}
-		left, err := d.remaining(ctx, name, j.names(repositoryKind))
+		left, err := d.remaining(ctx, j)
 		if err != nil {
 			return nil, err
 		}
@@ -247,8 +247,17 @@ func (d *Deployer) ownObjects(ctx context.Context, name string, journaled []Reso
 	return keys, nil
 }
 
-// remaining lists, afresh, what carries the deployment's name, other than the journal; images tells that there were some.
-func (d *Deployer) remaining(ctx context.Context, name string, images bool) ([]string, error) {
+// unlessAbsent is the error of looking for a resource; nil when that is absent, or nobody may look and nothing says that there ever was one.
+func unlessAbsent(err error, journaled bool) error {
+	if cloud.IsNotFound(err) || !journaled && diag.CodeOf(err) == cloud.CodeDenied {
+		return nil
+	}
+	return err
+}
+
+// remaining lists, afresh, what carries the name of the journal's deployment, other than the journal.
+func (d *Deployer) remaining(ctx context.Context, j *journal) ([]string, error) {
+	name := j.doc.Name
 	functions, err := d.ownFunctions(ctx, name, nil)
 	if err != nil {
 		return nil, err
@@ -257,14 +266,14 @@ func (d *Deployer) remaining(ctx context.Context, name string, images bool) ([]s
 	for _, f := range functions {
 		left = append(left, "function "+f)
 	}
-	workflow, err := d.ownWorkflow(ctx, name, false)
+	workflow, err := d.ownWorkflow(ctx, name, j.names(workflowKind))
 	if err != nil {
 		return nil, err
 	}
 	if workflow != "" {
 		left = append(left, "workflow "+workflow)
 	}
-	repository, err := d.ownRepository(ctx, name, images)
+	repository, err := d.ownRepository(ctx, name, j.names(repositoryKind))
 	if err != nil {
 		return nil, err
 	}

@@ -94,19 +94,12 @@ func (b *Blueprint) image(base string, layers ...*image.Layer) image.Image {
 }
 
 func (d *Deployer) createRepository(ctx context.Context, name string, b *Blueprint, j *journal, feed *Feed) (*cloud.RepositoryInfo, error) {
-	step := feed.Start("create", "image repository "+repositoryOf(name), 0)
-	if err := j.before(ctx, Resource{repositoryKind, repositoryOf(name)}); err != nil {
-		return nil, step.End(err)
-	}
-	// What is broken off may be carried out all the same, and later than the roll-back that would undo it.
-	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
-	defer cancel()
-	made, err := d.options.Images.CreateRepository(creating, repositoryOf(name), map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash})
-	if diag.CodeOf(err) == cloud.CodeConflict {
-		err = diag.New(diag.Conflict, "deploy.repository-exists", "creating the image repository "+repositoryOf(name), "there is a repository of that name that this deployment did not make",
-			"delete that repository or take another name").Because(err)
-	}
-	return made, step.End(err)
+	var made *cloud.RepositoryInfo
+	err := j.create(ctx, feed, Resource{repositoryKind, repositoryOf(name)}, "image repository", func(creating context.Context) (err error) {
+		made, err = d.options.Images.CreateRepository(creating, repositoryOf(name), map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash})
+		return err
+	})
+	return made, err
 }
 
 // layer writes a layer into a temporary file of about so many bytes, which remove removes.
@@ -136,19 +129,16 @@ func writeLayer(ctx context.Context, folder, what string, write func(io.Writer) 
 	return l, remove, nil
 }
 
-// ownRepository gives the repository of images that belongs to a deployment, by its name and its tag; "" when there is none. Where
-// nothing says that there ever was one, it is no error that nobody may look.
+// ownRepository gives the repository of images that belongs to a deployment, by its name and its tag; "" when there is none.
 func (d *Deployer) ownRepository(ctx context.Context, name string, journaled bool) (string, error) {
 	if d.options.Images == nil || checkRepository(name) != nil {
 		return "", nil
 	}
 	found, err := d.options.Images.Repository(ctx, repositoryOf(name))
-	switch {
-	case cloud.IsNotFound(err), err != nil && !journaled && diag.CodeOf(err) == cloud.CodeDenied:
-		return "", nil
-	case err != nil:
-		return "", err
-	case found.Tags[tagDeployment] != name:
+	if err != nil {
+		return "", unlessAbsent(err, journaled)
+	}
+	if found.Tags[tagDeployment] != name {
 		return "", nil
 	}
 	return found.Name, nil

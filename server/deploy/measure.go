@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"slices"
 	"strings"
@@ -37,7 +38,7 @@ const (
 // madeSamples is how many inputs are made up to measure with where none are given.
 const madeSamples = 4
 
-// Limits on the samples of a request.
+// maxSamples bounds the samples of a request.
 const maxSamples = 64
 
 // measurePatience bounds a measurement, and its removal.
@@ -53,7 +54,7 @@ func checkMeasure(r *Request) error {
 		return diag.New(diag.Usage, "deploy.bad-measure", "choosing whether to measure the outputs' error", "samples are given and measuring is switched off", "leave one of both out")
 	}
 	if len(r.Samples) > maxSamples {
-		return diag.New(diag.Limit, "deploy.too-many-samples", "measuring the outputs' error", "more samples are given than are sent through", "give at most 64")
+		return diag.New(diag.Limit, "deploy.too-many-samples", "measuring the outputs' error", "more samples are given than are sent through", fmt.Sprintf("give at most %d", maxSamples))
 	}
 	for _, sample := range r.Samples {
 		if len(sample) == 0 || slices.ContainsFunc(sample, func(in InvocationInput) bool { return in.Upload != "" || len(in.Data) == 0 }) {

@@ -223,23 +223,33 @@ func (d *Deployer) create(ctx context.Context, name string, p *Part, b *Blueprin
 
 // createAs creates a function of a deployment from a package under another name.
 func (d *Deployer) createAs(ctx context.Context, name, packages string, p *Part, b *Blueprint, j *journal, feed *Feed) error {
-	step := feed.Start("create", "function "+p.Function, 0)
-	if err := j.before(ctx, Resource{functionKind, p.Function}); err != nil {
+	return j.create(ctx, feed, Resource{functionKind, p.Function}, "function", func(creating context.Context) error {
+		err := d.options.Functions.CreateFunction(creating, cloud.FunctionSpec{
+			Name: p.Function, PackageKey: packageKey(packages, p.Name), Image: p.Image, MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
+			Architecture: b.Architecture, Description: p.Description, Environment: p.Environment,
+			Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash},
+		})
+		if err != nil {
+			return err
+		}
+		return d.options.Functions.WaitActive(ctx, p.Function)
+	})
+}
+
+// create has a resource created, which the journal names before it is there. What is broken off may be carried out all the same, and later
+// than the roll-back that would undo it: so do goes on when the deployment is cancelled. One of the
+// name that is there already is refused as deploy.function-exists, deploy.workflow-exists or deploy.repository-exists.
+func (j *journal) create(ctx context.Context, feed *Feed, r Resource, what string, do func(creating context.Context) error) error {
+	step := feed.Start("create", what+" "+r.Name, 0)
+	if err := j.before(ctx, r); err != nil {
 		return step.End(err)
 	}
-	// What is broken off may be carried out all the same, and later than the roll-back that would undo it.
 	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
 	defer cancel()
-	err := d.options.Functions.CreateFunction(creating, cloud.FunctionSpec{
-		Name: p.Function, PackageKey: packageKey(packages, p.Name), Image: p.Image, MemoryMB: p.MemoryMB, TemporaryMB: p.TemporaryMB, TimeoutSeconds: p.TimeoutSeconds,
-		Architecture: b.Architecture, Description: p.Description, Environment: p.Environment,
-		Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash},
-	})
-	if err == nil {
-		err = d.options.Functions.WaitActive(ctx, p.Function)
-	} else if diag.CodeOf(err) == cloud.CodeConflict {
-		err = diag.New(diag.Conflict, "deploy.function-exists", "creating function "+p.Function, "there is a function of that name that this deployment did not make",
-			"delete that function or take another name").Because(err)
+	err := do(creating)
+	if diag.CodeOf(err) == cloud.CodeConflict {
+		err = diag.New(diag.Conflict, "deploy."+r.Kind+"-exists", "creating "+what+" "+r.Name, "there is one of that name that this deployment did not make",
+			"delete that "+what+" or take another name").Because(err)
 	}
 	return step.End(err)
 }

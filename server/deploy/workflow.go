@@ -52,34 +52,21 @@ func (d *Deployer) createWorkflow(ctx context.Context, name string, b *Blueprint
 	if w == nil {
 		return nil
 	}
-	step := feed.Start("create", "workflow "+w.Name, 0)
-	if err := j.before(ctx, Resource{workflowKind, w.Name}); err != nil {
-		return step.End(err)
-	}
-	// What is broken off may be carried out all the same, and later than the roll-back that would undo it.
-	creating, cancel := context.WithTimeout(context.WithoutCancel(ctx), createPatience)
-	defer cancel()
-	err := d.options.Workflows.CreateWorkflow(creating, cloud.WorkflowSpec{Name: w.Name, Definition: w.Definition, Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash}})
-	if diag.CodeOf(err) == cloud.CodeConflict {
-		err = diag.New(diag.Conflict, "deploy.workflow-exists", "creating workflow "+w.Name, "there is a state machine of that name that this deployment did not make",
-			"delete that state machine or take another name").Because(err)
-	}
-	return step.End(err)
+	return j.create(ctx, feed, Resource{workflowKind, w.Name}, "workflow", func(creating context.Context) error {
+		return d.options.Workflows.CreateWorkflow(creating, cloud.WorkflowSpec{Name: w.Name, Definition: w.Definition, Tags: map[string]string{tagDeployment: name, tagPlan: b.Plan.Hash}})
+	})
 }
 
-// ownWorkflow gives the workflow that belongs to a deployment, by its name and its tag; "" when there is none. Where nothing says that
-// there ever was one, it is no error that nobody may look.
+// ownWorkflow gives the workflow that belongs to a deployment, by its name and its tag; "" when there is none.
 func (d *Deployer) ownWorkflow(ctx context.Context, name string, journaled bool) (string, error) {
 	if d.options.Workflows == nil {
 		return "", nil
 	}
 	found, err := d.options.Workflows.Workflow(ctx, workflowOf(name))
-	switch {
-	case cloud.IsNotFound(err), err != nil && !journaled && diag.CodeOf(err) == cloud.CodeDenied:
-		return "", nil
-	case err != nil:
-		return "", err
-	case found.Tags[tagDeployment] != name || found.State == "DELETING":
+	if err != nil {
+		return "", unlessAbsent(err, journaled)
+	}
+	if found.Tags[tagDeployment] != name || found.State == "DELETING" {
 		return "", nil
 	}
 	return found.Name, nil

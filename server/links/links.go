@@ -239,7 +239,7 @@ func (l *Links) Revoke(ctx context.Context, id string) error {
 	now := l.now()
 	link.Fragment, link.Revoked = "", &now
 	// The mark comes first: between the two the link still opens.
-	if err := l.write(ctx, revoked, link); err != nil && !cloud.IsChanged(err) {
+	if err := l.write(ctx, revoked, link); err != nil {
 		return err
 	}
 	if err := l.store.Delete(ctx, valid+id); err != nil {

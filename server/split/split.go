@@ -63,7 +63,7 @@ func Sections(g *graph.Graph, sections []Section, deployment string) ([]*Stage, 
 	}
 	first := 0
 	for k, s := range sections {
-		if s.End <= first || s.End > len(g.Layers) || k == len(sections)-1 && s.End != len(g.Layers) || k < len(sections)-1 && s.End == len(g.Layers) {
+		if s.End <= first || s.End > len(g.Layers) || (k == len(sections)-1) != (s.End == len(g.Layers)) {
 			var ends []int
 			for _, s := range sections {
 				ends = append(ends, s.End)
