@@ -40,14 +40,21 @@ func nativeFolder(t *testing.T) string {
 	return folder
 }
 
+// thisPlatform names the AWS Lambda of this machine's processor.
+func thisPlatform(t *testing.T) string {
+	t.Helper()
+	target := map[string]string{"amd64": "aws-lambda-x86_64", "arm64": "aws-lambda-arm64"}[runtime.GOARCH]
+	if runtime.GOOS != "linux" || target == "" {
+		t.Skip("writing packages is not tested, because they take a program for Linux on x86_64 or arm64: run the tests there")
+	}
+	return target
+}
+
 // TestPackage writes packages, and holds the exported template against what the deployer would make of the same plan: the
 // same names, sizes and timeouts.
 func TestPackage(t *testing.T) {
 	model := fixture.Shared(t, "models", "k3_tiny_cnn", "model.h5")
-	target := map[string]string{"amd64": "aws-lambda-x86_64", "arm64": "aws-lambda-arm64"}[runtime.GOARCH]
-	if runtime.GOOS != "linux" || target == "" {
-		t.Skip("packages need a program for Linux on x86_64 or arm64")
-	}
+	target := thisPlatform(t)
 	planned := partita(t, "", "plan", model, "--json", "--min-stages", "2", "--max-stages", "2", "--memory", "512,1024", "--platform", target, "--packaging", "zip,s3")
 	p, err := plan.Decode([]byte(planned.stdout))
 	if err != nil {
@@ -148,10 +155,7 @@ func TestPackage(t *testing.T) {
 // TestPackageImages writes stages that are container images as docker save does, and says how they get into the registry.
 func TestPackageImages(t *testing.T) {
 	model := fixture.Shared(t, "models", "k3_tiny_cnn", "model.h5")
-	target := map[string]string{"amd64": "aws-lambda-x86_64", "arm64": "aws-lambda-arm64"}[runtime.GOARCH]
-	if runtime.GOOS != "linux" || target == "" {
-		t.Skip("packages need a program for Linux on x86_64 or arm64")
-	}
+	target := thisPlatform(t)
 	planned := partita(t, "", "plan", model, "--json", "--min-stages", "2", "--max-stages", "2", "--memory", "512", "--platform", target, "--packaging", "image")
 	native, folder := nativeFolder(t), filepath.Join(t.TempDir(), "packages")
 	var out, errors bytes.Buffer
