@@ -34,6 +34,16 @@ type browser struct {
 // browse opens the product's page.
 func browse(t testing.TB, url string) *browser {
 	t.Helper()
+	b := startBrowser(t)
+	b.url = url
+	b.do("open the page", chromedp.Navigate(url))
+	b.wait("the page", "model-file")
+	return b
+}
+
+// startBrowser has no page in it yet.
+func startBrowser(t testing.TB) *browser {
+	t.Helper()
 	program := fixture.Tool(t, "chromium", "the page in a browser", "make test-tools, or sudo apt-get install chromium fonts-dejavu-core")
 	allocator, stopAllocator := chromedp.NewExecAllocator(context.Background(),
 		chromedp.ExecPath(program),
@@ -61,13 +71,11 @@ func browse(t testing.TB, url string) *browser {
 		}
 	}))
 	t.Cleanup(stopTab)
-	b := &browser{t, url, tab, stopTab}
+	b := &browser{t: t, tab: tab, close: stopTab}
 	// The first run starts the browser and ties its life to this context.
 	if err := chromedp.Do(tab); err != nil {
 		t.Fatalf("starting Chromium: %v", err)
 	}
-	b.do("open the page", chromedp.Navigate(url))
-	b.wait("the page", "model-file")
 	return b
 }
 
