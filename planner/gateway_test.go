@@ -209,6 +209,34 @@ func TestGatewayIsALever(t *testing.T) {
 	verify(t, free, b)
 }
 
+// At a rate the changes of a plan are tried with its own gateway: each is a plan that there is, and what it saves is saved at least.
+func TestGatewaysReasonsAtARate(t *testing.T) {
+	p := mustProblem(t, tiny(t), "gateway-memory=auto", "rate=5/h", "slo=1200ms", "max-stages=2", "memory=512,1024")
+	d := explained(t, p)
+	tried := 0
+	for _, reason := range d.Reasons {
+		if reason.Option == "" {
+			continue
+		}
+		r := p.Request()
+		o, _ := OptionNamed(reason.Option)
+		if err := o.Parse(&r, reason.Value); err != nil {
+			t.Fatal(err)
+		}
+		changed, err := p.With(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		tried++
+		if again := mustPlan(t, changed); again.Status != plan.Optimal || again.CostPicoUSD > reason.CostPicoUSD || reason.SavesPicoUSD <= 0 {
+			t.Errorf("%+v: then it costs %d", reason, again.CostPicoUSD)
+		}
+	}
+	if tried < 2 {
+		t.Errorf("%s: %+v", d.Status, d.Reasons)
+	}
+}
+
 // An SLO that the platform's usual gateway misses, as it decodes too slowly, is met when the planner chooses.
 func TestGatewayIsARemedy(t *testing.T) {
 	m := mustModel(t, fixture.Shared(t, "zoo", "keras3", "MobileNet.json.gz"))

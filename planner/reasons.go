@@ -88,6 +88,9 @@ func (e *explainer) changed(c change) (changed *Problem, ok bool) {
 	if b := e.document.Batching; b != nil && e.problem.waysToSend() > fewWays && !c.whole && !slices.Contains([]string{"inputs", "batch", "pipelines"}, c.option) {
 		r.Batch, r.Pipelines = b.Batch, b.Pipelines // as the document sends them: here too the change may bring more
 	}
+	if r.GatewayMemoryMB == AutoGateway && r.MicroRequestsPH > 0 && e.document.Status != plan.Infeasible && !c.whole && !slices.Contains([]string{"gateway-memory", "rate", "platform"}, c.option) {
+		r.GatewayMemoryMB = e.document.Gateway.MemoryMB // with a rate each size is a search of its own: as the document has it, so the change may bring more
+	}
 	bought, err := r.check()
 	if err != nil {
 		return nil, false
