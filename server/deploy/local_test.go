@@ -1,7 +1,6 @@
 package deploy
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -10,14 +9,13 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
 
 	"partita/internal/fixture"
-	"partita/planner"
 	"partita/planner/diag"
-	"partita/planner/load"
 	"partita/runtime/wire"
 	"partita/server/cloud"
 	"partita/server/local"
@@ -139,23 +137,8 @@ func everything(t testing.TB, c *cloud.Cloud) []string {
 // tinyPlan plans a small real model in a number of stages.
 func tinyPlan(t testing.TB, stages int) (document, weights []byte) {
 	t.Helper()
-	weights, err := os.ReadFile(fixture.Shared(t, "models", "k3_tiny_cnn", "model.h5"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	m, err := load.Open(load.File{Name: "model.h5", Size: int64(len(weights)), Reader: bytes.NewReader(weights)})
-	if err != nil {
-		t.Fatal(err)
-	}
-	r := planner.DefaultRequest()
-	r.Platform, r.MinStages, r.MaxStages = "local", stages, stages
-	p, err := planner.Make(m, r)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if document, err = p.Encode(); err != nil {
-		t.Fatal(err)
-	}
+	number := strconv.Itoa(stages)
+	document, weights, _ = planOf(t, "k3_tiny_cnn", "min-stages="+number, "max-stages="+number)
 	return document, weights
 }
 

@@ -17,6 +17,8 @@ import (
 	"strings"
 	"syscall"
 	"time"
+
+	"partita/server/local/document"
 )
 
 // RegistryPath begins the paths of the distribution protocol.
@@ -357,7 +359,7 @@ func (s *Store) putManifest(name, reference, mediaType string, body io.Reader) (
 		if err := os.MkdirAll(filepath.Dir(s.manifestPath(name, digest)), 0o700); err != nil {
 			return err
 		}
-		if err := writeFile(s.manifestPath(name, digest), data); err != nil {
+		if err := document.Write(s.manifestPath(name, digest), data); err != nil {
 			return err
 		}
 		if r.Images[digest] == nil {

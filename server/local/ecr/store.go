@@ -26,6 +26,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"partita/server/local/document"
 )
 
 // Account is the number of the one account there is, as in the ARNs of the local Lambda.
@@ -187,20 +189,7 @@ func (s *Store) sweep(r *repository) {
 
 // save writes a repository's record, in whole or not at all. The caller holds the lock.
 func (s *Store) save(r *repository) error {
-	raw, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	return writeFile(filepath.Join(s.dir(r.Name), recordFile), raw)
-}
-
-// writeFile makes a file appear at once or not at all.
-func writeFile(path string, data []byte) error {
-	temporary := path + ".new"
-	if err := os.WriteFile(temporary, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, path)
+	return document.WriteJSON(filepath.Join(s.dir(r.Name), recordFile), r)
 }
 
 // change edits a repository under the lock, and undoes the edit when it cannot be written down.

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"sync"
 	"time"
+
+	"partita/server/local/document"
 )
 
 // record is what is kept of a function on the disk.
@@ -114,15 +116,7 @@ func (f *function) newVersion() *version {
 
 // save writes the record, in whole or not at all.
 func (f *function) save() error {
-	raw, err := json.MarshalIndent(f.rec, "", " ")
-	if err != nil {
-		return err
-	}
-	temporary := filepath.Join(f.dir, recordFile+".new")
-	if err := os.WriteFile(temporary, raw, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(temporary, filepath.Join(f.dir, recordFile))
+	return document.WriteJSON(filepath.Join(f.dir, recordFile), f.rec)
 }
 
 // removeOldCode removes unpacked packages other than the present one.

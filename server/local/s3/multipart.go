@@ -13,6 +13,8 @@ import (
 	"sync"
 	"time"
 
+	"partita/server/local/document"
+
 	"github.com/johannesboyne/gofakes3"
 )
 
@@ -40,17 +42,6 @@ type part struct {
 }
 
 const uploadFile = "upload.json"
-
-func writeJSON(path string, value any) error {
-	raw, err := json.Marshal(value)
-	if err != nil {
-		return err
-	}
-	if err := os.WriteFile(path+".new", raw, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
-}
 
 func partNote(number int) string { return fmt.Sprintf("part-%05d.json", number) }
 
@@ -103,7 +94,7 @@ func (s backend) CreateMultipartUpload(bucketName, key string, meta map[string]s
 	if err := os.Mkdir(b.uploadDir(u.ID), 0o700); err != nil {
 		return "", err
 	}
-	if err := writeJSON(filepath.Join(b.uploadDir(u.ID), uploadFile), u); err != nil {
+	if err := document.WriteJSON(filepath.Join(b.uploadDir(u.ID), uploadFile), u); err != nil {
 		return "", err
 	}
 	s.mu.Lock()
@@ -156,7 +147,7 @@ func (s *Store) addPart(bucketName, key string, id gofakes3.UploadID, number int
 		_ = os.Remove(filepath.Join(dir, data.name))
 		return part{}, gofakes3.ErrNoSuchUpload
 	}
-	if err := writeJSON(filepath.Join(dir, partNote(number)), p); err != nil {
+	if err := document.WriteJSON(filepath.Join(dir, partNote(number)), p); err != nil {
 		return part{}, err
 	}
 	if old, ok := u.parts[number]; ok {

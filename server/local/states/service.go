@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"partita/server/local/awsjson"
+	"partita/server/local/document"
 )
 
 // Functions runs functions by name or ARN. An error of the service itself comes with its kind, as in ResourceNotFoundException; a
@@ -80,7 +81,7 @@ func Open(o Options) (*Service, error) {
 	}
 	for _, e := range entries {
 		path := filepath.Join(o.Dir, e.Name())
-		if strings.HasSuffix(e.Name(), ".new") { // a write that was broken off
+		if strings.HasSuffix(e.Name(), document.Unfinished) { // a write that was broken off
 			_ = os.Remove(path)
 			continue
 		}
@@ -109,15 +110,7 @@ func (s *Service) Close() error {
 
 // save writes a state machine: as a whole or not at all.
 func (s *Service) save(r *record) error {
-	text, err := json.MarshalIndent(r, "", " ")
-	if err != nil {
-		return err
-	}
-	path := s.path(r.Name)
-	if err := os.WriteFile(path+".new", text, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(path+".new", path)
+	return document.WriteJSON(s.path(r.Name), r)
 }
 
 func (s *Service) path(name string) string { return filepath.Join(s.options.Dir, name+".json") }
