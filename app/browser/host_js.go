@@ -16,36 +16,6 @@ type Host struct {
 	journal
 }
 
-// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away. The
-// callbacks run inside the browser's event and must not wait.
-func (*Host) OnDrop(drop func([]state.File), over func(bool)) {
-	window := js.Global()
-	dragging := false
-	report := func(now bool) {
-		if now != dragging {
-			dragging = now
-			over(now)
-		}
-	}
-	listen := func(event string, handle func(event js.Value)) {
-		window.Call("addEventListener", event, js.FuncOf(func(_ js.Value, args []js.Value) any {
-			args[0].Call("preventDefault") // or the browser opens the file itself
-			handle(args[0])
-			return nil
-		}))
-	}
-	listen("dragover", func(js.Value) { report(true) })
-	listen("dragleave", func(event js.Value) {
-		if event.Get("relatedTarget").IsNull() {
-			report(false)
-		}
-	})
-	listen("drop", func(event js.Value) {
-		report(false)
-		drop(stateFiles(event.Get("dataTransfer").Get("files")))
-	})
-}
-
 // Ready marks that the page takes what the user does: a measure from the start of the navigation.
 func (*Host) Ready() {
 	js.Global().Get("performance").Call("measure", "interactive")

@@ -52,6 +52,15 @@ func (p *Page) open(files []state.File) {
 	}
 }
 
+// drop opens what was dropped.
+func (p *Page) drop(files []state.File, err error) {
+	if err != nil {
+		p.dispatch(func() { p.problem = explained(err) })
+		return
+	}
+	p.open(files)
+}
+
 func (p *Page) openFiles(files []state.File) {
 	if p.comingBack() {
 		p.keeping.dropped = files // they may belong to what is about to be on the screen

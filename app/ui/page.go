@@ -21,8 +21,9 @@ type Host interface {
 	Ready()
 	// MakeWeights makes up weights for a model that has none, as a file that the browser holds.
 	MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error)
-	// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away.
-	OnDrop(drop func([]state.File), over func(bool))
+	// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away. The error says why what was
+	// dropped cannot be taken.
+	OnDrop(drop func([]state.File, error), over func(bool))
 	// OnShortcut calls back when the user types the keys for "undo", "redo" or "find".
 	OnShortcut(do func(what string))
 	// Chosen gives the files chosen in a file input.
@@ -122,7 +123,7 @@ func Register(host Host) {
 func (p *Page) OnMount(ctx app.Context) {
 	p.ctx, p.mounted = ctx, true
 	p.meetPlanner()
-	p.host.OnDrop(p.open, func(over bool) { p.dispatch(func() { p.dropping = over }) })
+	p.host.OnDrop(p.drop, func(over bool) { p.dispatch(func() { p.dropping = over }) })
 	p.host.OnShortcut(func(what string) {
 		p.dispatch(func() {
 			switch what {

@@ -85,7 +85,7 @@ func OpenWith(o Options, files ...File) (*Model, error) {
 	if len(files) > 2 {
 		return nil, diag.New(diag.Usage, "model.too-many-files", doing, fmt.Sprintf("%d files are given", len(files)), "give the model, and its weights where they are in another file")
 	}
-	var m *Model
+	var m, second *Model
 	holder := -1 // the file that the architecture is from
 	for i, f := range files {
 		found, err := openArchitecture(o, f)
@@ -96,22 +96,35 @@ func OpenWith(o Options, files ...File) (*Model, error) {
 			return nil, about(f, err)
 		case m == nil:
 			m, holder = found, i
+		case err == nil:
+			second = found
 		}
 	}
 	if m == nil {
 		return nil, about(files[0], errWeightsOnly)
 	}
+	if second != nil && m.stored() && !second.stored() { // an architecture and the whole model, in the order of their names
+		m, second, holder = second, m, 1-holder
+	}
 	from := holder
 	if len(files) == 2 {
 		from = 1 - holder
 	}
-	if len(files) == 2 || m.bundled || m.Source == SourceKerasH5 || m.Source == SourceKerasV3 {
+	if len(files) == 2 || m.stored() {
 		if _, err := m.Weights(files[from]); err != nil {
+			if second != nil && (m.stored() || second.stored()) {
+				return nil, diag.New(diag.Usage, "model.two-models", doing, fmt.Sprintf("%s and %s are two models: the weights of one are not those of the other", baseName(files[0].Name), baseName(files[1].Name)), "open one of them").Because(err)
+			}
 			return nil, err
 		}
 		m.HasWeights = true
 	}
 	return m, nil
+}
+
+// stored tells whether the model came with its weights in the same file.
+func (m *Model) stored() bool {
+	return m.bundled || m.Source == SourceKerasH5 || m.Source == SourceKerasV3
 }
 
 // FromArchitecture opens the architecture that a plan carries.

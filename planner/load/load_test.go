@@ -367,3 +367,23 @@ func FuzzOpen(f *testing.F) {
 		}
 	})
 }
+
+// An architecture and the whole model it is of open in any order, as a file picker gives them by their names; the files of two models do not.
+func TestTwoModels(t *testing.T) {
+	folder := func(id, file string) load.File { return open(t, filepath.Join(fixture.Shared(t, "models", id), file)) }
+	for _, files := range [][]load.File{{folder("k3_tiny_cnn", "model.h5"), folder("k3_tiny_cnn", "model.json")}, {folder("k3_tiny_cnn", "model.json"), folder("k3_tiny_cnn", "model.h5")}} {
+		m, err := load.Open(files...)
+		if err != nil || !m.HasWeights || m.Source != load.SourceKerasJSON {
+			t.Errorf("%s and %s: %v", files[0].Name, files[1].Name, err)
+		}
+	}
+	for _, files := range [][]load.File{
+		{folder("k3_tiny_cnn", "model.h5"), folder("k3_tiny_residual", "model.json")},
+		{folder("k3_tiny_residual", "model.json"), folder("k3_tiny_cnn", "model.h5")},
+		{folder("k3_tiny_cnn", "model.h5"), folder("k3_tiny_mlp", "model.h5")},
+	} {
+		if _, err := load.Open(files...); diag.CodeOf(err) != "model.two-models" || !strings.Contains(err.Error(), "open one of them") {
+			t.Errorf("%s and %s: %v", files[0].Name, files[1].Name, err)
+		}
+	}
+}

@@ -281,33 +281,6 @@ func checkLittleWasRead(t *testing.T, text string) {
 	}
 }
 
-// TestPageExplainsBrokenFiles chooses on the page what is no model.
-func TestPageExplainsBrokenFiles(t *testing.T) {
-	b := browse(t, serve(t, t.TempDir()).url)
-	whole, err := os.ReadFile(readCase(t, "k3_tiny_cnn").path(t, "model.h5", ""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, broken := range []struct {
-		name    string
-		content []byte
-		code    string
-	}{
-		{"notes.txt", []byte("no model at all"), "[model."},
-		{"truncated.h5", whole[:len(whole)/3], "[hdf5."},
-	} {
-		path := filepath.Join(t.TempDir(), broken.name)
-		if err := os.WriteFile(path, broken.content, 0o600); err != nil {
-			t.Fatal(err)
-		}
-		b.choose("model-file", path)
-		b.until("the explanation", fmt.Sprintf(`document.getElementById("problem").textContent.includes(%q)`, broken.name))
-		if text := b.text("problem"); !strings.Contains(text, broken.code) {
-			t.Errorf("%s: the page says %q", broken.name, text)
-		}
-	}
-}
-
 // TestPageTakesDroppedFiles drops a model on the page instead of choosing it.
 func TestPageTakesDroppedFiles(t *testing.T) {
 	config, err := os.ReadFile(readCase(t, "k3_tiny_residual").path(t, "model.json", ""))
