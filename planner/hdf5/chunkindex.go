@@ -83,7 +83,7 @@ func (d *Dataset) readChunkArray(b *budget) error {
 	case indexFixedArray:
 		elements, err = d.fixedArray(b, last)
 	default:
-		elements, err = d.extensibleArray(b, last)
+		elements, err = d.extensibleArray(b)
 	}
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type extensible struct {
 	superOf, dataOf, pageOf uint64 // and where
 }
 
-func (d *Dataset) extensibleArray(b *budget, last uint64) (func(uint64) (chunk, error), error) {
+func (d *Dataset) extensibleArray(b *budget) (func(uint64) (chunk, error), error) {
 	f := d.file
 	x := &extensible{arrayHead: arrayHead{d: d, what: "the chunks"}, superOf: undefined, dataOf: undefined, pageOf: undefined}
 	raw, err := f.read(b, d.layout.addr, int64(12+6*f.lengthSize+f.offsetSize+4), x.what)

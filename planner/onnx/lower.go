@@ -92,7 +92,7 @@ func (f *File) Lower(o Options) (*Lowered, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Lowered{Graph: g, Stripped: f.strip(l, a), Notes: notes, Open: l.left(a)}, nil
+	return &Lowered{Graph: g, Stripped: f.strip(l), Notes: notes, Open: l.left(a)}, nil
 }
 
 // maxSteps bounds the nodes that are looked at, again after each choice of branches.

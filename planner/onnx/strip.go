@@ -6,7 +6,7 @@ import (
 
 // strip writes the file without what does not belong to the architecture: the numbers of large tensors, descriptions, and
 // shapes that follow from others. Sizes that options settled are written as settled.
-func (f *File) strip(l *lowering, a *assignment) []byte {
+func (f *File) strip(l *lowering) []byte {
 	var b message
 	b.int(1, f.IRVersion)
 	var g message

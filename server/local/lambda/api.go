@@ -88,7 +88,7 @@ func (s *Service) route(w http.ResponseWriter, r *http.Request) error {
 	case "PUT code":
 		return s.updateFunctionCode(w, r, name)
 	case "GET versions":
-		return s.listVersions(w, r, name)
+		return s.listVersions(w, name)
 	case "POST invocations":
 		return s.invoke(w, r, name)
 	case "GET concurrency", "PUT concurrency", "DELETE concurrency":
@@ -288,7 +288,7 @@ func (s *Service) listFunctions(w http.ResponseWriter, r *http.Request) error {
 	return nil
 }
 
-func (s *Service) listVersions(w http.ResponseWriter, r *http.Request, name string) error {
+func (s *Service) listVersions(w http.ResponseWriter, name string) error {
 	f, err := s.find(name, "")
 	if err != nil {
 		return err
