@@ -2,10 +2,12 @@ package gateway
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"partita/planner/diag"
@@ -27,7 +29,14 @@ type run struct {
 	mutex   sync.Mutex
 	trace   wire.Trace
 	stored  bool // something may be in the store
+
+	// No stage is called any more. One that runs is waited for: breaking its invocation off would not end it, and it would write what
+	// nobody removes.
+	failed atomic.Bool
 }
+
+// errOther stands for a failure elsewhere in the same request.
+var errOther = errors.New("another part of the request has failed")
 
 func (g *Gateway) newRun(ctx context.Context, id string, received time.Time) *run {
 	ctx, cancel := context.WithCancel(ctx)
@@ -134,12 +143,12 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 		go func() {
 			defer wait.Done()
 			for hand := range next {
-				if r.ctx.Err() != nil {
+				if r.ctx.Err() != nil || r.failed.Load() {
 					return
 				}
 				if failed, err := r.passes(hand, inputs, wakes, results); err != nil {
 					errs[failed] = err
-					r.cancel() // the other passes are of no use any more
+					r.failed.Store(true) // the other passes are of no use any more
 					return
 				}
 			}
@@ -156,11 +165,11 @@ func (r *run) drive(batch *batch) ([]wire.Tensor, error) {
 	return r.join(results)
 }
 
-// firstCause prefers an error that is not merely the echo of the cancellation which another one caused.
+// firstCause prefers an error that is not merely the echo of another one.
 func firstCause(errs []error) error {
 	var echo error
 	for _, err := range errs {
-		if err != nil && !strings.Contains(err.Error(), context.Canceled.Error()) {
+		if err != nil && !errors.Is(err, errOther) {
 			return err
 		}
 		if echo == nil {
@@ -273,8 +282,7 @@ func (r *run) alone(p, i int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tens
 }
 
 // sideBySide runs the stages from first to end at the same time and adds what they hand on to the tensors there are: some of
-// these may be for later stages. When one fails, so does the request, and the others are not waited for longer than it takes to
-// break them off.
+// these may be for later stages. When one fails, so does the request, when the others have ended.
 func (r *run) sideBySide(p, first, end int, tensors []wire.Tensor, wakes []*wake) ([]wire.Tensor, error) {
 	if err := r.spill(tensors, r.manifest.Stages[first].TransportIn == wire.S3, r.prefixOf(p, first)+"in/"); err != nil {
 		return nil, err
@@ -289,7 +297,7 @@ func (r *run) sideBySide(p, first, end int, tensors []wire.Tensor, wakes []*wake
 			outs[k], errs[k] = r.stage(p, i, r.taken(i, tensors), r.prefixOf(p, i), wakes[i])
 			wakes[i] = nil
 			if errs[k] != nil {
-				r.cancel()
+				r.failed.Store(true)
 			}
 		}()
 	}
@@ -343,6 +351,9 @@ func (r *run) stage(p, i int, tensors []wire.Tensor, prefix string, w *wake) ([]
 	stage := &r.manifest.Stages[i]
 	event := wire.StageEvent{Format: wire.EventFormat, Kind: "run", Request: r.id, TransportOut: stage.TransportOut,
 		Bucket: r.manifest.Bucket, KeyPrefix: prefix, Tensors: tensors}
+	if deadline, ok := r.ctx.Deadline(); ok {
+		event.UntilMs = deadline.UnixMilli()
+	}
 	if event.TransportOut == "" {
 		event.TransportOut = wire.Inline
 	}
@@ -356,6 +367,9 @@ func (r *run) stage(p, i int, tensors []wire.Tensor, prefix string, w *wake) ([]
 	t := wire.StageTrace{Index: i, Pass: p, Function: stage.Function, MemoryMB: stage.Cost.MemoryMB}
 	if err := r.await(w, &t, stage); err != nil {
 		return nil, err
+	}
+	if r.failed.Load() {
+		return nil, errOther
 	}
 	start := time.Now()
 	t.CalledUs = start.Sub(r.received).Microseconds()

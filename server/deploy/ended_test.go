@@ -95,14 +95,20 @@ func TestWorkflowEndsWhileAStageRuns(t *testing.T) {
 	}
 }
 
-// TestWorkflowEndsWhileOthersRun lets one of three stages side by side fail while another is still writing.
-func TestWorkflowEndsWhileOthersRun(t *testing.T) {
+// TestEndsWhileOthersRun lets one of three stages side by side fail while another is still writing.
+func TestEndsWhileOthersRun(t *testing.T) {
+	for _, by := range []string{"gateway", "step-functions"} {
+		t.Run(by, func(t *testing.T) { endsWhileOthersRun(t, by) })
+	}
+}
+
+func endsWhileOthersRun(t *testing.T, by string) {
 	model := models.Towers(t, fixture.Towers{Size: 64, Filters: []int{32, 32, 32}, Depth: 2, Level: true})
 	var weights bytes.Buffer
 	if err := synthetic.Write(&weights, model); err != nil {
 		t.Fatal(err)
 	}
-	p := planTowers(t, model, "orchestration", "step-functions", "branches", "all", "transport", "s3", "scenario", "warm", "memory", "128")
+	p := planTowers(t, model, "orchestration", by, "branches", "all", "transport", "s3", "scenario", "warm", "memory", "128")
 	beside := slices.IndexFunc(p.Stages, func(s plan.Stage) bool { return s.Branch == 2 })
 	if beside < 0 || p.Stages[beside-1].TransportOut != "s3" {
 		t.Fatalf("%d stages, none side by side", len(p.Stages))
