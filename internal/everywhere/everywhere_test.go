@@ -37,13 +37,7 @@ var targets = []target{
 		return nil
 	}},
 	{"js", "wasm", func(t *testing.T) []string {
-		const untested = "the hashes of plans in WebAssembly"
-		fixture.Node(t, untested)
-		root, err := exec.Command(fixture.Tool(t, "go", untested, "sudo apt-get install golang-go"), "env", "GOROOT").Output()
-		if err != nil {
-			t.Fatal(err)
-		}
-		return []string{filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "go_js_wasm_exec")}
+		return []string{fixture.WebAssembly(t, "the hashes of plans in WebAssembly")}
 	}},
 }
 

@@ -8,6 +8,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"partita/internal/fixture"
 )
 
 // build makes a program for WebAssembly of the flows in testdata, with its functions' names.
@@ -28,13 +30,7 @@ func build(t testing.TB) []byte {
 
 // A program whose functions all have their loops writes what it writes natively: flows of every kind, goroutines put aside within them, panics.
 func TestRewrittenProgramDoesTheSame(t *testing.T) {
-	if _, err := exec.LookPath("node"); err != nil {
-		t.Skip("rewritten programs are not run: Node.js is not installed: sudo apt-get install nodejs")
-	}
-	root, err := exec.Command("go", "env", "GOROOT").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
+	runner := fixture.WebAssembly(t, "what rewritten programs do")
 	want, err := exec.Command("go", "run", "./testdata/flows").Output()
 	if err != nil {
 		t.Fatal(err)
@@ -55,7 +51,7 @@ func TestRewrittenProgramDoesTheSame(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, often := range []string{"GOGC=100", "GOGC=1"} {
-		run := exec.CommandContext(t.Context(), filepath.Join(strings.TrimSpace(string(root)), "lib", "wasm", "go_js_wasm_exec"), path)
+		run := exec.CommandContext(t.Context(), runner, path)
 		run.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + os.Getenv("HOME"), often}
 		var complaints bytes.Buffer
 		run.Stderr = &complaints
