@@ -230,6 +230,24 @@ func (*Host) ShortAddress(id string) string {
 	return js.Global().Get("location").Get("origin").String() + shortPath + id
 }
 
+// keptTheme is where the theme is kept; theme.js reads it too.
+const keptTheme = "partita-theme"
+
+// Theme gives the name of the page's colours; "": the system's.
+func (*Host) Theme() string {
+	theme := js.Global().Get("document").Get("documentElement").Get("dataset").Get("theme")
+	if theme.IsUndefined() {
+		return ""
+	}
+	return theme.String()
+}
+
+// SetTheme changes the page's colours, for this visit and for others.
+func (*Host) SetTheme(name string) {
+	js.Global().Get("document").Get("documentElement").Get("dataset").Set("theme", name)
+	guarded(func() { js.Global().Get("localStorage").Call("setItem", keptTheme, name) })
+}
+
 // Reload opens the page anew.
 func (*Host) Reload() { js.Global().Get("location").Call("reload") }
 

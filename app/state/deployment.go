@@ -36,11 +36,15 @@ type Predicted struct {
 	LatencyUs   int64        `json:"latencyUs"`
 	CostPicoUSD int64        `json:"costPicoUSD"`
 	Stages      []plan.Stage `json:"stages"`
+	// What happens when in a request that finds all functions cold, and all warm; nil in what an earlier page has kept.
+	Cold *report.Timeline `json:"cold,omitempty"`
+	Warm *report.Timeline `json:"warm,omitempty"`
 }
 
-// PredictedBy takes from a plan what it predicts.
-func PredictedBy(p *plan.Plan) *Predicted {
-	return &Predicted{Scenario: p.Request.Scenario, LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD, Stages: p.Stages}
+// PredictedBy takes from an answer what it predicts.
+func PredictedBy(a *Answer) *Predicted {
+	p := a.Plan
+	return &Predicted{Scenario: p.Request.Scenario, LatencyUs: p.LatencyUs, CostPicoUSD: p.CostPicoUSD, Stages: p.Stages, Cold: &a.Cold, Warm: &a.Warm}
 }
 
 // Deployed is what the server knows of a deployment.

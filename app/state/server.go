@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/json"
 	"io"
+
+	"partita/planner/report"
 )
 
 // File is a file that the user chose; it is read by slices.
@@ -118,11 +120,51 @@ func (t *Trace) Driver() string {
 	return "gateway"
 }
 
+// Timeline tells what happened when, as that of a prediction does; nil where functions were called several times.
+func (t *Trace) Timeline() *report.Timeline {
+	if t.Passes > 1 || len(t.Stages) == 0 {
+		return nil
+	}
+	line := &report.Timeline{LatencyUs: t.LatencyUs, CostPicoUSD: t.CostPicoUSD, StartUs: t.LatencyUs, Spans: make([]report.Span, len(t.Stages))}
+	for i := range t.Stages {
+		s := &t.Stages[i]
+		if s.Index < 0 || s.Index >= len(t.Stages) {
+			return nil
+		}
+		line.StartUs = max(min(line.StartUs, s.CalledUs-s.WaitUs), 0)
+	}
+	last := int64(0)
+	for i := range t.Stages {
+		s := &t.Stages[i]
+		one := report.Span{WakeUs: s.CalledUs, InputUs: s.InputUs, ComputeUs: s.ComputeUs, OutputUs: s.OutputUs}
+		one.ReadyUs = one.WakeUs
+		switch {
+		case s.WakeUs > 0:
+			one.WakeUs, one.ReadyUs = line.StartUs, line.StartUs+s.WakeUs
+			one.CallUs = s.CalledUs + s.QueueUs
+		case s.Cold:
+			one.ReadyUs += s.InitUs
+			fallthrough
+		default:
+			one.CallUs = one.ReadyUs + s.QueueUs
+		}
+		last = max(last, one.EndUs())
+		line.Spans[s.Index] = one
+	}
+	if t.Workflow != nil {
+		line.EndUs = max(t.LatencyUs-last, 0)
+	}
+	return line
+}
+
 // StageTrace is one invocation of one stage.
 type StageTrace struct {
 	Index       int   `json:"index"`
 	Pass        int   `json:"pass"`
 	Cold        bool  `json:"cold"`
+	CalledUs    int64 `json:"calledUs"`
+	WakeUs      int64 `json:"wakeUs"` // what a wake before the call took
+	WaitUs      int64 `json:"waitUs"` // for that wake
 	QueueUs     int64 `json:"queueUs"`
 	InitUs      int64 `json:"initUs"`
 	InputUs     int64 `json:"inputUs"`

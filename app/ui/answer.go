@@ -19,7 +19,7 @@ func (p *Page) answer() app.UI {
 	if document.Status == plan.Infeasible {
 		return app.Section().Class("card problem").ID("answer").Body(
 			app.H2().Text("Answer"),
-			app.P().Body(app.Strong().Text("No plan satisfies this. "), app.Text(document.Reason)),
+			app.P().Body(app.Strong().Text("No plan satisfies this. "), app.Text(capital(document.Reason)+".")),
 			app.If(document.Advice != nil && len(p.reasons.list) == 0, func() app.UI {
 				return app.Button().Type("button").ID("advice").Text("Set " + p.label(document.Advice.Option) + " to " + document.Advice.Value).OnClick(p.takeAdvice)
 			}),
@@ -67,8 +67,8 @@ func startWords(scenario string) string {
 
 // oneFunctionWords says how the plan differs from the simplest alternative, in words.
 func oneFunctionWords(document *plan.Plan) string {
-	if document.Request.MinStages > 1 {
-		return "" // one function is not what was asked for
+	if document.Request.MinStages > 1 || document.Status == plan.Infeasible {
+		return "" // one function is not what was asked for, or there is nothing to compare it with
 	}
 	for _, b := range document.Baselines {
 		if b.Name != oneFunction {

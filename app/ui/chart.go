@@ -220,8 +220,12 @@ func (p *frontierPicture) limits(document *plan.Plan) string {
 	b.WriteString(p.open(`aria-hidden="true"`))
 	if slo := float64(document.Request.SLOUs); slo > 0 {
 		at := min(max(pixel(p.x, slo), float64(p.left)), float64(p.right))
+		anchor, beside := "start", 5.0
+		if at > float64(p.right)-40 {
+			anchor, beside = "end", -5
+		}
 		fmt.Fprintf(b, `<rect class="beyond" x="%.1f" y="%d" width="%.1f" height="%d"/><line class="limit" x1="%.1f" x2="%.1f" y1="%d" y2="%d"/><text x="%.1f" y="%d" text-anchor="%s">SLO</text>`,
-			at, p.top, float64(p.right)-at, p.bottom-p.top, at, at, p.top, p.bottom, at, p.top-4, p.anchor(at))
+			at, p.top, float64(p.right)-at, p.bottom-p.top, at, at, p.top, p.bottom, at+beside, p.bottom-6, anchor)
 	}
 	if budget := float64(document.Request.BudgetPicoUSD); budget >= p.y.Low && budget <= p.y.High {
 		at := pixel(p.y, budget)
@@ -315,7 +319,9 @@ func (p *Page) chart() app.UI {
 				app.Div().ID(hoverID).Class("hover"),
 			),
 		app.P().Class("legend").ID("plot-help").Body(
-			app.Span().Class("mark chosen").Aria("hidden", "true"), app.Text("this plan "),
+			app.If(document.Status != plan.Infeasible, func() app.UI {
+				return app.Span().Body(app.Span().Class("mark chosen").Aria("hidden", "true"), app.Text("this plan "))
+			}),
 			app.Span().Class("mark other").Aria("hidden", "true"), app.Text("simpler ways "),
 			app.If(kept != nil, func() app.UI {
 				return app.Span().Body(app.Span().Class("mark kept").Aria("hidden", "true"), app.Text("kept "))

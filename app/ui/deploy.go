@@ -45,7 +45,7 @@ func (p *Page) startDeploy(app.Context, app.Event) {
 	d, view := &p.deployed, p.session.View
 	work, cancel := context.WithCancel(context.Background())
 	d.steps, d.reply, d.cancel, d.failure, d.left = nil, nil, cancel, "", nil
-	d.Predicted, d.Plan = state.PredictedBy(view.Answer.Plan), ""
+	d.Predicted, d.Plan = state.PredictedBy(view.Answer), ""
 	p.become(state.Uploading, "Preparing the weights…")
 	name := d.Name
 	p.ctx.Async(func() {

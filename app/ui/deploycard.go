@@ -228,10 +228,20 @@ func (p *Page) reply() app.UI {
 	r := p.deployed.reply
 	of := p.deployed.Predicted
 	if of == nil {
-		of = state.PredictedBy(p.session.Answer.Plan)
+		of = state.PredictedBy(p.session.Answer)
 	}
 	predicted, start := of.Stages, startWords(of.Scenario)
 	passes := r.Trace.Passes > 1
+	found, like, likeUs, likePicoUSD := foundWords(r), start, of.LatencyUs, of.CostPicoUSD
+	line := of.Cold // what a request like this one was predicted to be
+	if found == "warm" {
+		line = of.Warm
+	}
+	if line != nil {
+		if likeUs, likePicoUSD, like = line.LatencyUs, line.CostPicoUSD, "cold"; found == "warm" {
+			like = found
+		}
+	}
 	return app.Div().ID("reply").Body(
 		app.If(len(r.Top) > 0, func() app.UI {
 			return app.Ol().ID("top").Body(app.Range(r.Top[0]).Slice(func(i int) app.UI {
@@ -239,8 +249,9 @@ func (p *Page) reply() app.UI {
 			}))
 		}),
 		app.P().ID("measured").Text(fmt.Sprintf("Measured, %s, in the %s: %s, %s per 100,000 requests. Predicted, %s: %s, %s.",
-			foundWords(r), r.Trace.Driver(), report.Duration(r.Trace.LatencyUs), report.Price(r.Trace.CostPicoUSD),
-			start, report.Duration(of.LatencyUs), report.Price(of.CostPicoUSD))),
+			found, r.Trace.Driver(), report.Duration(r.Trace.LatencyUs), report.Price(r.Trace.CostPicoUSD),
+			like, report.Duration(likeUs), report.Price(likePicoUSD))),
+		p.measuredTimeline(r, line, like),
 		scrolled("Trace").Body(app.Table().ID("trace").Body(
 			app.THead().Body(app.Tr().Body(
 				app.Th().Text("#"), app.If(passes, func() app.UI { return app.Th().Text("pass") }), app.Th().Class("words").Text("found"), app.Th().Text("start"), app.Th().Text("predicted, "+start), app.Th().Text("compute"),
@@ -273,5 +284,20 @@ func (p *Page) reply() app.UI {
 				)
 			})),
 		)),
+	)
+}
+
+// measuredTimeline draws what happened when in a request over what was predicted of one like it, on one scale.
+func (p *Page) measuredTimeline(r *state.Reply, predicted *report.Timeline, like string) app.UI {
+	measured := r.Trace.Timeline()
+	if measured == nil || predicted == nil || len(predicted.Spans) != len(measured.Spans) {
+		return app.Div()
+	}
+	flow, over := r.Trace.Workflow != nil, max(measured.LatencyUs, predicted.LatencyUs)
+	return app.Div().ID("measured-timeline").Body(
+		app.H3().Text("Measured: "+report.Duration(measured.LatencyUs)),
+		app.Raw(timelineSVG("Measured", measured, flow, over, p.room)),
+		app.H3().Text("Predicted, "+like+": "+report.Duration(predicted.LatencyUs)),
+		app.Raw(timelineSVG("Predicted", predicted, flow, over, p.room)),
 	)
 }

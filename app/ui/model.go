@@ -25,8 +25,9 @@ type modelView struct {
 	measure  int
 	selected int // layer, from 0; -1: none
 	found    []int
-	dragging int // the cut that is being dragged; 0: none is
-	dragged  int // where it is now
+	sought   string // what they were looked for by
+	dragging int    // the cut that is being dragged; 0: none is
+	dragged  int    // where it is now
 	moved    bool
 	panning  bool    // the drawing is being dragged
 	panned   float64 // where the pointer was
@@ -96,9 +97,18 @@ func (p *Page) model() app.UI {
 			})),
 			app.Label().For("search").Text("Find"),
 			app.Input().Type("search").ID("search").Placeholder("layer or kind").AutoComplete(false).Spellcheck(false).
-				OnInput(func(ctx app.Context, _ app.Event) { p.find(ctx.JSSrc().Get("value").String()) }),
+				OnInput(func(ctx app.Context, _ app.Event) { p.find(ctx.JSSrc().Get("value").String()) }).
+				OnKeyDown(func(ctx app.Context, e app.Event) {
+					if e.Get("key").String() == "Enter" && len(v.found) > 0 {
+						e.PreventDefault()
+						p.findNext()
+						return
+					}
+					ctx.PreventUpdate()
+				}),
+			app.Span().ID("found").Class("unit").Aria("live", "polite").Text(foundNote(v)),
 			app.If(len(v.found) > 0, func() app.UI {
-				return app.Button().Type("button").ID("next-found").Class("small").Text("Next of " + report.Grouped(int64(len(v.found)))).OnClick(func(app.Context, app.Event) { p.findNext() })
+				return app.Button().Type("button").ID("next-found").Class("small").Text("Next").OnClick(func(app.Context, app.Event) { p.findNext() })
 			}),
 		),
 		app.Div().Class(class).ID(pictureID).TabIndex(0).Role("region").Aria("label", "Drawing of the model").Body(
@@ -109,6 +119,7 @@ func (p *Page) model() app.UI {
 				Body(
 					app.Raw(planSVG(m, p.session.Answer, pinsOf(m, p.session.Request), now, v.unit, p.room)),
 					app.Raw(v.ground),
+					p.handles(),
 				),
 		),
 		app.Div().Class("control").Body(
@@ -128,6 +139,16 @@ func (p *Page) model() app.UI {
 		p.layerDetails(),
 		p.blocksTable(),
 	)
+}
+
+// handles are what cuts are taken hold of by, over the drawing. They are no part of it: they stay while a cut is dragged, for a browser ends
+// the gesture of a finger under which an element is taken away, and heeds on boxes only which gestures are its own.
+func (p *Page) handles() app.UI {
+	layers, stages := len(p.session.Model.Layers), p.session.Answer.Plan.Stages
+	return app.Range(stages[min(1, len(stages)):]).Slice(func(i int) app.UI {
+		place := p.session.Answer.Place(stages[i+1].FirstLayer-1, layers)
+		return app.Div().Class("handle").Aria("hidden", "true").Style("left", strconv.FormatFloat(100*float64(place)/float64(max(layers, 1)), 'f', 3, 64)+"%")
+	})
 }
 
 // blocksTable says of each block what the drawing shows of it. It is made once it is asked for.
@@ -199,7 +220,7 @@ func (p *Page) reveal() {
 // find looks for layers by name or kind.
 func (p *Page) find(text string) {
 	v := &p.view
-	v.found = nil
+	v.found, v.sought = nil, ""
 	if text = strings.ToLower(strings.TrimSpace(text)); text == "" {
 		return
 	}
@@ -208,9 +229,22 @@ func (p *Page) find(text string) {
 			v.found = append(v.found, i)
 		}
 	}
+	v.sought = text
 	if len(v.found) > 0 {
 		p.selectLayer(v.found[0], true)
 	}
+}
+
+// foundNote says what came of looking for layers.
+func foundNote(v *modelView) string {
+	switch {
+	case v.sought == "":
+		return ""
+	case len(v.found) == 0:
+		return "No layer's name or kind contains it"
+	}
+	at, _ := slices.BinarySearch(v.found, v.selected)
+	return report.Grouped(int64(at+1)) + " of " + report.Grouped(int64(len(v.found)))
 }
 
 // findNext goes to the next layer found.

@@ -20,7 +20,7 @@ const (
 	handleWidth              = 24 // by which a cut is dragged
 	widestLayer              = 40.0
 	arcsHeight               = 34.0
-	blockHeight, namesHeight = 26.0, 92.0
+	blockHeight, namesHeight = 26.0, 118.0
 	barsHeight, crossHeight  = 64.0, 38.0
 	labelHeight              = 18.0
 )
@@ -278,7 +278,7 @@ func boxes(b *strings.Builder, m *state.Model, l layout) {
 		for i := range m.Layers {
 			d = d[:0]
 			d.to('(', l.x(i)+l.unit/2+4, l.boxes+l.boxHeight-5)
-			b.WriteString(`<text class="name" transform="translate` + string(d) + `)rotate(-90)">` + html.EscapeString(clipped(m.Layers[i].Name, 15)) + `</text>`)
+			b.WriteString(`<text class="name" transform="translate` + string(d) + `)rotate(-90)">` + html.EscapeString(shortened(m.Layers[i].Name, longestName)) + `</text>`)
 		}
 		return
 	}
@@ -298,6 +298,19 @@ func boxes(b *strings.Builder, m *state.Model, l layout) {
 
 // textWidth is about how wide a text is in a drawing, in pixels.
 func textWidth(text string) float64 { return letterWidth * float64(len([]rune(text))) }
+
+// longestName is how many characters of a layer's name are written in its box.
+const longestName = 16
+
+// shortened leaves out the middle of a name: its beginning says where a layer is, its end what it is.
+func shortened(name string, most int) string {
+	runes := []rune(name)
+	if len(runes) <= most {
+		return name
+	}
+	head := (most - 1) / 2
+	return string(runes[:head]) + "…" + string(runes[len(runes)-(most-1-head):])
+}
 
 // clipped shortens a name to so many characters.
 func clipped(name string, most int) string {
@@ -358,8 +371,7 @@ func planSVG(m *state.Model, answer *state.Answer, p pins, now mark, unit float6
 		if _, fixed := slices.BinarySearch(p.cuts, place); fixed {
 			class = "cut fixed"
 		}
-		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/><rect class="handle" x="%.2f" y="0" width="%d" height="%.1f"/>`,
-			class, x, x, bottom, class, x, l.line, x-handleWidth/2, handleWidth, bottom)
+		fmt.Fprintf(b, `<line class="%s" x1="%.2f" x2="%.2f" y1="0" y2="%.1f"/><circle class="%s" cx="%.2f" cy="%.1f" r="6"/>`, class, x, x, bottom, class, x, l.line)
 		text := report.Bytes(s.InputBytes) + " " + s.TransportIn
 		from, room := x+offset, textWidth(text)
 		if anchor == "end" {

@@ -57,6 +57,9 @@ type Host interface {
 	Kept(ctx context.Context) []state.Kept
 	Files(ctx context.Context, keys []string) map[string]state.File
 	Adopt(id string)
+	// Theme gives the name of the page's colours, "" for the system's, and SetTheme changes and keeps it.
+	Theme() string
+	SetTheme(name string)
 	// Reload opens the page anew.
 	Reload()
 	// OnLaunch calls back when the installed page is opened with files.
@@ -220,6 +223,7 @@ func (p *Page) bar() app.UI {
 				p.chooser("Open another…", false),
 			)
 		}),
+		p.theme(),
 	)
 }
 

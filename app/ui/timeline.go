@@ -29,7 +29,7 @@ func (p *Page) timeline() app.UI {
 	one := func(id, title string, line *report.Timeline) app.UI {
 		return app.Div().ID(id).Body(
 			app.H3().Text(title+": "+report.Duration(line.LatencyUs)+", "+report.Price(line.CostPicoUSD)+" per 100,000 requests"),
-			app.Raw(timelineSVG(title, line, flow, p.room)),
+			app.Raw(timelineSVG(title, line, flow, line.LatencyUs, p.room)),
 		)
 	}
 	return app.Section().Class("card").ID("timeline").Body(
@@ -75,10 +75,11 @@ func timelineRows(start string, line *report.Timeline, flow bool) []app.UI {
 	return rows
 }
 
-func timelineSVG(title string, line *report.Timeline, flow bool, room int64) string {
+// timelineSVG draws a timeline on a scale up to overUs.
+func timelineSVG(title string, line *report.Timeline, flow bool, overUs, room int64) string {
 	width := max(room, 240)
 	height := int64(timelineRow*(len(line.Spans)+1) + 24)
-	x := report.LinearAxis(0, float64(max(line.LatencyUs, 1)), timelineLeft, width-8)
+	x := report.LinearAxis(0, float64(max(overUs, 1)), timelineLeft, width-8)
 	at := func(us int64) float64 { return pixel(x, float64(us)) }
 	b := &strings.Builder{}
 	fmt.Fprintf(b, `<svg viewBox="0 0 %d %d" role="img" aria-label="%s">`, width, height,

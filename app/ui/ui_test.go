@@ -172,8 +172,8 @@ func TestPicturesAreWellFormed(t *testing.T) {
 	for name, picture := range map[string]string{
 		"chart": newFrontierPicture(document, points, document, 700).ground(document), "marks": newFrontierPicture(document, points, document, 300).marks(document, document),
 		"one point": newFrontierPicture(twoStages(solve.Warm), points[:1], nil, 0).ground(twoStages(solve.Warm)), "tip": newFrontierPicture(document, points, nil, 700).told(1),
-		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, false, 300),
-		"no time":  timelineSVG("", &report.Timeline{}, true, 700),
+		"timeline": timelineSVG(`<script>"&`, &report.Timeline{LatencyUs: 1000, StartUs: 10, Spans: []report.Span{{WakeUs: 10, ReadyUs: 300, CallUs: 300, ComputeUs: 500}}}, false, 1000, 300),
+		"no time":  timelineSVG("", &report.Timeline{}, true, 0, 700),
 		"months":   newMonthsPicture(someMonths(), 700).draw(), "rate": newMonthsPicture(someMonths(), 700).mark(2_000_000), "way": wayLine(3),
 		"plan":   planSVG(model, &state.Answer{Plan: document}, pins{cuts: []int{1}, noCuts: []int{1}}, mark{selected: 1, dragged: 1}, layerWidth, 20),
 		"blocks": groundSVG(model, 0, []int64{48, 24}, 700), "layers": groundSVG(model, layerWidth, nil, 300),
@@ -201,7 +201,7 @@ func TestPicturesAreWellFormed(t *testing.T) {
 // Where a workflow drives, that is what the timeline says; the gateway is there before it and after.
 func TestTimelineOfAWorkflow(t *testing.T) {
 	line := &report.Timeline{LatencyUs: 1000, StartUs: 100, EndUs: 50, Spans: []report.Span{{WakeUs: 100, ReadyUs: 300, CallUs: 300, ComputeUs: 650}}}
-	with, without := timelineSVG("", line, true, 700), timelineSVG("", line, false, 700)
+	with, without := timelineSVG("", line, true, 1000, 700), timelineSVG("", line, false, 1000, 700)
 	for _, want := range []string{">workflow<", "drives 850 µs", "makes the answer 50 µs"} {
 		if !strings.Contains(with, want) {
 			t.Errorf("a workflow's timeline lacks %q: %s", want, with)
@@ -234,6 +234,36 @@ func TestPriceOfADeployment(t *testing.T) {
 	p.session.Answer.Rest = nil
 	if got := p.priceOf(); got != "Costs nothing here. On aws it would cost $0.50 per 100,000 requests." {
 		t.Errorf("where storage has no price it says %q", got)
+	}
+}
+
+// What was asked and has no plan is compared with nothing.
+func TestNothingIsComparedWithNoPlan(t *testing.T) {
+	document := twoStages(solve.Warm)
+	document.Status, document.LatencyUs, document.CostPicoUSD = plan.Infeasible, 0, 0
+	if got := oneFunctionWords(document); got != "" {
+		t.Errorf("of no plan it is said that it is %q", got)
+	}
+}
+
+func TestNamesOfLayersInTheirBoxes(t *testing.T) {
+	for name, want := range map[string]string{"conv": "conv", "exactly_sixteen_": "exactly_sixteen_", "block_11_depthwise_BN": "block_1…thwise_BN"[:7] + "…hwise_BN"} {
+		if got := shortened(name, longestName); got != want {
+			t.Errorf("%s is written %q, want %q", name, got, want)
+		}
+	}
+	if width := 6.7 * longestName; width > namesHeight {
+		t.Errorf("the longest name takes %v pixels of %v", width, namesHeight)
+	}
+}
+
+func TestFoundNote(t *testing.T) {
+	for want, v := range map[string]modelView{
+		"": {}, "No layer's name or kind contains it": {sought: "x"}, "2 of 3": {sought: "x", found: []int{1, 4, 9}, selected: 4}, "1 of 3": {sought: "x", found: []int{1, 4, 9}, selected: 1},
+	} {
+		if got := foundNote(&v); got != want {
+			t.Errorf("%+v: %q, want %q", v, got, want)
+		}
 	}
 }
 

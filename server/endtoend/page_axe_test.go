@@ -3,10 +3,12 @@ package endtoend
 import (
 	"context"
 	"encoding/json"
+	"strings"
 	"testing"
 
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/page"
 	"github.com/chromedp/chromedp"
 
 	"partita/internal/fixture"
@@ -81,6 +83,9 @@ func TestPageIsAccessible(t *testing.T) {
 	b.set("slo-exact", "1ms", "change")
 	b.until("no plan", `document.querySelector("#answer.problem") !== null`)
 	b.until("what would help", `document.querySelector("#why[aria-busy=false] button") !== null`)
+	if text := b.text("chart"); strings.Contains(text, "this plan") || strings.Contains(text, "than one function") {
+		t.Errorf("without a plan the chart says %q", text)
+	}
 	look("infeasible")
 	b.size(360, 800)
 	look("infeasible-phone")
@@ -104,5 +109,35 @@ func TestPageIsAccessible(t *testing.T) {
 	order := b.evaluate(`[...document.querySelectorAll("main section.card[id]")].map((e) => [e.id, e.getBoundingClientRect().top]).every((e, i, all) => i === 0 || e[1] >= all[i - 1][1])`)
 	if order != "true" {
 		t.Error("on a phone the parts of the page are not in the order in which they are read")
+	}
+}
+
+// TestPageThemes chooses the page's colours against the system's; they are there again after a reload, before the page's program is.
+func TestPageThemes(t *testing.T) {
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.wait("the gallery", "gallery")
+	b.media("prefers-color-scheme", "light")
+	paper := func() string { return b.evaluate("getComputedStyle(document.body).backgroundColor") }
+	const light, dark = "rgb(255, 255, 255)", "rgb(20, 23, 26)"
+	if now := paper(); now != light {
+		t.Errorf("in a light system the page is %s", now)
+	}
+	for _, want := range []string{light, dark} {
+		b.click("theme")
+		b.do("let it be drawn", chromedp.Sleep(drawing))
+		if now := paper(); now != want {
+			t.Errorf("the page is %s, want %s; the button says %q", now, want, b.evaluate(`document.getElementById("theme").ariaLabel`))
+		}
+	}
+	b.axe("dark by choice")
+	call(b, "keep the program from starting", page.AddScriptToEvaluateOnNewDocument, page.AddScriptToEvaluateOnNewDocumentParams{Source: `
+		WebAssembly.instantiateStreaming = () => new Promise(() => {});`})
+	b.do("reload", chromedp.Reload(), chromedp.WaitReady(chromedp.CSS("body")))
+	if now := paper(); now != dark {
+		t.Errorf("after a reload the page is %s", now)
+	}
+	b.media("forced-colors", "active")
+	if now := paper(); now == dark {
+		t.Errorf("with forced colours the page is %s", now)
 	}
 }

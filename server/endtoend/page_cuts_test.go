@@ -105,6 +105,13 @@ func TestPageMovesCuts(t *testing.T) {
 	b.until("the last that takes its result", `document.querySelector("#layer-details h3").innerText === "108 block_11_add"`)
 	b.evaluate(`document.body.dispatchEvent(new KeyboardEvent("keydown", {key: "/", bubbles: true, cancelable: true}))`)
 	b.until("the search field to have the keyboard", `document.activeElement.id === "search"`)
+	b.set("search", "conv2d", "input")
+	b.until("how many there are", `/^1 of \d+$/.test(document.getElementById("found").innerText)`)
+	b.typed("search", "Enter")
+	b.until("the next", `document.getElementById("found").innerText.startsWith("2 of ")`)
+	b.set("search", "nobody", "input")
+	b.until("that there is none", `document.getElementById("found").innerText.startsWith("No layer")`)
+	b.set("search", "block_11_add", "input")
 	for _, measure := range []struct{ value, says string }{{"2", "time on one vCPU"}, {"3", "memory"}, {"4", "cost"}} {
 		before := b.evaluate(`document.querySelector("#picture .bars").getAttribute("d")`)
 		b.set("measure", measure.value, "change")

@@ -248,6 +248,9 @@ func TestPage(t *testing.T) {
 	if stages := b.evaluate(`document.querySelectorAll("#stages tbody tr").length`); rows != stages {
 		t.Errorf("the trace has %s rows for %s functions", rows, stages)
 	}
+	if bars := b.evaluate(`document.querySelectorAll("#measured-timeline svg").length`); bars != "2" || !strings.Contains(b.text("measured-timeline"), "Predicted, ") {
+		t.Errorf("what was measured is drawn %s times: %q", bars, b.text("measured-timeline"))
+	}
 	b.screenshot("answered")
 
 	b.click("destroy-button")

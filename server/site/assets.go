@@ -19,13 +19,14 @@ const wasmURL = "/web/app.wasm"
 // The page's programs fit each other only if they are of one version: what they are made of has addresses that name it. A page that is
 // open while the server is updated asks for its own version, and is never given another's.
 const (
+	workerURL        = "/web/worker.js"
 	execURL          = "/wasm_exec.js" // go-app serves it
 	versionParameter = "v"
 )
 
 // program tells whether a file is, or runs, one of the page's programs.
 func program(url string) bool {
-	return url == execURL || strings.HasSuffix(url, ".wasm") || strings.HasSuffix(url, ".js")
+	return url == execURL || strings.HasSuffix(url, ".wasm") || url == workerURL
 }
 
 // Resolve implements app.ResourceResolver: it gives the address at which the page finds a file.

@@ -34,6 +34,8 @@ const (
 	iconLarge    = "/web/icons/icon-512.png"
 	iconMaskable = "/web/icons/icon-maskable-512.png"
 	iconSVG      = "/web/icons/icon.svg"
+
+	themeURL = "/web/theme.js"
 )
 
 // New makes the page's handler from the files of package web. The page's component has to be registered with go-app.
@@ -58,6 +60,7 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 		ThemeColor:              themeColour,
 		LoadingLabel:            "Loading Partita: {progress} %",
 		Styles:                  assets.withSuffix(".css"),
+		Scripts:                 []string{themeURL},
 		CacheableResources:      assets.others(),
 		Resources:               assets,
 		Version:                 assets.version,

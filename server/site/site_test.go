@@ -33,6 +33,7 @@ func built() fstest.MapFS {
 		"dist/old.js.br":               {Data: []byte("left over")},
 		"partita.css":                  {Data: []byte("p{}")},
 		"worker.js":                    {Data: []byte("//")},
+		"theme.js":                     {Data: []byte("//")},
 		"icons/icon-192.png":           {Data: []byte("png")},
 		"icons/icon-512.png":           {Data: []byte("png")},
 		"icons/icon-maskable-512.png":  {Data: []byte("png")},
