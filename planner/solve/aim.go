@@ -52,8 +52,7 @@ func (o *Outline) best(a Aim, e Effort, layered bool) (*Problem, *Result) {
 		return nil, nil
 	}
 	in := o.aimAt(a, known)
-	places, wanted, _ := o.sift(known, in, nil)
-	p := o.among(places, wanted)
+	p, _ := o.sift(known, in, nil)
 	s := p.compact(e)
 	s.layered(layered)
 	s.hints, s.rough = known, true

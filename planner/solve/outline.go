@@ -30,7 +30,7 @@ func (o *Outline) Whole() *Problem {
 	if o.Make == nil {
 		return &o.Problem
 	}
-	return o.among(o.single(nil), nil)
+	return o.among(o.single(nil))
 }
 
 // every wants all of some places.
@@ -78,12 +78,9 @@ func (o *Outline) single(pass func(node int) bool) []Place {
 }
 
 // among makes the problem of the stages between some nodes, which it still has all of.
-func (o *Outline) among(places []Place, wanted func(i int) []bool) *Problem {
-	if wanted == nil {
-		wanted = every(len(places))
-	}
+func (o *Outline) among(places []Place) *Problem {
 	p := o.Problem
-	p.Stages = o.Make(places, wanted, nil)
+	p.Stages = o.Make(places, every(len(places)), nil)
 	for k := range p.Stages {
 		s := &p.Stages[k]
 		s.I, s.J = places[s.I].First, places[s.J].First
@@ -118,8 +115,7 @@ func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
 	if len(known) == 0 {
 		return nil, nil
 	}
-	places, wanted, known := o.sift(known, nil, func(pass func(int) bool) []item { return o.scoutAmong(pass, e, layered, nil) })
-	p := o.among(places, wanted)
+	p, known := o.sift(known, nil, func(pass func(int) bool) []item { return o.scoutAmong(pass, e, layered, nil) })
 	s := p.compact(e)
 	s.layered(layered)
 	s.hints, s.rough = known, true
@@ -166,7 +162,7 @@ func (o *Outline) scout(e Effort, layered bool, a *Aim) []item {
 
 // scoutAmong finds plans with cuts at some nodes.
 func (o *Outline) scoutAmong(pass func(node int) bool, e Effort, layered bool, a *Aim) []item {
-	p := o.among(o.single(pass), nil)
+	p := o.among(o.single(pass))
 	e.Beaten = nil
 	s := p.compact(e)
 	s.layered(layered)
@@ -182,6 +178,6 @@ func (o *Outline) scoutAmong(pass func(node int) bool, e Effort, layered bool, a
 }
 
 const (
-	scouts   = 28   // nodes that a scout looks at
+	scouts   = 14   // nodes that a scout looks at
 	fewSizes = 1000 // sizes up to which it polishes what it finds
 )

@@ -46,7 +46,7 @@ type sieve struct {
 	soon, quick   []float64 // by place: least time from the source and to the sink, beyond haste
 	left          []bool    // by stage: it may be part of a plan
 
-	windows, blocks []gap // by rising time: the windows, and blocks of so many of them that follow each other
+	windows, blocks []gap // by rising time: the windows, and blocks of blockSize windows that follow each other
 }
 
 // gap is what a plan in a window may take at the most.
@@ -61,18 +61,16 @@ const blockSize = 16
 // slopeCount is the number of slopes of a sieve.
 const slopeCount = 12
 
-// sift gives the nodes that are left of an outline, and the pairs of them that have stages: for the whole frontier, or for what
-// meets an aim. Where too many are left for places of few nodes, it scouts again, among the nodes of these, and gives all plans
-// known then.
-func (o *Outline) sift(known []item, aim *aim, scout func(pass func(node int) bool) []item) (nodes []Place, wanted func(i int) []bool, _ []item) {
+// sift makes the problem of the stages that are left of an outline, for the whole frontier, or for what meets an aim. Where too many
+// are left for places of few nodes, it scouts again, among the nodes of these. It gives all plans known then.
+func (o *Outline) sift(known []item, aim *aim, scout func(pass func(node int) bool) []item) (*Problem, []item) {
 	s := o.sieve(known, aim)
 	places := o.parts(firstPart)
 	pairs := every(len(places))
 	for part := firstPart; ; {
 		s.pass(places, pairs)
 		if part == 1 {
-			nodes, wanted = s.survivors()
-			return nodes, wanted, known
+			return s.survivors(), known
 		}
 		if scout != nil && part <= scoutPart && len(places) > scouts && s.count() > manyStages {
 			known = s.scoutAgain(known, scout)
@@ -208,14 +206,18 @@ func (s *sieve) divide(size int) (places []Place, pairs func(i int) []bool) {
 	}
 }
 
-// survivors gives the nodes of the places, and the pairs that have a stage left.
-func (s *sieve) survivors() (nodes []Place, wanted func(i int) []bool) {
-	n := len(s.places)
-	between := make([]bool, n*n)
-	for k := range s.stages {
-		between[int(s.stages[k].I)*n+int(s.stages[k].J)] = between[int(s.stages[k].I)*n+int(s.stages[k].J)] || s.left[k]
+// survivors makes the problem of the stages that are left between places of one node.
+func (s *sieve) survivors() *Problem {
+	p := s.Problem
+	p.Stages = make([]Stage, 0, s.count())
+	for k, left := range s.left {
+		if left {
+			x := s.stages[k]
+			x.I, x.J = s.places[x.I].First, s.places[x.J].First
+			p.Stages = append(p.Stages, x)
+		}
 	}
-	return s.places, func(i int) []bool { return between[i*n : i*n+n] }
+	return &p
 }
 
 // chooseSlopes spreads the slopes over those of the frontier's hull.
