@@ -103,6 +103,19 @@ func atMost(us, run1Ns int64) int64 {
 	return int64(uint64(us) * nsPerUs / uint64(run1Ns))
 }
 
+// whole tells whether every plan of cold-overlapped ends in a whole millisecond, so that none is told apart by less.
+func (p *Problem) whole() bool {
+	if p.Scenario != ColdOverlapped || p.TickUs != Millisecond || p.DispatchUs%Millisecond != 0 {
+		return false
+	}
+	for i := range p.Stages {
+		if p.Stages[i].InitUs%Millisecond != 0 {
+			return false
+		}
+	}
+	return true
+}
+
 // Option computes what an Instance would say of a stage (an index into Stages) at a size.
 func (p *Problem) Option(stage, size int) Option {
 	s, z := &p.Stages[stage], &p.Sizes[size]

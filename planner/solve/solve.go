@@ -56,6 +56,10 @@ func (p *Problem) Solve(e Effort) *Result { return p.solver(e).solve() }
 
 func (p *Problem) solver(e Effort) *solver {
 	s := newSolver(&p.Terms, e)
+	if e.ResolutionUs <= 1 && p.whole() {
+		s.clock = clock{Millisecond, 0}
+		s.known.clock = s.clock
+	}
 	s.law = newLaw(p)
 	s.sortArcs(len(p.Stages), func(i int) (tail, head int32, some bool) {
 		stage := &p.Stages[i]
