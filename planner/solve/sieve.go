@@ -41,7 +41,9 @@ type sieve struct {
 	excess        []float64 // by stage and slope
 	slow          []float64 // by stage: least time beyond haste
 	least         []float64 // by stage: least time of a plan that has it, beyond haste
+	turn          []float64 // by stage and slope: what the bound of the next slope gains on the way to this one, before the stage
 	ahead, behind []float64 // by place and slope
+	reached       []float64 // by place and slope: ahead, and what all work takes at the rate
 	bound         []float64 // by stage and slope: see paid
 	soon, quick   []float64 // by place: least time from the source and to the sink, beyond haste
 	left          []bool    // by stage: it may be part of a plan
@@ -297,7 +299,7 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 		s.law.lines(x, &s.rule, s.slope, s.rate, work, s.excess[k*m:k*m+m])
 		s.slow[k] = s.law.quickest(x, &s.rule) - float64(s.haste*work)
 	}
-	s.ahead, s.behind = grow(s.ahead, n*m), grow(s.behind, n*m)
+	s.ahead, s.behind, s.reached, s.turn = grow(s.ahead, n*m), grow(s.behind, n*m), grow(s.reached, n*m), grow(s.turn, len(s.stages)*m)
 	s.soon, s.quick = grow(s.soon, n), grow(s.quick, n)
 	s.divideTime()
 	s.mark()
@@ -306,6 +308,7 @@ func (s *sieve) pass(places []Place, pairs func(i int) []bool) {
 // mark bounds the stages and marks those that are left.
 func (s *sieve) mark() {
 	s.forward()
+	s.backward()
 	for k := range s.slope {
 		s.paid(k)
 	}
@@ -333,28 +336,46 @@ func (s *sieve) forward() {
 	for i := range s.stages {
 		x := &s.stages[i]
 		from, to, e := s.ahead[int(x.I)*m:int(x.I)*m+m], s.ahead[int(x.J)*m:int(x.J)*m+m], s.excess[i*m:i*m+m]
-		s.soon[x.J] = min(s.soon[x.J], s.ends(x, i))
-		if !overlapped {
-			for k := range e {
-				to[k] = min(to[k], from[k]+e[k])
-			}
-			continue
+		if v := s.ends(x, i); v < s.soon[x.J] {
+			s.soon[x.J] = v
 		}
 		shift, before := float64(x.InitUs-s.DispatchUs), s.last[x.I]
-		best := math.Inf(-1)
+		best := from[0]
 		for k := range e {
-			if k > 0 {
+			if v := from[k]; !overlapped {
+				best = v
+			} else if k > 0 {
 				best += float64((s.slope[k]-s.slope[k-1])*shift) - float64((s.rate[k]-s.rate[k-1])*before)
+				if v > best {
+					best = v
+				}
 			}
-			best = max(best, from[k])
-			to[k] = min(to[k], best+e[k])
+			if v := best + e[k]; v < to[k] {
+				to[k] = v
+			}
 		}
+	}
+}
+
+// backward bounds what it takes to the sink, and prepares what the slopes share.
+func (s *sieve) backward() {
+	m := slopeCount
+	for k := range s.ahead {
+		s.reached[k] = s.ahead[k] + float64(s.rate[k%m]*s.work)
 	}
 	s.quick[len(s.places)-1] = 0
 	for i := len(s.stages) - 1; i >= 0; i-- {
 		x := &s.stages[i]
 		s.least[i] = s.ends(x, i) + s.quick[x.J]
-		s.quick[x.I] = min(s.quick[x.I], s.quick[x.J]+s.slow[i])
+		if v := s.quick[x.J] + s.slow[i]; v < s.quick[x.I] {
+			s.quick[x.I] = v
+		}
+		if s.rule.overlapped != 0 {
+			shift, rest, turn := float64(x.InitUs-s.DispatchUs), s.work-s.last[x.I], s.turn[i*m:i*m+m]
+			for k := range turn[:m-1] {
+				turn[k] = float64((s.slope[k+1]-s.slope[k])*shift) + float64((s.rate[k+1]-s.rate[k])*rest)
+			}
+		}
 	}
 }
 
@@ -377,20 +398,17 @@ func (s *sieve) paid(last int) {
 	for i := len(s.stages) - 1; i >= 0; i-- {
 		x := &s.stages[i]
 		from, to, e := s.behind[int(x.I)*m:int(x.I)*m+m], s.behind[int(x.J)*m:int(x.J)*m+m], s.excess[i*m:i*m+m]
-		ahead := s.ahead[int(x.I)*m : int(x.I)*m+m]
-		shift, rest := float64(x.InitUs-s.DispatchUs), s.work-s.last[x.I]
+		reached, turn := s.reached[int(x.I)*m:int(x.I)*m+m], s.turn[i*m:i*m+m]
 		least, best := math.Inf(-1), math.Inf(-1)
 		for k := last; k >= first; k-- {
-			if k < last {
-				best += float64((s.slope[k+1]-s.slope[k])*shift) + float64((s.rate[k+1]-s.rate[k])*rest)
-			}
+			best += turn[k]
 			if v := to[k] + e[k]; v > best {
 				best = v
 			}
 			if best < from[k] {
 				from[k] = best
 			}
-			if v := ahead[k] + float64(s.rate[k]*s.work) + best; v > least {
+			if v := reached[k] + best; v > least {
 				least = v
 			}
 		}
@@ -403,7 +421,9 @@ func (s *sieve) ends(x *Stage, i int) float64 {
 	end := s.soon[x.I] + s.slow[i]
 	if s.rule.overlapped != 0 {
 		run := s.slow[i] + float64(s.haste*s.workOf(x)) - float64(s.DispatchUs)
-		end = max(end, float64(x.InitUs)+run-float64(s.haste*s.last[x.J]))
+		if woken := float64(x.InitUs) + run - float64(s.haste*s.last[x.J]); woken > end {
+			end = woken
+		}
 	}
 	return end
 }
