@@ -14,7 +14,7 @@ func (s *solver) root(p, q *plan) bool {
 	// cost plus gateway only a strip of one step's price, or of the least that is billed, can hold cheaper plans: the time billed is rounded up.
 	list := all // where the list of all begins that were swept
 	z := s.lowest(p, q, d)
-	long := s.menus.overlapped && all > longList && z != nil && s.splits(z, p, q, d)
+	long := s.menus.overlapped && (all > longList || s.scouted) && z != nil && s.splits(z, p, q, d)
 	if long {
 		s.shorten(z, q, 0, all)
 		s.sweep(z, q, s.entries[list:], d)
@@ -23,7 +23,7 @@ func (s *solver) root(p, q *plan) bool {
 		if z = s.sweep(p, q, s.entries[:all], d); z == nil {
 			return true // as in between
 		}
-		if !s.allowed(len(z.path)) {
+		if s.breaks(z) {
 			return false
 		}
 		if !s.splits(z, p, q, d) {
@@ -113,7 +113,7 @@ func (s *solver) probe(p, q *plan, lo, hi int, d direction) (z *plan, ok bool) {
 	if z = s.sweep(p, q, s.entries[lo:hi], d); z == nil {
 		return nil, true
 	}
-	if !s.allowed(len(z.path)) {
+	if s.breaks(z) {
 		return nil, false
 	}
 	if s.menus.overlapped {

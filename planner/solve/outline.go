@@ -118,7 +118,7 @@ func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
 	p, known := o.sift(known, nil, func(pass func(int) bool) []item { return o.scoutAmong(pass, e, layered, nil) })
 	s := p.compact(e)
 	s.layered(layered)
-	s.hints, s.rough = known, true
+	s.hints, s.rough, s.scouted = known, true, o.Common <= fewSizes
 	return p, s.run()
 }
 

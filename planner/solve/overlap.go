@@ -1,6 +1,9 @@
 package solve
 
-import "slices"
+import (
+	"cmp"
+	"slices"
+)
 
 // In cold-overlapped a stage ends at max(finish + time, ready), ready being its own init and run, so the weighted sum of
 // cost and latency is not a sum over arcs. What is left to pay from a node, as a function h of the finish there, rises
@@ -111,7 +114,10 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 	s.weighOverlap(list, d)
 	s.forwardOverlap(list)
 	s.backwardOverlap(list, p.time)
-	s.traceOverlap(list)
+	look := !s.smooth || !s.scouted
+	if look {
+		s.traceOverlap(list)
+	}
 
 	var best [parts + 1]struct {
 		value     int64
@@ -137,7 +143,7 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 			o.around(from, to, s.arcs[e.arc].shift, &o.rest)
 			bound, at := o.over(i)
 			o.bound[i] = min(o.bound[i], bound)
-			if bound > limit {
+			if !look || bound > limit {
 				continue
 			}
 			x := s.corner(e.arc, o.pick[i][at])
@@ -154,6 +160,12 @@ func (s *solver) sweepOverlap(p, q *plan, list []entry, d direction) *plan {
 				best[part].value, best[part].entry, best[part].layer, best[part].at = v, i, layer, at
 			}
 		}
+	}
+	if !look {
+		if s.least() >= unreachable {
+			return nil
+		}
+		return cmp.Or(s.lowest(p, q, d), p)
 	}
 	for _, x := range s.sketch {
 		if x.cost < unreachable {

@@ -334,9 +334,10 @@ func (s *solver) trace(list []entry) {
 	}
 }
 
+// grow gives room for n, what was there being lost, and more for the next time if this is not the first.
 func grow[T any](a []T, n int) []T {
 	if cap(a) < n {
-		return make([]T, n)
+		return make([]T, n, max(n, 2*cap(a)))
 	}
 	return a[:n]
 }

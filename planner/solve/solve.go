@@ -131,6 +131,7 @@ type solver struct {
 	foreign []Point // Effort.Beaten
 	hints   []item  // plans known before
 	rough   bool    // sweeps need not polish what they find
+	scouted bool    // so many plans are known before that sweeps over sizes need not look for more
 	sketch  [sketches]item
 
 	found   []found // by rising time
@@ -261,12 +262,15 @@ func (s *solver) allowed(stages int) bool {
 	return s.in.MinStages <= stages && stages <= s.in.MaxStages
 }
 
+// breaks reports whether a plan breaks the stage limits; of a plan only known by its totals that was seen elsewhere.
+func (s *solver) breaks(z *plan) bool { return z.path != nil && !s.allowed(len(z.path)) }
+
 // list makes the first list: the arcs that can be part of a plan inside the box, with their items in it.
 func (s *solver) list(p, q *plan) {
 	s.ideals = grow(s.ideals, len(s.arcs))
 	room := 2 * len(s.arcs) // half of it for the lists of the windows inside
 	if s.menus.overlapped {
-		room *= 2
+		room *= 4
 	}
 	s.entries = grow(s.entries, room)[:0]
 	for i := range s.arcs {
