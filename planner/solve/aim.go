@@ -47,6 +47,8 @@ func (r *Result) only(a Aim) *Result {
 // best gives nil when there is no plan to begin with, when the search was stopped, or when the number of stages was left free and
 // a plan broke the limits.
 func (o *Outline) best(a Aim, e Effort, layered bool) (*Problem, *Result) {
+	o.table = newLawTable(&o.Problem)
+	defer func() { o.table = nil }()
 	known := o.scout(e, layered, &a)
 	if len(known) == 0 {
 		return nil, nil
@@ -55,6 +57,7 @@ func (o *Outline) best(a Aim, e Effort, layered bool) (*Problem, *Result) {
 	p, _ := o.sift(known, in, nil)
 	s := p.compact(e)
 	s.layered(layered)
+	p.table = nil
 	s.hints, s.rough = known, true
 	r := s.runAt(in)
 	if r == nil || r.Status != Optimal {

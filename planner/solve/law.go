@@ -11,17 +11,29 @@ package solve
 // the price, so its least size is found by bisection, and it is a lower bound whatever the platform's table looks like.
 // On platforms whose speed follows the law of platform.Slowdown the envelopes are the table itself.
 
-// law is the table of sizes as the bounds use it.
+// law is a problem with its table of sizes as the bounds use it.
 type law struct {
+	*lawTable
 	problem *Problem
-	size    []lawSize
-	step    []lawSize // differences between neighbouring sizes
+}
+
+// lawTable is a table of sizes, convex where they are in order.
+type lawTable struct {
+	size []lawSize
+	step []lawSize // differences between neighbouring sizes
 }
 
 type lawSize struct{ price, both, slow float64 } // pico-USD per us, price x slowdown, slowdown
 
 func newLaw(p *Problem) *law {
-	l := &law{problem: p, size: make([]lawSize, len(p.Sizes)), step: make([]lawSize, len(p.Sizes))}
+	if p.table == nil {
+		return &law{newLawTable(p), p}
+	}
+	return &law{p.table, p}
+}
+
+func newLawTable(p *Problem) *lawTable {
+	l := &lawTable{size: make([]lawSize, len(p.Sizes)), step: make([]lawSize, len(p.Sizes))}
 	price, both, slow := make([]float64, p.Common), make([]float64, p.Common), make([]float64, p.Common)
 	for k := range p.Sizes {
 		z := &p.Sizes[k]

@@ -111,6 +111,8 @@ const fewNodes = 24
 // solve finds the frontier among the stages that a sieve leaves. It gives nil when there is no plan to begin with, or when
 // the number of stages was left free and a plan broke the limits.
 func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
+	o.table = newLawTable(&o.Problem)
+	defer func() { o.table = nil }()
 	known := o.scout(e, layered, nil)
 	if len(known) == 0 {
 		return nil, nil
@@ -118,6 +120,7 @@ func (o *Outline) solve(e Effort, layered bool) (*Problem, *Result) {
 	p, known := o.sift(known, nil, func(pass func(int) bool) []item { return o.scoutAmong(pass, e, layered, nil) })
 	s := p.compact(e)
 	s.layered(layered)
+	p.table = nil
 	s.hints, s.rough, s.scouted = known, true, o.Common <= fewSizes
 	return p, s.run()
 }

@@ -350,9 +350,11 @@ func (s *solver) backwardOverlap(list []entry, time int64) {
 	for v := range behind {
 		for k := range slopes {
 			behind[v][k] = unreachable
-			if s.isEnd(v) {
-				behind[v][k] = (o.slope[slopes-1] - o.slope[k]) * time
-			}
+		}
+	}
+	for v := s.nodes - 1; v < s.states; v += s.nodes {
+		for k := 0; k < slopes && s.isEnd(v); k++ {
+			behind[v][k] = (o.slope[slopes-1] - o.slope[k]) * time
 		}
 	}
 	for layer := s.layers - 1; layer >= 0; layer-- {

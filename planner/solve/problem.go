@@ -14,6 +14,8 @@ type Problem struct {
 
 	// Cost gives the price of a stage at a size beside its FeesPicoUSD. It must rise with runUs and with the size's price.
 	Cost func(s *Stage, runUs int64, size *Size) int64
+
+	table *lawTable // of Sizes, while several problems share them
 }
 
 // Passes says how often a stage runs for one request, each time with a batch of its inputs. The last pass may have fewer.
