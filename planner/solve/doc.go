@@ -20,27 +20,27 @@
 //
 // # How the time grows
 //
-// Milliseconds of processor time from an Outline to the frontier, the making of stages included, on one core of a server of 2024,
-// native; WebAssembly takes about twice as long. The number of stages is at most ten, the grid that of aws-lambda-x86_64. Stages
-// are counted in one variant, and beside them those that are left for the last search in cold-overlapped. Layers count
-// little: the places that the bounds begin with are one in sixteen nodes. Sizes count by the logarithm in the bounds and by
-// what is left of them in the end. Few sizes are no easier than many: from one size to the next the frontier falls by steps, in
-// whose corners bounds see plans that no size makes. K counts where its limit binds, as the bounds do not know it and the states are
-// counted by stages too. Cold-overlapped is dearer because its latency is no sum, and its frontier longer.
+// Milliseconds of processor time from an Outline to the frontier, the making of stages included and garbage collection left out, on
+// one core of a server of 2024, native; WebAssembly takes about two and a half times as long. The number of stages is at most ten, the
+// grid that of aws-lambda-x86_64. Stages are counted in one variant, and beside them those of all variants that are left for the last
+// search in cold-overlapped. Layers count little: the places that the bounds begin with are one in sixteen nodes. Sizes count by the
+// logarithm in the bounds and by what is left of them in the end. Few sizes are no easier than many: from one size to the next the
+// frontier falls by steps, in whose corners bounds see plans that no size makes. K counts where its limit binds, as the bounds do not
+// know it and the states are counted by stages too. Cold-overlapped is dearer because its latency is no sum, and its frontier longer.
 //
 //	model (nodes)        stages (left)   sizes     warm    cold-sequential  cold-overlapped (points)
-//	MobileNet (91)        4,095    (68)    159      1.3          0.6              4.2    (60)
-//	ResNet50 (177)       15,576   (541)    159      0.8          0.9             14     (197)
-//	DenseNet169 (597)   177,906 (1,184)    159      1.4          1.6             62     (207)
-//	NASNetLarge (1,041) 541,320   (590)    159      2.6          3.3             31     (659)
-//	ResNet50             15,576 (5,890)     20      0.3         11               28      (82)
-//	ResNet50             15,576   (620)     40      0.6          0.7             14     (128)
-//	ResNet50             15,576   (637)    633      1.3          2.0             29     (393)
-//	ResNet50             15,576   (778)  2,529      2.4          2.0             43     (561)
-//	ResNet50             15,576   (782) 10,113      5.9          5.4             73     (726)
+//	MobileNet (91)        4,095    (40)    159      0.8          0.5              1.5    (60)
+//	ResNet50 (177)       15,576   (474)    159      0.4          0.6              6.7   (197)
+//	DenseNet169 (597)   177,906 (1,505)    159      1.1          1.5             26     (207)
+//	NASNetLarge (1,041) 541,320   (470)    159      2.6          3.2             16     (659)
+//	ResNet50             15,576 (5,894)     20      0.3         15               32      (82)
+//	ResNet50             15,576   (621)     40      0.3          0.4              8.0   (128)
+//	ResNet50             15,576   (425)    633      0.6          1.7             10     (393)
+//	ResNet50             15,576   (735)  2,529      1.0          1.8             19     (561)
+//	ResNet50             15,576   (733) 10,113      2.4          5.0             22     (726)
 //
 //	ResNet50, cold-overlapped, 159 sizes, K =   2     3     4     6     8    10
-//	                                           27    16    15    15    15    14
+//	                                           20     6.7   6.7   6.7   6.7   6.7
 //
 // (With 2,529 sizes and more, warm and cold-sequential are solved to whole milliseconds.)
 package solve

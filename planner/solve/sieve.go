@@ -13,15 +13,16 @@ import (
 // finish(v) the time when node v is reached and R(v) the work before it, every plan pays
 //
 //	up to v   at least  ahead[k] + rate[k]*R(v) - slope[k]*finish(v)
-//	from v on at least  behind[k] + rate[k]*(R(end) - R(v)) + slope[k]*finish(v)   to end by a deadline
+//	from v on at least  behind[k] + rate[k]*(R(end) - R(v)) + slope[k]*finish(v) - slope[last]*finish(end)
 //
-// for each slope k. The rate is what a unit of work costs at least, time being paid by the slope, so that a stage between
+// for each slope k, up to any last one by which time is paid in the end. The rate is what a unit of work costs at least, time being paid by the slope, so that a stage between
 // places of several nodes is only bounded in what it takes beyond its work, which hardly depends on where in the
 // places it begins and ends: its excess grows with its work, and least work bounds it. A plan with two cuts in one place takes no
 // less than one without the stage between them.
 //
 // The frontier is divided into windows at known plans. Within a window a plan must be done by its end, and cost no more than
-// the known plan at its beginning.
+// the known plan at its beginning. So what plans through a stage pay at the least, once for each last slope, says in which windows
+// it can be: a pass over all stages for each window would bound hardly better.
 type sieve struct {
 	*Outline
 	law        *law
