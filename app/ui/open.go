@@ -161,7 +161,7 @@ func (p *Page) read(r *reading) {
 func (p *Page) unread(r, before *reading, err error) {
 	p.problem = explained(err)
 	if state.WeightsOnly(err) && len(r.opening.Files) > 0 {
-		p.keeping.stray = r.opening
+		p.keeping.stray, p.notice = r.opening, "Open the architecture now: these weights are taken for it."
 	}
 	if r.failed != nil {
 		r.failed()
@@ -238,8 +238,12 @@ func (p *Page) busy() app.UI {
 			return app.Div().Class("card").Body(
 				app.P().Text(text),
 				app.Button().Type("button").ID("stop-reading").Text("Cancel").OnClick(func(app.Context, app.Event) {
+					stopped := "Cancelled."
+					if p.reading != nil {
+						stopped = "Cancelled: " + p.reading.opening.Label() + " is not opened."
+					}
 					p.abandon()
-					p.problem = "Cancelled."
+					p.notice = stopped
 					p.keep()
 					p.placeInputs()
 				}),

@@ -325,7 +325,7 @@ func (p *Page) trouble() app.UI {
 	return app.Div().Class("messages").Body(
 		app.Div().ID("problem").Aria("live", "assertive").Body(
 			app.If(p.problem != "", func() app.UI {
-				return app.Div().Class("card problem").Body(app.Strong().Text("That did not work. "), app.Text(p.problem))
+				return app.Div().Class("card problem").Body(app.Strong().Text("That did not work. "), app.Text(capital(p.problem)))
 			}),
 		),
 		app.Div().ID("notice").Aria("live", "polite").Body(

@@ -133,7 +133,10 @@ func TestPageCancelsOpening(t *testing.T) {
 		b.choose("model-file", path)
 		b.until("the opening", `plannerHolds() > 0 && document.getElementById("stop-reading") !== null`)
 		b.click("stop-reading")
-		b.until("its end", `document.getElementById("reading").innerText === "" && document.getElementById("problem").innerText.includes("Cancelled")`)
+		b.until("its end", `document.getElementById("reading").innerText === "" && document.getElementById("notice").innerText.includes("Cancelled: model")`)
+		if problem := b.text("problem"); problem != "" {
+			t.Errorf("of what the user has cancelled the page says %q", problem)
+		}
 		b.evaluate(`plannerWorks()`)
 	}
 	cancel(model)
