@@ -115,7 +115,11 @@ function measure(args) {
 	worker.onerror = (e) => { printed += e.message; ended = true; };
 	worker.onmessage = ({data}) => {
 		if (data.line !== undefined) printed += data.line + "\n";
-		if (data.ended) { worker.terminate(); ended = true; }
+		if (data.ended) { // Go's timers may still complain that the program is over
+			worker.onerror = null;
+			worker.terminate();
+			ended = true;
+		}
 	};
 }
 </script>`
