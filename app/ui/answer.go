@@ -80,7 +80,7 @@ func oneFunctionWords(document *plan.Plan) string {
 		if b.CostPicoUSD == document.CostPicoUSD && b.LatencyUs == document.LatencyUs {
 			return "One function is the best there is"
 		}
-		return capital(report.Versus(document.CostPicoUSD, document.LatencyUs, b.CostPicoUSD, b.LatencyUs)) + " than one function"
+		return capital(report.Versus(document.CostPicoUSD, document.LatencyUs, b.CostPicoUSD, b.LatencyUs, "one function"))
 	}
 	return ""
 }

@@ -126,7 +126,7 @@ func keptWords(kept, now *plan.Plan, same bool) string {
 	case kept.Status == plan.Infeasible:
 		return "The plan kept was none."
 	}
-	return capital(report.Versus(now.CostPicoUSD, now.LatencyUs, kept.CostPicoUSD, kept.LatencyUs)) + " than the plan kept."
+	return capital(report.Versus(now.CostPicoUSD, now.LatencyUs, kept.CostPicoUSD, kept.LatencyUs, "the plan kept")) + "."
 }
 
 // comparedBody is a part of the table with a heading; nothing where nothing differs.

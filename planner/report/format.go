@@ -128,23 +128,41 @@ func Compared(other, ours int64) string {
 	case percent <= -0.5:
 		return fmt.Sprintf("%.0f %% cheaper", -percent)
 	}
-	return "the same cost"
+	return sameCost
 }
 
-// Versus says how a plan differs in cost and latency from another way: "23 % cheaper and 140 ms slower".
-func Versus(ourPicoUSD, ourUs, theirPicoUSD, theirUs int64) string {
-	cost := "as cheap"
-	if ourPicoUSD != theirPicoUSD && theirPicoUSD > 0 {
-		cost = Compared(ourPicoUSD, theirPicoUSD)
+const sameCost = "the same cost"
+
+// Versus says how a plan differs in cost and latency from another way, whose name ends the sentence where both differ: "23 % cheaper and 140
+// ms slower than one function", "as cheap as one function and 140 ms slower".
+func Versus(ourPicoUSD, ourUs, theirPicoUSD, theirUs int64, name string) string {
+	cost, latency := "", ""
+	switch {
+	case ourPicoUSD == theirPicoUSD:
+	case theirPicoUSD <= 0:
+		cost = "dearer"
+	default:
+		if cost = Compared(ourPicoUSD, theirPicoUSD); cost == sameCost && ourPicoUSD > theirPicoUSD {
+			cost = "hardly dearer"
+		} else if cost == sameCost {
+			cost = "hardly cheaper"
+		}
 	}
-	latency := "as fast"
 	switch us := ourUs - theirUs; {
 	case us > 0:
 		latency = Duration(us) + " slower"
 	case us < 0:
 		latency = Duration(-us) + " faster"
 	}
-	return cost + " and " + latency
+	switch {
+	case cost == "" && latency == "":
+		return "as cheap and as fast as " + name
+	case cost == "":
+		return "as cheap as " + name + " and " + latency
+	case latency == "":
+		return cost + " than " + name + " and as fast"
+	}
+	return cost + " and " + latency + " than " + name
 }
 
 // Price prints what Requests requests cost that cost so much each.

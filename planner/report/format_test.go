@@ -51,3 +51,23 @@ func TestFigures(t *testing.T) {
 		}
 	}
 }
+
+func TestVersus(t *testing.T) {
+	const us = 140_000
+	for _, c := range []struct {
+		cost, latencyUs int64
+		want            string
+	}{
+		{770, 1000_000 + us, "23 % cheaper and 140 ms slower than one function"},
+		{1230, 1000_000 - us, "23 % dearer and 140 ms faster than one function"},
+		{1000, 1000_000, "as cheap and as fast as one function"},
+		{1000, 1000_000 + us, "as cheap as one function and 140 ms slower"},
+		{770, 1000_000, "23 % cheaper than one function and as fast"},
+		{999, 1000_000 + us, "hardly cheaper and 140 ms slower than one function"},
+		{1001, 1000_000, "hardly dearer than one function and as fast"},
+	} {
+		if got := Versus(c.cost, c.latencyUs, 1000, 1000_000, "one function"); got != c.want {
+			t.Errorf("%d and %d us: %q, want %q", c.cost, c.latencyUs, got, c.want)
+		}
+	}
+}
