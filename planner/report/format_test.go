@@ -66,7 +66,7 @@ func TestVersus(t *testing.T) {
 		{999, 1000_000 + us, "hardly cheaper and 140 ms slower than one function"},
 		{1001, 1000_000, "hardly dearer than one function and as fast"},
 	} {
-		if got := Versus(c.cost, c.latencyUs, 1000, 1000_000, "one function"); got != c.want {
+		if got := report.Versus(c.cost, c.latencyUs, 1000, 1000_000, "one function"); got != c.want {
 			t.Errorf("%d and %d us: %q, want %q", c.cost, c.latencyUs, got, c.want)
 		}
 	}
