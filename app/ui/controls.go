@@ -155,8 +155,11 @@ func (p *Page) label(name string) string {
 
 // optionID names the control of an option.
 func optionID(name string) string {
-	if name == "slo" { // the slider has the plain name
+	switch name {
+	case "slo": // the slider has the plain name
 		return "slo-exact"
+	case pictureID: // the model's drawing has it
+		return "picture-size"
 	}
 	return name
 }

@@ -175,11 +175,11 @@ func (p *Page) monthsCard() app.UI {
 				app.Output().ID("rate-value").For(rateSliderID).Text(words),
 			),
 			app.Input().ID(rateSliderID).Type("range").Min("0").Max(strconv.Itoa(len(m.MicroRequestsPH)-1)).Step(1).
-				Aria("valuetext", words).Aria("describedby", "rate-help").
+				Aria("valuetext", words).Aria("describedby", "rate-slider-help").
 				OnInput(func(ctx app.Context, _ app.Event) { p.moveRate(ctx, false) }).
 				OnChange(func(ctx app.Context, _ app.Event) { p.moveRate(ctx, true) }),
 			app.Div().Class("line").Body(
-				app.Small().ID("rate-help").Text(note),
+				app.Small().ID("rate-slider-help").Text(note),
 				app.If(set, func() app.UI {
 					return app.Button().Type("button").ID("no-rate").Class("small").Text("No rate").OnClick(func(app.Context, app.Event) { p.set("rate", "none") })
 				}),

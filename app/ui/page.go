@@ -212,6 +212,7 @@ func (p *Page) bar() app.UI {
 	return app.Header().Class("bar").Body(
 		app.H1().Text("Partita"),
 		model,
+		p.theme(),
 		app.If(p.session != nil, func() app.UI {
 			return app.Div().Class("actions").Body(
 				app.Button().Type("button").ID("undo").Title("Undo (Ctrl+Z)").Text("Undo").Disabled(!p.session.CanUndo()).OnClick(func(app.Context, app.Event) { p.undo() }),
@@ -223,7 +224,6 @@ func (p *Page) bar() app.UI {
 				p.chooser("Open another…", false),
 			)
 		}),
-		p.theme(),
 	)
 }
 

@@ -73,6 +73,9 @@ func TestPageIsAccessible(t *testing.T) {
 	b.set("layer", "30", "input")
 	b.wait("what can be done about a cut", "cut-menu")
 	b.evaluate(`document.querySelectorAll("details").forEach((d) => { d.open = true; })`)
+	if twice := b.evaluate(`[...document.querySelectorAll("[id]")].map((e) => e.id).filter((id, i, all) => all.indexOf(id) !== i)`); twice != "" {
+		t.Errorf("several elements are called %s", twice)
+	}
 	look("planned")
 	b.media("forced-colors", "active")
 	b.axe("planned, forced colours")

@@ -38,7 +38,7 @@ func TestPageGateway(t *testing.T) {
 	if b.evaluate(apply+" !== undefined") != "false" {
 		t.Error("the advice is still there")
 	}
-	b.set("picture", "24", "change")
+	b.set("picture-size", "24", "change")
 	b.settled()
 	b.until("a larger gateway", `document.getElementById("uses")?.innerText.includes("320 MB, not 512")`)
 	b.set("gateway-memory", "1024", "change")

@@ -36,9 +36,11 @@ func (b *browser) within(id string, across, down float64) place {
 	}
 }
 
-// center scrolls the page until an element is in the middle of the window.
+// center scrolls the page until an element is in the middle of the window, once nothing more appears above it.
 func (b *browser) center(id string) {
 	b.t.Helper()
+	b.settled()
+	b.until("all that belongs to the plan", `document.querySelector("#why[aria-busy=false]") !== null && document.querySelector("#months[aria-busy=false]") !== null`)
 	b.evaluate(fmt.Sprintf(`document.getElementById(%q).scrollIntoView({block: "center", behavior: "instant"})`, id))
 	b.do("let it be drawn", chromedp.Sleep(drawing))
 }
@@ -113,6 +115,7 @@ func TestPageChartsByTouch(t *testing.T) {
 	if tapped == first {
 		t.Errorf("a tap on the frontier leaves the SLO at %s µs", tapped)
 	}
+	b.center("plot")
 	b.fingersAfter(rest, 8, [2]place{b.within("plot", 0.35, 0.6), b.within("plot", 0.7, 0.65)})
 	dragged := slo()
 	if b.number(dragged) <= b.number(tapped) {
@@ -139,6 +142,7 @@ func TestPageChartsByTouch(t *testing.T) {
 	if often == "none" {
 		t.Error("a tap on the chart of months sets no rate")
 	}
+	b.center("months-plot")
 	b.fingers(8, [2]place{b.within("months-plot", 0.7, 0.5), b.within("months-plot", 0.4, 0.55)})
 	seldom := rate()
 	if b.number("parseFloat("+fmt.Sprintf("%q", seldom)+")") == b.number("parseFloat("+fmt.Sprintf("%q", often)+")") {
@@ -173,6 +177,7 @@ func TestPageModelByTouch(t *testing.T) {
 		t.Errorf("a tap on the 31st layer chooses %s", now)
 	}
 	// A cut, which is held by a finger's width.
+	b.center("layers-drawing")
 	from := b.within("layers-drawing", 108.0/162, 0.6)
 	to := b.within("layers-drawing", 90.0/162, 0.6)
 	b.fingersAfter(rest, 8, [2]place{{from.x + 5, from.y}, {to.x + 1, to.y}})
@@ -180,6 +185,7 @@ func TestPageModelByTouch(t *testing.T) {
 		t.Errorf("dragged from layer 108 to 90, the cut is %s", now)
 	}
 
+	b.center("layers-drawing")
 	whole := b.number(`document.getElementById("layers-drawing").getBoundingClientRect().width`)
 	share := func(x float64) float64 {
 		return b.number(fmt.Sprintf(`(() => { const r = document.getElementById("layers-drawing").getBoundingClientRect(); return (%g - r.left) / r.width; })()`, x))
@@ -196,6 +202,7 @@ func TestPageModelByTouch(t *testing.T) {
 	if scale := b.evaluate("visualViewport.scale"); scale != "1" {
 		t.Errorf("the page itself is zoomed to %s", scale)
 	}
+	b.center("picture")
 	before, layer := b.number(`document.getElementById("picture").scrollLeft`), chosen()
 	b.fingers(10, [2]place{b.within("picture", 0.8, 0.3), b.within("picture", 0.3, 0.3)})
 	if now := b.number(`document.getElementById("picture").scrollLeft`); now < before+100 || chosen() != layer {
