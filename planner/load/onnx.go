@@ -11,7 +11,6 @@ import (
 
 	"partita/planner/diag"
 	"partita/planner/graph"
-	"partita/planner/keras"
 	"partita/planner/kernels"
 	"partita/planner/onnx"
 	"partita/planner/weights"
@@ -219,21 +218,12 @@ func (m *Model) WeightsOf(files ...File) (weights.Source, error) {
 	if m.Source == SourceONNX {
 		return m.onnxWeights(files...)
 	}
-	for i := range files {
-		manifest, err := manifestOf(files[i])
+	if l, err := listAmong(files); err != nil {
+		return nil, err
+	} else if l != nil {
+		source, err := l.manifest.Bind(m.layers, opened(l.shards))
 		if err != nil {
-			return nil, err
-		}
-		if manifest == nil {
-			continue
-		}
-		found, missing := shardsAmong(manifest.Shards(), files)
-		if len(missing) > 0 {
-			return nil, about(files[i], keras.MissingShards(missing))
-		}
-		source, err := manifest.Bind(m.layers, opened(found))
-		if err != nil {
-			return nil, about(files[i], err)
+			return nil, about(*l.file, err)
 		}
 		return source, nil
 	}

@@ -50,6 +50,32 @@ func manifestOf(f File) (*keras.Manifest, error) {
 	return m, nil
 }
 
+// weightList is a file that lists those that hold a model's weights, and these by their paths in it.
+type weightList struct {
+	file     *File
+	manifest *keras.Manifest
+	shards   map[string]*File
+}
+
+// listAmong finds the first list of weights among files, all of whose shards must be there; nil when there is none.
+func listAmong(files []File) (*weightList, error) {
+	for i := range files {
+		manifest, err := manifestOf(files[i])
+		if err != nil {
+			return nil, err
+		}
+		if manifest == nil {
+			continue
+		}
+		found, missing := shardsAmong(manifest.Shards(), files)
+		if len(missing) > 0 {
+			return nil, about(files[i], keras.MissingShards(missing))
+		}
+		return &weightList{&files[i], manifest, found}, nil
+	}
+	return nil, nil
+}
+
 // shardsAmong finds shards among files, by their paths or, as browsers tell only these, their names.
 func shardsAmong(paths []string, files []File) (found map[string]*File, missing []string) {
 	found = map[string]*File{}
@@ -229,23 +255,14 @@ func NewBundle(files ...File) (*Bundle, error) {
 	if b, err := onnxBundle(files); b != nil || err != nil {
 		return b, err
 	}
-	for i := range files {
-		manifest, err := manifestOf(files[i])
-		if err != nil {
-			return nil, err
+	if l, err := listAmong(files); err != nil {
+		return nil, err
+	} else if l != nil {
+		if l.shards[modelJSON] != nil {
+			return nil, about(*l.file, diag.New(diag.Invalid, "tfjs.bad-manifest", doing, "it lists model.json among the files with its weights", "convert or save the model again"))
 		}
-		if manifest == nil {
-			continue
-		}
-		found, missing := shardsAmong(manifest.Shards(), files)
-		if len(missing) > 0 {
-			return nil, about(files[i], keras.MissingShards(missing))
-		}
-		if found[modelJSON] != nil {
-			return nil, about(files[i], diag.New(diag.Invalid, "tfjs.bad-manifest", doing, "it lists model.json among the files with its weights", "convert or save the model again"))
-		}
-		b := &Bundle{Name: baseName(files[i].Name) + ".zip"}
-		return b, b.pack(&files[i], modelJSON, manifest.Shards(), found)
+		b := &Bundle{Name: baseName(l.file.Name) + ".zip"}
+		return b, b.pack(l.file, modelJSON, l.manifest.Shards(), l.shards)
 	}
 	return nil, diag.New(diag.Invalid, "model.not-a-model", "packing a TensorFlow.js model", "none of the files is its model.json", "give model.json and its shards")
 }
