@@ -5,5 +5,5 @@ import "embed"
 
 // Files are all files that the page is made of. dist/app.wasm, dist/planner.wasm and their compressed forms are there once they are built.
 //
-//go:embed all:dist partita.css theme.js worker.js icons
+//go:embed all:dist partita.css pictures.css screens.css theme.js worker.js icons
 var Files embed.FS

@@ -59,7 +59,7 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 		BackgroundColor:         backgroundColour,
 		ThemeColor:              themeColour,
 		LoadingLabel:            "Loading Partita: {progress} %",
-		Styles:                  assets.withSuffix(".css"),
+		Styles:                  assets.withSuffix(".css"), // by name, of which screens.css is the last
 		Scripts:                 []string{themeURL},
 		CacheableResources:      assets.others(),
 		Resources:               assets,
