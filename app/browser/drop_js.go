@@ -38,7 +38,7 @@ func (*Host) OnDrop(drop func([]state.File, error), over func(bool)) {
 	listen("drop", func(event js.Value) {
 		report(false)
 		transfer := event.Get("dataTransfer")
-		files := stateFiles(transfer.Get("files"))
+		files := Files(transfer.Get("files"))
 		folders := foldersOf(transfer.Get("items")) // both are empty once the event is over
 		if len(folders) == 0 {
 			drop(files, nil)

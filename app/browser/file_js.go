@@ -7,6 +7,8 @@ import (
 	"strconv"
 	"sync/atomic"
 	"syscall/js"
+
+	"partita/app/state"
 )
 
 // File is a file that the user chose. It is never read whole: ReadAt asks the browser for just the slice wanted.
@@ -17,11 +19,16 @@ type File struct {
 	read atomic.Int64
 }
 
-// Files takes the files out of a FileList. It must be called inside the event's handler: the list is empty afterwards.
-func Files(list js.Value) []*File {
-	var files []*File
+// Files takes the files out of a FileList, which must be done inside the event's handler: the list is empty afterwards. In a list from the
+// page to its worker a text is the key of a file at a web address.
+func Files(list js.Value) []state.File {
+	var files []state.File
 	for i := range list.Length() {
-		files = append(files, newFile(list.Index(i)))
+		if one := list.Index(i); one.Type() != js.TypeString {
+			files = append(files, newFile(one))
+		} else if r := newRemote(one.String()); r != nil {
+			files = append(files, r)
+		}
 	}
 	return files
 }

@@ -27,16 +27,8 @@ func (*Host) Chosen(elementID string) []state.File {
 	if input.IsNull() {
 		return nil
 	}
-	files := stateFiles(input.Get("files"))
+	files := Files(input.Get("files"))
 	input.Set("value", "")
-	return files
-}
-
-func stateFiles(list js.Value) []state.File {
-	var files []state.File
-	for _, f := range Files(list) {
-		files = append(files, f)
-	}
 	return files
 }
 

@@ -173,10 +173,20 @@ func (n *note) settle(ctx context.Context, db js.Value) {
 	}
 }
 
-// Files gives those of some files that the browser has kept, by key.
+// Files gives those of some files that the browser has kept, by key, and those at web addresses, of which a key says all.
 func (h *Host) Files(ctx context.Context, keys []string) (files map[string]state.File) {
 	defer func() { _ = refusal(recover()) }() // then there are those that were found so far
 	files = map[string]state.File{}
+	keys = slices.DeleteFunc(slices.Clone(keys), func(key string) bool {
+		r := newRemote(key)
+		if r != nil {
+			files[key] = r
+		}
+		return r != nil
+	})
+	if len(keys) == 0 {
+		return files
+	}
 	db, err := openDatabase(ctx)
 	if err != nil {
 		return files

@@ -7,6 +7,7 @@ import (
 	"syscall/js"
 	"time"
 
+	"partita/app/remote"
 	"partita/app/state"
 )
 
@@ -131,7 +132,7 @@ func (w *Worker) stop(worker js.Value, end outcome) {
 	for id, t := range w.waiting {
 		delete(w.waiting, id)
 		if end.again && t.piece != nil { // what it has given cannot be taken back
-			t.ended <- outcome{err: &state.Problem{Code: "planner.broke", Found: "making weights up was cut off by another task", Fix: "Try again"}}
+			t.ended <- outcome{err: &state.Problem{Code: "planner.broke", Found: "what was being made or fetched was cut off by another task", Fix: "Try again"}}
 			continue
 		}
 		t.ended <- end
@@ -161,11 +162,14 @@ func (w *Worker) runOnce(ctx context.Context, task state.Task, o *state.Opening,
 		all = o.AllFiles()
 	}
 	for _, f := range all {
-		own, ok := f.(*File)
-		if !ok {
+		switch own := f.(type) {
+		case *File:
+			files.Call("push", own.blob)
+		case *remote.File:
+			files.Call("push", own.Key())
+		default:
 			return outcome{}, fmt.Errorf("%s is no file of this browser", f.Name())
 		}
-		files.Call("push", own.blob)
 	}
 	w.last++
 	id, worker := w.last, w.worker
@@ -277,8 +281,13 @@ func (w *Worker) Document(ctx context.Context, o *state.Opening, r state.Request
 
 // MakeWeights makes up weights for a model, as a file that the browser holds.
 func (w *Worker) MakeWeights(ctx context.Context, o *state.Opening, name string, made func(bytes int64)) (state.File, error) {
+	return w.pieces(ctx, state.NewTask(state.OpWeights, o, nil), o, name, made)
+}
+
+// pieces does a task that gives a file piece by piece, which the browser holds.
+func (w *Worker) pieces(ctx context.Context, task state.Task, o *state.Opening, name string, made func(bytes int64)) (state.File, error) {
 	parts, size := js.Global().Get("Array").New(), int64(0)
-	_, err := w.run(ctx, state.NewTask(state.OpWeights, o, nil), o, &waiting{piece: func(piece js.Value) {
+	_, err := w.run(ctx, task, o, &waiting{piece: func(piece js.Value) {
 		parts.Call("push", piece)
 		size += int64(piece.Get("size").Float())
 		made(size)
@@ -286,6 +295,5 @@ func (w *Worker) MakeWeights(ctx context.Context, o *state.Opening, name string,
 	if err != nil {
 		return nil, err
 	}
-	blob := js.Global().Get("File").New(parts, name)
-	return &File{blob: blob, name: name, size: size}, nil
+	return newFile(js.Global().Get("File").New(parts, name)), nil
 }

@@ -8,6 +8,7 @@ import (
 
 	"partita/app/browser"
 	"partita/app/engine"
+	"partita/app/remote"
 	"partita/app/state"
 )
 
@@ -30,16 +31,25 @@ func serve(p *engine.Engine) {
 		}
 		ctx, cancel := context.WithCancel(context.Background())
 		cancels[id] = cancel
-		var files []state.File
-		for _, f := range browser.Files(message.Get("files")) {
-			files = append(files, f)
-		}
+		files := browser.Files(message.Get("files"))
 		text := message.Get("task").String()
 		go func() {
 			post := func(field string, value any) { scope.Call("postMessage", map[string]any{"id": id, field: value}) }
 			var task state.Task
 			answer, err := []byte(nil), json.Unmarshal([]byte(text), &task)
-			if err == nil {
+			switch {
+			case err != nil:
+			case task.Op == state.OpAsk:
+				var found *remote.Found
+				if found, err = browser.Ask(ctx, task.Link); err == nil {
+					answer, err = json.Marshal(found)
+				}
+			case task.Op == state.OpFetch:
+				found := &remote.Found{}
+				if err = json.Unmarshal([]byte(task.Link), found); err == nil {
+					err = browser.Whole(ctx, found, func(piece js.Value) { post("piece", piece) })
+				}
+			default:
 				var told time.Time
 				answer, err = p.Run(ctx, &task, files, func(bytes int64) {
 					if now := time.Now(); now.Sub(told) > tellInterval {
@@ -50,6 +60,7 @@ func serve(p *engine.Engine) {
 					post("piece", browser.NewBlob(piece))
 					return nil
 				})
+				err = browser.Failed(files, err)
 			}
 			cancel()
 			delete(cancels, id)

@@ -26,6 +26,8 @@ const (
 	OpExport   = "export"
 	OpBundle   = "bundle"
 	OpWeights  = "weights"
+	OpAsk      = "ask"   // what is at an address, which Link holds
+	OpFetch    = "fetch" // all that is there; Link holds what the answer to OpAsk was
 )
 
 // NewTask writes a task about a model.

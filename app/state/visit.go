@@ -37,18 +37,21 @@ type SavedStep struct {
 // Pending is what had been begun and is no step of the session yet. It changes with every key that is typed, so it is small and can be
 // kept by itself, in place of what the visit says of it.
 type Pending struct {
-	Typed   Typed         `json:"typed,omitempty"`
-	Name    string        `json:"name,omitempty"`    // of the deployment, being typed
-	Asked   *Request      `json:"asked,omitempty"`   // of the model on the screen, and not answered; nil: nothing
-	Opening *SavedOpening `json:"opening,omitempty"` // being read; nil: nothing
-	Request Request       `json:"request,omitempty"` // to plan it with
-	Link    string        `json:"link,omitempty"`    // being opened
-	Undo    bool          `json:"undo,omitempty"`    // the step before was being made anew, to go back to it
-	Redo    bool          `json:"redo,omitempty"`    // and the step after
+	Typed     Typed         `json:"typed,omitempty"`
+	Name      string        `json:"name,omitempty"`      // of the deployment, being typed
+	Asked     *Request      `json:"asked,omitempty"`     // of the model on the screen, and not answered; nil: nothing
+	Opening   *SavedOpening `json:"opening,omitempty"`   // being read; nil: nothing
+	Request   Request       `json:"request,omitempty"`   // to plan it with
+	Link      string        `json:"link,omitempty"`      // being opened
+	Addresses string        `json:"addresses,omitempty"` // being asked for a model
+	Undo      bool          `json:"undo,omitempty"`      // the step before was being made anew, to go back to it
+	Redo      bool          `json:"redo,omitempty"`      // and the step after
 }
 
 // Opens tells whether something was being opened.
-func (p *Pending) Opens() bool { return p != nil && (p.Opening != nil || p.Link != "") }
+func (p *Pending) Opens() bool {
+	return p != nil && (p.Opening != nil || p.Link != "" || p.Addresses != "")
+}
 
 // SavedOpening is an opening without the bytes of its files. Linked is its architecture, for when the files are not at hand.
 type SavedOpening struct {

@@ -221,6 +221,9 @@ func TestVisitKeepsWhatWasBegun(t *testing.T) {
 	asked := Request{}
 	var none *Session
 	v := none.Visit()
+	if v.Pending = (&Pending{Addresses: "https://example.org/a.h5"}); !v.Pending.Opens() {
+		t.Error("an address that is being asked is not taken up after a reload")
+	}
 	if v.Pending = (&Pending{}); v.Pending.Opens() {
 		t.Error("nothing opens something")
 	}

@@ -202,6 +202,8 @@ func (p *Page) takeUp(pending *state.Pending, files map[string]state.File) {
 	case pending == nil:
 	case pending.Link != "":
 		p.openLink(pending.Link)
+	case pending.Addresses != "":
+		p.openAddresses(pending.Addresses)
 	case pending.Undo:
 		p.undo()
 	case pending.Redo:

@@ -76,6 +76,10 @@ func (p *Page) upload(work context.Context, name string, view state.View) error 
 	if err != nil {
 		return err
 	}
+	what := bundle.Upload(view.Opening)
+	if err := p.fetchWeights(work, what); err != nil {
+		return err
+	}
 	began, total := time.Now(), view.WeightsSize()
 	tell := func(phase string, bytes int64) {
 		step := state.Step{Action: "send", Resource: uploadStep, State: phase, Bytes: bytes, TotalBytes: total, ElapsedMs: time.Since(began).Milliseconds()}
@@ -83,13 +87,41 @@ func (p *Page) upload(work context.Context, name string, view state.View) error 
 	}
 	p.dispatch(func() { p.deployed.Plan, p.deployed.message = hash, "Sending the weights…"; p.keep() })
 	tell("started", 0)
-	upload, err := p.host.Upload(work, bundle.Upload(view.Opening), func(bytes int64) { tell("progress", bytes) })
+	upload, err := p.host.Upload(work, what, func(bytes int64) { tell("progress", bytes) })
 	if err != nil {
 		tell("failed", 0)
 		return err
 	}
 	tell("done", total)
 	return p.host.Deploy(work, name, document, upload)
+}
+
+// fetchStep names the fetching of weights that are at a web address.
+const fetchStep = "weights from their address"
+
+// fetchWeights has the browser fetch what it is to send and has not.
+func (p *Page) fetchWeights(work context.Context, what *state.Upload) error {
+	for i, part := range what.Parts {
+		if part.File == nil {
+			continue
+		}
+		began, size, told := time.Now(), part.File.Size(), false
+		tell := func(phase string, bytes int64) {
+			told = true
+			step := state.Step{Action: "fetch", Resource: fetchStep, State: phase, Bytes: bytes, TotalBytes: size, ElapsedMs: time.Since(began).Milliseconds()}
+			p.dispatch(func() { p.deployed.addStep(step) })
+		}
+		local, err := p.host.Local(work, part.File, func(bytes int64) { tell("progress", bytes) })
+		if err != nil {
+			tell("failed", 0)
+			return err
+		}
+		if told {
+			tell("done", size)
+		}
+		what.Parts[i].File = local
+	}
+	return nil
 }
 
 // ended shows how a deployment went. Where it did not go well it finds out what is left.

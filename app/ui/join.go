@@ -25,7 +25,7 @@ func (p *Page) near() *near {
 	case p.session != nil:
 		n.shown = &p.session.View
 	}
-	if r := p.reading; r != nil && r.model == nil && !r.making {
+	if r := p.reading; r != nil && r.model == nil && !r.making && r.asking == "" {
 		n.reading = &wanted{r.opening, r.request}
 	}
 	return n

@@ -20,11 +20,20 @@ type reading struct {
 	redo    bool             // and the step after
 	resumes bool             // a visit, which is kept as it was until it is on the screen
 	making  bool             // its weights are being made up
+	asking  string           // addresses that are being asked for it; "": none
 	done    int64            // bytes read, or made
 	model   *state.Model     // once it is known; it is being planned then
 	cancel  context.CancelFunc
 	failed  func() // follows when it cannot be opened; nil: nothing does
 	then    func() // follows when it is on the screen; nil: nothing does
+}
+
+// name gives what it is called until it is known.
+func (r *reading) name() string {
+	if r.asking != "" {
+		return r.asking
+	}
+	return r.opening.Label()
 }
 
 // progress says how far it is, for a user who waits.
@@ -33,8 +42,12 @@ func (r *reading) progress() string {
 	for _, f := range r.opening.AllFiles() {
 		size += f.Size()
 	}
-	name := r.opening.Label()
+	name := r.name()
 	switch {
+	case r.asking != "" && r.done > 0:
+		return "Fetching " + name + " as a whole, for its server gives no parts: " + report.Bytes(r.done) + " …"
+	case r.asking != "":
+		return "Asking for " + name + " …"
 	case r.making:
 		return "Making weights up for " + name + ": " + report.Bytes(r.done) + " …"
 	case r.model != nil:
@@ -240,7 +253,7 @@ func (p *Page) busy() app.UI {
 				app.Button().Type("button").ID("stop-reading").Text("Cancel").OnClick(func(app.Context, app.Event) {
 					stopped := "Cancelled."
 					if p.reading != nil {
-						stopped = "Cancelled: " + p.reading.opening.Label() + " is not opened."
+						stopped = "Cancelled: " + p.reading.name() + " is not opened."
 					}
 					p.abandon()
 					p.notice = stopped

@@ -24,6 +24,12 @@ type Host interface {
 	// OnDrop calls back when files are dropped anywhere on the window, and when they are dragged over it and away. The error says why what was
 	// dropped cannot be taken.
 	OnDrop(drop func([]state.File, error), over func(bool))
+	// OnAddress calls back when a link is dropped on the window or pasted outside a field.
+	OnAddress(open func(text string))
+	// At gives the file at a web address; where it has to be fetched as a whole, progress is told. Local gives a file whose bytes the browser
+	// has: another is fetched.
+	At(ctx context.Context, address string, read func(bytes int64)) (state.File, error)
+	Local(ctx context.Context, file state.File, read func(bytes int64)) (state.File, error)
 	// OnShortcut calls back when the user types the keys for "undo", "redo" or "find".
 	OnShortcut(do func(what string))
 	// Chosen gives the files chosen in a file input.
@@ -127,6 +133,7 @@ func (p *Page) OnMount(ctx app.Context) {
 	p.ctx, p.mounted = ctx, true
 	p.meetPlanner()
 	p.host.OnDrop(p.drop, func(over bool) { p.dispatch(func() { p.dropping = over }) })
+	p.host.OnAddress(func(text string) { p.dispatch(func() { p.openAddresses(text) }) })
 	p.host.OnShortcut(func(what string) {
 		p.dispatch(func() {
 			switch what {
@@ -222,6 +229,7 @@ func (p *Page) bar() app.UI {
 				p.keeper(),
 				p.exporter(),
 				p.chooser("Open another…", false),
+				p.addressMenu(),
 			)
 		}),
 	)
@@ -264,6 +272,7 @@ func (p *Page) empty() app.UI {
 					return app.Div().Body(
 						app.P().Text("Drop a Keras, ONNX or TensorFlow.js model here, with its weights beside it where they are files of their own."),
 						p.chooser("Choose a file…", true),
+						p.address(),
 						app.P().Class("unit").Text("You will see what it costs to serve, how fast it is, and why. Only the bytes needed are read."),
 					)
 				}),

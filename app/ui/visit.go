@@ -61,7 +61,7 @@ func (p *Page) keep() {
 	visit := p.session.Visit()
 	visit.Link, visit.Typed, visit.Pending = k.link, k.typed, p.pending()
 	if visit.Label == "" && p.reading != nil {
-		visit.Label = p.reading.opening.Label()
+		visit.Label = p.reading.name()
 	}
 	if p.deployed.Name != "" {
 		now := p.deployed.Deployment
@@ -120,6 +120,8 @@ func (p *Page) pending() *state.Pending {
 		now.Name = p.deployed.Name
 	}
 	switch r := p.reading; {
+	case r != nil && r.asking != "":
+		now.Addresses = r.asking
 	case r != nil && r.link != "":
 		now.Link = r.link
 	case r != nil && (r.undo || r.redo):

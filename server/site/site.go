@@ -1,5 +1,5 @@
 // Package site serves the page: the files of package web as they were built and compressed, and the go-app shell around
-// them, under a content security policy that lets the page talk to this server only.
+// them, under a content security policy that lets the page talk to this server only, and its planner to those that the user names.
 package site
 
 import (
@@ -19,6 +19,10 @@ import (
 const policy = "default-src 'none'; script-src 'self' 'wasm-unsafe-eval'; style-src 'self'; style-src-attr 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self'; connect-src 'self'; manifest-src 'self'; worker-src 'self'; " +
 	"base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// workerPolicy is that of the planner's worker, which reads models at web addresses that the user gives: from there, by https or from this
+// computer, and with nothing but the address and ranges of bytes. The page itself cannot.
+var workerPolicy = strings.Replace(policy, "connect-src 'self'", "connect-src 'self' https: http://127.0.0.1:* http://localhost:*", 1)
 
 // rawLength is the header that tells the loader how long the WebAssembly is once it is unpacked: it counts unpacked bytes.
 const rawLength = "X-Raw-Length"
@@ -72,6 +76,9 @@ func New(files fs.FS, log *slog.Logger) (http.Handler, error) {
 		h.Set("Content-Security-Policy", policy)
 		h.Set("Cross-Origin-Opener-Policy", "same-origin")
 		h.Set("X-Content-Type-Options", "nosniff")
+		if r.URL.Path == workerURL {
+			h.Set("Content-Security-Policy", workerPolicy)
+		}
 		if r.Method != http.MethodGet && r.Method != http.MethodHead {
 			h.Set("Allow", "GET, HEAD")
 			http.Error(w, "method not allowed", http.StatusMethodNotAllowed)
@@ -112,8 +119,13 @@ The <a href="/docs">interface</a> and the command line work without it.</p></htm
 
 // workerChanges are made to the service worker as go-app writes it. The page opens offline also where its address has a query. And a page
 // that is open stays the version that it is until it is loaded anew: an update keeps the programs of the version before, of which a
-// worker may be started once more. Their addresses name the version; all else is taken from the newest.
+// worker may be started once more. Their addresses name the version; all else is taken from the newest. Requests to other servers, which only
+// the planner's worker makes, are its own.
 var workerChanges = []struct{ from, to string }{
+	{"  event.respondWith(fetchWithCache(event.request));\n", `  if (new URL(event.request.url).origin === self.location.origin) {
+    event.respondWith(fetchWithCache(event.request));
+  }
+`},
 	{"  return await fetch(request);\n", `  if (request.mode !== "navigate") {
     return await fetch(request);
   }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"regexp"
@@ -132,6 +133,33 @@ func TestPage(t *testing.T) {
 	}
 }
 
+// TestPlannerAsksElsewhere holds that only the planner's worker may ask other servers, by https or on this computer, and load nothing from them.
+func TestPlannerAsksElsewhere(t *testing.T) {
+	h := handler(t, built())
+	allowed := func(path string) map[string]string {
+		directives := map[string]string{}
+		for _, directive := range strings.Split(get(h, path).Header.Get("Content-Security-Policy"), "; ") {
+			name, sources, _ := strings.Cut(directive, " ")
+			directives[name] = sources
+		}
+		return directives
+	}
+	page, worker := allowed("/"), allowed(workerURL)
+	if want := "'self' https: http://127.0.0.1:* http://localhost:*"; worker["connect-src"] != want {
+		t.Errorf("the planner may connect to %q, want %q", worker["connect-src"], want)
+	}
+	delete(page, "connect-src")
+	delete(worker, "connect-src")
+	if !maps.Equal(page, worker) {
+		t.Errorf("the planner may %v, the page %v", worker, page)
+	}
+	for _, path := range []string{"/web/app.wasm", execURL, "/app.js", "/app-worker.js"} {
+		if got := allowed(path)["connect-src"]; got != "'self'" {
+			t.Errorf("%s may connect to %s", path, got)
+		}
+	}
+}
+
 // TestWorkerResources fetches all that the service worker keeps: one that is absent would leave it with nothing.
 func TestWorkerResources(t *testing.T) {
 	for name, files := range map[string]fstest.MapFS{"made up": built()} {
@@ -163,6 +191,9 @@ func TestWorkerResources(t *testing.T) {
 		}
 		if strings.Count(worker, `request.mode !== "navigate"`) != 1 {
 			t.Error("the worker does not open the page offline")
+		}
+		if strings.Count(worker, "event.respondWith(") != 1 || strings.Count(worker, "origin === self.location.origin) {\n    event.respondWith(") != 1 {
+			t.Error("the worker answers for other servers, which its policy does not let it ask")
 		}
 	}
 }
