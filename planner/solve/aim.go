@@ -105,7 +105,11 @@ func (s *solver) runAt(in *aim) *Result {
 	if first.cost < q.cost || last.time < first.time {
 		return none
 	}
-	d := s.slope(in.time)
+	d, limit := s.slope(in.time), int64(unreachable)
+	if g, exact := s.gatewayDirection(); exact && in.time >= q.time && in.cost < maxTotal {
+		// Where only the cost counts, the gateway's is a part of it.
+		d, limit = g, g.a*in.cost-g.b*s.in.StartUs
+	}
 	s.known.points = append(s.known.points[:0], slices.DeleteFunc(slices.Clone(s.known.points), func(x item) bool { return x.cost >= first.cost })...)
 	s.known.learn(first.time, first.cost) // as if there were one: what is dearer is no answer
 	s.known.settle()
@@ -113,11 +117,11 @@ func (s *solver) runAt(in *aim) *Result {
 	lo, hi := 0, len(s.entries)
 	s.sweep(first, last, s.entries, d)
 	if s.smooth {
-		s.tighten(first, last, lo, hi, d, s.known.ceiling(first, last, d))
+		s.tighten(first, last, lo, hi, d, min(limit, s.known.ceiling(first, last, d)))
 		lo, hi = hi, len(s.entries)
 		s.sweep(first, last, s.entries[lo:hi], d)
 	}
-	s.leaf(first, last, s.entries[lo:hi], d, unreachable, false)
+	s.leaf(first, last, s.entries[lo:hi], d, limit, false)
 	if s.broken {
 		return nil
 	}
