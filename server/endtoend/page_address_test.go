@@ -201,6 +201,36 @@ func TestPageExplainsAddresses(t *testing.T) {
 	b.wait("the way to deploy, for the weights are there", "deploy-button")
 }
 
+// TestPageOpensSeveralAddresses opens, with a model on the screen, one whose weights are in a file of their own.
+func TestPageOpensSeveralAddresses(t *testing.T) {
+	folder := readCase(t, "tfjs_seq").folder
+	answers := http.FileServer(http.Dir(folder))
+	elsewhere := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		answers.ServeHTTP(w, r)
+	}))
+	t.Cleanup(elsewhere.Close)
+	b := browse(t, serve(t, t.TempDir()).url)
+	b.choose("model-file", readCase(t, "k3_tiny_residual").path(t, "model.json", ""))
+	b.answered()
+	b.click("from-address")
+	b.openAddress(elsewhere.URL + "/model.json  " + elsewhere.URL + "/weights.bin")
+	b.wait("the way to deploy, for the weights are there", "deploy-button")
+	if open := b.evaluate(`document.getElementById("address-menu").matches(":popover-open")`); open != "false" {
+		t.Error("the field covers what it has opened")
+	}
+	if left := b.evaluate(`document.getElementById("model-address").value`); left != "" {
+		t.Errorf("in the field there is still %q", left)
+	}
+	got := b.shown()
+	b.emptied()
+	b.drop(folder)
+	b.answered()
+	if want := b.shown(); got != want {
+		t.Errorf("from addresses the page shows %s, from files %s", got, want)
+	}
+}
+
 // TestPageTakesLinks drops and pastes links, and deploys a model whose weights are at an address.
 func TestPageTakesLinks(t *testing.T) {
 	c := readCase(t, "k3_tiny_cnn")

@@ -109,6 +109,15 @@ func TestPageIsAccessible(t *testing.T) {
 	b.wait("the comparison", "compared")
 	look("phone")
 	narrow()
+	b.evaluate("void scrollTo(0, 0)")
+	b.click("from-address")
+	b.until("the field for an address", `document.activeElement !== null && document.getElementById("address-menu").matches(":popover-open")`)
+	if wide := b.number(`document.getElementById("model-address").offsetWidth`); wide < 160 {
+		t.Errorf("on a phone the field for an address is %v pixels wide", wide)
+	}
+	look("phone-address")
+	narrow()
+	b.click("from-address")
 	order := b.evaluate(`[...document.querySelectorAll("main section.card[id]")].map((e) => [e.id, e.getBoundingClientRect().top]).every((e, i, all) => i === 0 || e[1] >= all[i - 1][1])`)
 	if order != "true" {
 		t.Error("on a phone the parts of the page are not in the order in which they are read")
