@@ -3,7 +3,6 @@ package browser
 import (
 	"context"
 	"encoding/json"
-	"mime"
 	"strconv"
 	"strings"
 	"syscall/js"
@@ -79,8 +78,8 @@ func answerOf(response js.Value) *remote.Answer {
 	if total, err := strconv.ParseInt(size, 10, 64); err == nil && total >= 0 {
 		a.Total = total
 	}
-	kind, _, err := mime.ParseMediaType(header("Content-Type"))
-	a.Page = err == nil && kind == "text/html"
+	kind, _, _ := strings.Cut(header("Content-Type"), ";")
+	a.Page = strings.EqualFold(strings.TrimSpace(kind), "text/html")
 	return a
 }
 

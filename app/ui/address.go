@@ -51,6 +51,10 @@ func (p *Page) openAddresses(text string) {
 		p.problem = "There is no web address to open: give one such as https://example.org/model.h5 [remote.not-an-address]"
 		return
 	}
+	if p.comingBack() {
+		p.keeping.addresses = text // as with files
+		return
+	}
 	r := &reading{opening: state.OpenFiles(nil), asking: strings.Join(addresses, " ")}
 	work := p.begin(r)
 	p.keep()

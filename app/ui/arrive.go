@@ -6,6 +6,7 @@ import (
 
 	"github.com/maxence-charriere/go-app/v10/pkg/app"
 
+	"partita/app/remote"
 	"partita/app/state"
 )
 
@@ -186,14 +187,33 @@ func (p *Page) goOn(kept *state.Kept, visit *state.Visit, files map[string]state
 		},
 		then: func() { p.takeUp(visit.Pending, files) },
 		failed: func() {
+			problem := p.problem
+			if here := atHand(files); len(here) < len(files) {
+				again := *visit
+				again.Deployment = nil // which is followed already
+				k.resuming = kept
+				p.goOn(kept, &again, here)
+				p.notice = problem
+				return
+			}
 			p.host.Adopt("")
 			if visit.Link != "" {
-				problem := p.problem
 				p.openLink(visit.Link)
 				p.notice = problem
 			}
 		},
 	})
+}
+
+// atHand gives those of some files that need no other server: what is at a web address may be out of reach.
+func atHand(files map[string]state.File) map[string]state.File {
+	here := map[string]state.File{}
+	for key, f := range files {
+		if _, away := f.(*remote.File); !away {
+			here[key] = f
+		}
+	}
+	return here
 }
 
 // takeUp begins again what had been begun before a reload.

@@ -198,6 +198,9 @@ func (p *Page) comeNext() {
 	if files := k.dropped; files != nil {
 		k.dropped = nil
 		p.openFiles(files)
+	} else if text := k.addresses; text != "" {
+		k.addresses = ""
+		p.openAddresses(text)
 	} else if k.late != nil {
 		p.takeLate()
 	}

@@ -14,21 +14,22 @@ import (
 
 // keeping is the part of the page about what outlives it.
 type keeping struct {
-	link     string                // of what is on the screen
-	typed    state.Typed           // text in fields of options that the planner has not taken
-	recent   []state.Kept          // visits to go on with; nil once a model is open
-	resuming *state.Kept           // whose files are being fetched, or that the browser is asked for; nil: none is
-	missed   *missed               // was being opened, and its files are not at hand; nil: nothing was
-	awaited  bool                  // a visit that the browser did not give in time is still wanted
-	late     map[string]state.File // files that it gave later
-	dropped  []state.File          // to be opened when what was on the screen is there again
-	stray    *state.Opening        // weights that belonged to nothing; nil: none
-	opening  string                // link that is being read; "" when none is
-	busy     bool                  // a visit is being written
-	again    bool                  // and has changed meanwhile
-	failed   bool                  // the user knows that something is not kept
-	timer    int64                 // counts what is typed, to write once a pause is made
-	newer    bool                  // the server has a newer version of the page
+	link      string                // of what is on the screen
+	typed     state.Typed           // text in fields of options that the planner has not taken
+	recent    []state.Kept          // visits to go on with; nil once a model is open
+	resuming  *state.Kept           // whose files are being fetched, or that the browser is asked for; nil: none is
+	missed    *missed               // was being opened, and its files are not at hand; nil: nothing was
+	awaited   bool                  // a visit that the browser did not give in time is still wanted
+	addresses string                // to be opened then
+	late      map[string]state.File // files that it gave later
+	dropped   []state.File          // to be opened when what was on the screen is there again
+	stray     *state.Opening        // weights that belonged to nothing; nil: none
+	opening   string                // link that is being read; "" when none is
+	busy      bool                  // a visit is being written
+	again     bool                  // and has changed meanwhile
+	failed    bool                  // the user knows that something is not kept
+	timer     int64                 // counts what is typed, to write once a pause is made
+	newer     bool                  // the server has a newer version of the page
 }
 
 // writingPatience is how long the browser may take to write a visit before the page says so.

@@ -146,6 +146,26 @@ func TestPageOpensAddresses(t *testing.T) {
 	if e.asked.Load() == asked || b.evaluate(`document.getElementById("lost") === null`) != "true" {
 		t.Errorf("a reload does not open the address again: %s", b.text("lost"))
 	}
+
+	// Without that server everything is there but the bytes.
+	b.set("min-stages", "2", "change")
+	b.settled()
+	want = b.shown()
+	e.Close()
+	b.leave("location.reload()")
+	b.answered()
+	b.wait("what is not at hand", "lost")
+	if got := b.shown(); got != want {
+		t.Errorf("after a reload without the other server the page shows %s, before it %s", got, want)
+	}
+	if text := b.text("notice"); !strings.Contains(text, "[remote.connection-lost]") {
+		t.Errorf("of the server that is gone the page says %q", text)
+	}
+	b.click("undo")
+	b.settled()
+	if got := b.shown(); got == want {
+		t.Error("the way back is gone with the server")
+	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, h := range e.headers {
