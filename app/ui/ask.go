@@ -146,6 +146,7 @@ func (p *Page) goTo(view *state.View, step func(), r *reading) {
 // openLink opens what a link says. The plan is made anew; where it is not the one that the link showed, the page says so.
 func (p *Page) openLink(fragment string) {
 	k := &p.keeping
+	p.sample.drop()
 	k.opening = fragment
 	p.keep()
 	p.ctx.Async(func() {

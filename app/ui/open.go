@@ -105,6 +105,7 @@ func (p *Page) begin(r *reading) context.Context {
 
 // abandon ends what is being opened and asked.
 func (p *Page) abandon() {
+	p.sample.drop()
 	if p.comingBack() {
 		p.keeping.resuming = nil
 		p.host.Adopt("") // what was coming back stays as it is
@@ -203,6 +204,8 @@ func (p *Page) comeNext() {
 		p.openAddresses(text)
 	} else if k.late != nil {
 		p.takeLate()
+	} else {
+		p.sampleSoon()
 	}
 }
 
@@ -262,6 +265,7 @@ func (p *Page) busy() app.UI {
 					p.notice = stopped
 					p.keep()
 					p.placeInputs()
+					p.sampleSoon()
 				}),
 			)
 		}),

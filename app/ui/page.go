@@ -113,6 +113,7 @@ type Page struct {
 	view     modelView
 	keeping  keeping
 	sharing  sharing
+	sample   sample
 	built    int // how many parts of the screen of a plan are there; see build
 }
 
@@ -170,6 +171,7 @@ func (p *Page) meetPlanner() {
 				return
 			}
 			p.about = about
+			p.sampleSoon()
 		})
 	})
 }
@@ -279,6 +281,7 @@ func (p *Page) empty() app.UI {
 			),
 			app.If(p.about != nil && p.reading == nil && p.keeping.resuming == nil, p.gallery),
 		),
+		p.samplePlan(),
 	)
 }
 
@@ -288,8 +291,10 @@ const usualRoom = 720
 // measure looks how much room the charts have, once they are drawn.
 func (p *Page) measure() {
 	p.ctx.Defer(func(app.Context) {
-		if _, _, width := p.host.Extent(plotID); width > 0 && int64(width) != p.room {
-			p.dispatch(func() { p.room = int64(width) })
+		for _, id := range []string{plotID, samplePlotID} {
+			if _, _, width := p.host.Extent(id); width > 0 && int64(width) != p.room {
+				p.dispatch(func() { p.room = int64(width) })
+			}
 		}
 	})
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"partita/app/engine"
 	"partita/app/state"
 	"partita/planner"
 	"partita/planner/plan"
@@ -494,5 +495,36 @@ func TestLevelsOfZoom(t *testing.T) {
 				t.Errorf("%d layers: %v is drawn as %v", layers, unit, got)
 			}
 		}
+	}
+}
+
+// The sample says in words what its drawings show, for whoever does not see them.
+func TestSampleInWords(t *testing.T) {
+	document := twoStages(solve.ColdOverlapped)
+	document.Stages[0].MemoryMB, document.Stages[1].MemoryMB = 128, 2048
+	frontier := &state.Frontier{Drawn: [][2]int64{{900, 7_000_000}, {1000, 5_000_000}, {2000, 4_000_000}}}
+	if got, want := sampleChartWords(document, frontier), "Cost against latency: from 900 µs at $0.70 to 2.00 ms at $0.40 per 100,000 requests; this plan takes 1.00 ms and costs $0.50"; got != want {
+		t.Errorf("the chart is told as %q, want %q", got, want)
+	}
+	view := &state.View{Model: twoLayers(), Answer: &state.Answer{Plan: document}}
+	if got, want := sampleModelWords(view), "2 layers in 2 functions: layers 1 to 1 in 128 MB, layers 2 to 2 in 2,048 MB"; got != want {
+		t.Errorf("the drawing of the model is told as %q, want %q", got, want)
+	}
+}
+
+// The sample's request is one that the planner takes, and that shows a split that pays.
+func TestSampleShowsASplit(t *testing.T) {
+	e := &engine.Engine{}
+	task := state.NewTask(state.OpPlan, state.OpenBuiltIn(sampleModel), state.Request{"slo": sampleSLO})
+	text, err := e.Run(t.Context(), &task, nil, nil, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var answer state.Answer
+	if err := json.Unmarshal(text, &answer); err != nil {
+		t.Fatal(err)
+	}
+	if document := answer.Plan; document.Status != plan.Optimal || len(document.Stages) < 2 || !strings.Contains(oneFunctionWords(document), "cheaper") {
+		t.Errorf("the sample is %s in %d functions: %q", document.Status, len(document.Stages), oneFunctionWords(document))
 	}
 }
