@@ -71,6 +71,7 @@ func TestPageAndFullDisk(t *testing.T) {
 	refused := func(code string) {
 		t.Helper()
 		b.click("deploy-button")
+		b.until("the deployment", `document.getElementById("deploy-button") === null`) // and not what was wrong the last time
 		b.until("what is wrong", `document.getElementById("deploy-failure") !== null && document.getElementById("deploy-button") !== null`)
 		if text := b.text("deploy"); !strings.Contains(text, code) || !strings.Contains(text, "Nothing is left behind") {
 			t.Errorf("the page says %q, without %s", text, code)
