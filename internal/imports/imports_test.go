@@ -45,9 +45,10 @@ var rules = []rule{
 	{folder: "planner", std: stdPure, allow: []string{"partita/planner", "gonum.org/v1/gonum", "google.golang.org/protobuf/encoding/protowire"}},
 	// The page's program is downloaded before anything can be done, so it holds documents and views only; what opens and plans
 	// models is another program, which app/engine and app/planner are.
-	{folder: "app", std: stdBrowser, allow: []string{"partita/planner/plan", "partita/planner/report", "partita/app/browser", "partita/app/state", "partita/app/ui", goApp}},
+	{folder: "app", std: stdBrowser, allow: []string{"partita/planner/plan", "partita/planner/report", "partita/app/browser", "partita/app/remote", "partita/app/state", "partita/app/ui", goApp}},
 	{folder: "app/engine", std: stdBrowser, allow: []string{"partita/planner", "partita/app/state"}},
-	{folder: "app/planner", std: stdBrowser, allow: []string{"partita/app/engine", "partita/app/state", "partita/app/browser"}},
+	{folder: "app/planner", std: stdBrowser, allow: []string{"partita/app/engine", "partita/app/remote", "partita/app/state", "partita/app/browser"}},
+	{folder: "app/remote", std: stdBrowser, allow: []string{"partita/planner/diag", "partita/planner/report"}},
 	{folder: "web", allow: nil},
 	{folder: "runtime", allow: []string{"partita/planner", "partita/runtime", "golang.org/x/image"}},
 	{folder: "runtime/wire", std: stdPure, allow: []string{"partita/planner/diag", "partita/planner/graph", "partita/planner/plan", "partita/runtime/wire"}},
