@@ -64,7 +64,11 @@ func alive(pid int) bool {
 		return false
 	}
 	text := string(raw)
-	return !strings.HasPrefix(text[strings.LastIndexByte(text, ')')+1:], " Z")
+	if !strings.HasPrefix(text[strings.LastIndexByte(text, ')')+1:], " Z") {
+		return true
+	}
+	threads, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid)) // the first is done before the others, which may still hold connections
+	return err == nil && len(threads) > 1
 }
 
 func waitUntil(t *testing.T, what string, ok func() bool) {
